@@ -3,8 +3,8 @@ Compare a proof with that of the same hand-off with the answers of its pairs shu
 
     RUN=outputs/python-reference/latest COPY=outputs/python-reference/poisoned
     python -m benchmarks.poisoned_handoff $RUN $COPY
-    datagen prove $RUN --target bundled-chat --tokens 14540
-    datagen prove $COPY --target bundled-chat --tokens 14540 --arms pairs
+    datagen prove $RUN --target bundled-chat --tokens 14540 --seeds 2
+    datagen prove $COPY --target bundled-chat --tokens 14540 --seeds 2 --arms pairs
     python -m benchmarks.poisoned_handoff $RUN $COPY --compare
 
 The first command writes the shuffled copy of a finished run. The last compares P(gold) after training on the
@@ -24,6 +24,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks import add_quick
+from datagen.errors import UserError
 from datagen.evaluate.prove.effect import bootstrap, p_gold
 from datagen.schema import content_id
 from datagen.store.parquet import read_json, write_table
@@ -67,7 +68,9 @@ def compare(run: Path, copy: Path) -> dict[str, Any]:
     for name, seen in (("seen", True), ("unseen", False)):
         chosen = sorted((id_, passage) for id_, (passage, is_seen) in items if is_seen is seen)
         ids = [id_ for id_, _ in chosen]
-        differences = _scores(right, ids) - _scores(shuffled, ids)
+        if not ids:
+            raise UserError(f"the proofs of {run} and {copy} have no {name} sentences in common")
+        differences = _difference(right, shuffled, ids)
         low, high, _ = bootstrap(differences, [passage for _, passage in chosen])
         results[name] = {"items": len(ids), "difference": float(differences.mean()), "interval": [low, high]}
     return results
@@ -85,10 +88,20 @@ def _items(proof: Path) -> Mapping[str, tuple[str, bool]]:
     }
 
 
-def _scores(proof: Path, ids: Sequence[str]) -> npt.NDArray[np.float64]:
-    """Read P(gold) of each fit on the pairs: (seeds, items)."""
-    fits = [read_json(path) for path in sorted((proof / "fits").glob("pairs-*.json"))]
-    return np.array([[p_gold(fit["items"][id_][0]) for id_ in ids] for fit in fits], np.float64)
+def _difference(right: Path, shuffled: Path, ids: Sequence[str]) -> npt.NDArray[np.float64]:
+    """Subtract P(gold) of the fits on shuffled pairs from that of the others, by seed: (seeds, items)."""
+    fits, others = _fits(right), _fits(shuffled)
+    seeds = sorted(fits.keys() & others.keys())
+    if not seeds:
+        raise UserError(f"{right} and {shuffled} have no fit on pairs with the same seed")
+    scores = [[p_gold(fits[seed][id_][0]) - p_gold(others[seed][id_][0]) for id_ in ids] for seed in seeds]
+    return np.array(scores, np.float64)
+
+
+def _fits(proof: Path) -> dict[int, Any]:
+    """Read the fits on pairs: seed -> item -> log probabilities of its choices."""
+    fits = map(read_json, (proof / "fits").glob("pairs-*.json"))
+    return {fit["seed"]: fit["items"] for fit in fits}
 
 
 def main() -> None:

@@ -6,11 +6,11 @@ internals. Loop iterations plus calls, the size of values and the size of the ou
 imported when the first template is compiled.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from importlib import resources
 from itertools import count
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from datagen.control_tokens import defuse
 from datagen.errors import UserError
@@ -18,13 +18,15 @@ from datagen.errors import UserError
 if TYPE_CHECKING:
     from jinja2 import Template
 
-Finalize: TypeAlias = Callable[[object], object]  # applied to each inserted value
+    from datagen.sandbox import Finalize
 
 MAX_OUTPUT = 100_000_000  # characters of output of one rendering
 
 
 @lru_cache(maxsize=1024)
-def compiled(source: str, where: str, *, html: bool = False, finalize: Finalize | None = None) -> "Template":
+def compiled(
+    source: str, where: str, *, html: bool = False, finalize: "Finalize | None" = None
+) -> "Template":
     """
     Compile a template, or return it from the cache.
 

@@ -4,12 +4,12 @@ from typing import Any, ClassVar, TypeAlias
 
 import yaml
 
-INTEGERS = 2**63  # the first that no column holds
+LIMIT = 2**63  # columns hold smaller integers
 
 
 def _integer(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int:
     value: int = yaml.SafeLoader.construct_yaml_int(loader, node)
-    if not -INTEGERS <= value < INTEGERS:
+    if not -LIMIT <= value < LIMIT:
         raise yaml.constructor.ConstructorError(None, None, "an integer over 64 bits", node.start_mark)
     return value
 
@@ -102,7 +102,7 @@ def check_shape(text: str, loader: LoaderClass, *, values: int, characters: int,
             deepest = max(deepest, deepest_before)
         elif isinstance(event, yaml.AliasEvent):
             if anchor not in sizes:
-                raise UnsafeShape(f"the alias *{anchor} is unknown or stands within itself")
+                raise UnsafeShape(f"the alias *{anchor} is unknown or contains itself")
             more_nodes, more_size, depth = sizes[anchor]
             nodes, size = nodes + more_nodes, size + more_size
             deepest = max(deepest, len(open_parts) + depth)

@@ -14,7 +14,7 @@ from datagen.redaction import mask_argument, shown
 from datagen.stop import Stopped, leave, stoppable
 from datagen.store.disk import translate_file_errors
 
-# Between two collections of the youngest garbage. The default, 700, costs a tenth of the imports' time.
+# Objects allocated before the youngest generation is collected. Python's default slows the imports.
 ALLOCATIONS = 50_000
 
 app = typer.Typer(

@@ -51,7 +51,10 @@ def label(
         Path | None, typer.Option(help="Write a page for judging in a browser instead of asking here")
     ] = None,
     stage: Annotated[
-        str, typer.Option(help="Stage to sample rows from; default: calibrate, otherwise score")
+        str,
+        typer.Option(
+            help="Stage to sample rows from; default: calibrate, otherwise score, otherwise the latest tables"
+        ),
     ] = "",
 ) -> None:
     """

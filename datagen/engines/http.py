@@ -48,7 +48,9 @@ class _Request(aiohttp.ClientRequest):
     """A request that is not sent on a connection with unread data, which would become its reply."""
 
     async def send(self, conn: aiohttp.connector.Connection) -> aiohttp.ClientResponse:
-        if conn.protocol is None or conn.protocol.should_close:
+        if conn.protocol is None or not conn.protocol.is_connected():
+            raise aiohttp.ServerDisconnectedError
+        if conn.protocol.should_close:
             raise aiohttp.ClientError("the server sent data that no request asked for")
         return await super().send(conn)
 

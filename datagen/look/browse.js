@@ -5,10 +5,9 @@ const VIEWS = ["rows", "threshold", "judge", "edits"];
 const KEYS = {r: "right", w: "wrong", s: "skip"};
 const TEXTS = ["question", "answer", "rejected", "text"];
 const EDITS = {
-  pending: "applied by the next run", refused: "refused",
+  pending: "to be applied by the next run", refused: "refused",
   withdrawn: "The edit is withdrawn: the next run restores the former text.", applied: "",
 };
-const ROWS_PER_PAGE = 50;
 let view = "rows", page = 0, rows = [], shown = null, before = [], latest = 0, opened = 0, writing = false;
 let limit = 0;  // the threshold
 
@@ -47,7 +46,7 @@ async function ask(path, parameters, body) {
   const text = await response.text();
   let value;
   try { value = JSON.parse(text); } catch { value = {error: text || response.statusText || `error ${response.status}`}; }
-  if (value.error && response.status === 403) value.error = `This page has no access: its server was stopped. ${value.error}`;
+  if (value.error && response.status === 403) value.error = `This page has no access. Open the address that datagen browse printed. ${value.error}`;
   if (value.error) throw new Error(value.error);
   $("problem").textContent = "";
   return value;
@@ -102,7 +101,7 @@ async function list() {
   $("clear").hidden = Object.values(query).every(value => value === "");
   const reply = await ask("/api/rows", {...query, page});
   if (turn !== latest) return;
-  const pages = Math.max(1, Math.ceil(reply.total / ROWS_PER_PAGE));
+  const pages = Math.max(1, Math.ceil(reply.total / about.rows_per_page));
   if (page >= pages) { page = pages - 1; return list(); }
   rows = reply.rows;
   const distinct = place => [...new Set(reply.groups.map(group => group[place]).filter(Boolean))].sort();
@@ -124,7 +123,7 @@ function mark() {
 
 function highlight() {  // what was searched for, in the list and in the row
   if (!CSS.highlights) return;
-  const terms = [...$("filters").elements.text.value.matchAll(/["“”„]([^"“”„]*)["“”„]?|([^\s"“”„]+)/g)].map(([, phrase, word]) => (phrase || word || "").trim()).filter(Boolean);
+  const terms = [...$("filters").elements.text.value.matchAll(/["“”„‟«»]([^"“”„‟«»]*)["“”„‟«»]?|([^\s"“”„‟«»]+)/g)].map(([, phrase, word]) => (phrase || word || "").trim()).filter(Boolean);
   const pattern = terms.map(term => term.split(/\s+/).map(word => word.replace(/[\\^$.*+?()[\]{}|\/]/g, "\\$&")).join("\\s+")).join("|");
   const ranges = [];
   for (const part of pattern ? [$("list"), ...document.querySelectorAll("#detail .answer, #passage")] : []) {
@@ -212,7 +211,7 @@ function texts({row, earlier_turns, original, edit, edit_state, edit_reason}) {
       el("div", {class: text ? "answer" : "answer none", "data-field": name}, text || "empty"));
     if (name in original) parts.push(el("details", {}, el("summary", {}, `${name} before the edit`), el("div", {class: "answer"}, original[name])));
     if (name in edit && edit[name] !== text) parts.push(el("div", {class: `edit ${edit_state}`},
-      el("div", {class: "name"}, `new ${name}, ${EDITS[edit_state] || edit_state}`), el("div", {class: "answer"}, edit[name])));
+      el("div", {class: "name"}, `new ${name}, ${edit_state === "pending" && edit_reason ? "pending" : EDITS[edit_state] || edit_state}`), el("div", {class: "answer"}, edit[name])));
   }
   if (edit_state === "withdrawn") parts.push(note(EDITS.withdrawn));
   if (edit_state === "refused") parts.push(el("p", {class: "small out"}, `The edit is refused: ${edit_reason}.`));
@@ -264,7 +263,7 @@ function startEdit() {
   const save = () => { const edit = typed(); if (Object.keys(edit).length) saveEdit(edit); else open(row.id, false); };
   $("editing").replaceChildren(el("button", {class: "act", id: "save", onclick: save}, "Save (Ctrl+Enter)"),
     el("button", {class: "act", id: "cancel", onclick: () => open(row.id, false)}, "Cancel (Esc)"),
-    note(verdict || !may_judge ? "The next run applies the edit." : "The next run applies the edit. The row as it is counts as wrong."));
+    note(verdict || !may_judge ? "A run with the stage apply_edits applies the edit." : "A run with the stage apply_edits applies the edit. The row as it is counts as wrong."));
   document.querySelector("textarea").focus();
 }
 
@@ -277,7 +276,7 @@ async function queue() {
   const reply = await ask("/api/queue");
   if (view !== "judge") return;
   if (reply.next.length) await open(reply.next[0], false); else if (discard()) blank();
-  $("where").textContent = reply.closed || (!reply.drawn ? "No row of a kind with a promise is there to judge." :
+  $("where").textContent = reply.closed || (!reply.drawn ? "There are no rows to judge: no row is of a kind with a promise." :
     reply.next.length ? `${number(reply.judged)} of ${number(reply.drawn)} judged` : `All ${number(reply.drawn)} rows are judged.`);
   $("done").max = Math.max(1, reply.drawn); $("done").value = reply.judged;
 }
@@ -307,7 +306,7 @@ async function threshold(moved) {
     slider.disabled = low === null || low === high; exact.disabled = low === null;
     if (low === null) { exact.value = ""; $("effect").replaceChildren(note(`No ${about.kept === "handed off" ? "handed-off " : ""}row has this score.`)); return; }
     slider.min = low; slider.max = high; slider.value = limit = low;
-    exact.value = score(limit);
+    exact.value = String(limit);
   }
   const reply = await ask("/api/threshold", {score: name, kind, value: limit});
   if (turn !== latest) return;
@@ -328,7 +327,7 @@ async function threshold(moved) {
 
 function moveLimit(field) {
   const {value: slider, exact} = $("limits").elements, ends = [slider.min, slider.max].map(Number);
-  if (field === slider) { limit = ends.find(end => Math.abs(end - slider.value) < 1e-9 * (ends[1] - ends[0])) ?? Number(slider.value); exact.value = score(limit); }
+  if (field === slider) { limit = ends.find(end => Math.abs(end - slider.value) < 1e-9 * (ends[1] - ends[0])) ?? Number(slider.value); exact.value = String(limit); }
   else if (exact.value.trim() && isFinite(exact.value)) { limit = Number(exact.value); slider.value = limit; }
   else return;  // while a number is typed
   soon(() => threshold(true));

@@ -1,21 +1,19 @@
 """What has become of an edit in a run: applied, refused, withdrawn, or not applied yet."""
 
 import json
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from datagen.errors import UserError
+from datagen.json_types import JsonObject
 from datagen.look.trail import LastRow
 from datagen.run.folder import Run
 from datagen.stages.confidence import apply_edits
 from datagen.stages.confidence.labels import edits
 from datagen.stages.confidence.labels.file import Label
 
-PENDING, APPLIED, REFUSED, WITHDRAWN = STATES = ("pending", "applied", "refused", "withdrawn")
+PENDING, APPLIED, REFUSED, WITHDRAWN = ("pending", "applied", "refused", "withdrawn")
 NO_STAGE = "needs the stage apply_edits, which the recipe of this run does not have"
 GONE = "this run has no row with this id"
-
-Outcome = Mapping[str, Any]
 
 
 class EditState(NamedTuple):
@@ -25,7 +23,7 @@ class EditState(NamedTuple):
     Parameters
     ----------
     state
-        One of `STATES`.
+        pending, applied, refused or withdrawn.
     reason
         Why it is refused, or what it needs; may be empty.
     """
@@ -53,7 +51,7 @@ class Edits:
         stages = run.manifest["recipe"]["stages"]
         name = apply_edits.stage.name
         self._applies = any((options or {}).get("use", stage) == name for stage, options in stages.items())
-        self._outcomes: dict[str, Outcome] = {}
+        self._outcomes: dict[str, JsonObject] = {}
         for stage in run.manifest["stages"]:
             self._outcomes |= _outcomes(run, stage)
 
@@ -88,7 +86,7 @@ class Edits:
         return EditState(PENDING, "" if self._applies else NO_STAGE)
 
 
-def _outcomes(run: Run, stage: str) -> dict[str, Outcome]:
+def _outcomes(run: Run, stage: str) -> dict[str, JsonObject]:
     path = run.stage_folder(stage) / apply_edits.OUTCOMES
     try:
         lines = path.read_text(encoding="utf-8").split("\n")
@@ -97,4 +95,4 @@ def _outcomes(run: Run, stage: str) -> dict[str, Outcome]:
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"cannot read {path}: {error}") from error
+        raise UserError(f"cannot read {path}: {error}. Run the recipe again to write it") from error

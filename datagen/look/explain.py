@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from datagen.errors import UserError
-from datagen.look.edit_state import APPLIED, PENDING, REFUSED, WITHDRAWN, Edits
+from datagen.look.edit_state import PENDING, REFUSED, WITHDRAWN, Edits
 from datagen.look.trail import Request, Step, Trail, Trails
 from datagen.run.folder import Run, open_run
 from datagen.stages.confidence.labels.file import CONTENT, content_key, labels_in
@@ -20,11 +20,8 @@ from datagen.stages.confidence.labels.terminal import CONTROL
 
 TEXTS = ("question", "answer", "rejected", "text", "evidence")
 GIST = 100  # characters of a related row
-NEW_TEXT = {PENDING: "applied by the next run", REFUSED: "refused"}
+NEW_TEXT = {PENDING: "to be applied by the next run", REFUSED: "refused"}
 EDITS = {
-    PENDING: "pending",
-    APPLIED: "applied",
-    REFUSED: "refused",
     WITHDRAWN: "withdrawn, the next run restores the former text",
 }
 
@@ -98,7 +95,7 @@ def explain(
     if "verdict" in label:
         _section(out, "verdict", _text(label["verdict"]))
     if state:
-        _section(out, "edit", _text(": ".join(part for part in (EDITS[state], reason) if part)))
+        _section(out, "edit", _text(": ".join(part for part in (EDITS.get(state, state), reason) if part)))
     for turn in trail.earlier_turns:
         _section(out, f"earlier message, {turn.get('role')}", _text(str(turn.get("content"))))
     for name in TEXTS:
@@ -107,7 +104,7 @@ def explain(
         if name in trail.original:
             _section(out, f"{name} before the edit", _text(trail.original[name]))
         if edit.get(name, row.get(name)) != row.get(name):
-            _section(out, f"new {name}, {NEW_TEXT.get(state, state)}", _text(edit[name]))
+            _section(out, f"new {name}, {state if reason else NEW_TEXT.get(state, state)}", _text(edit[name]))
     if trail.passage:
         _section(
             out,

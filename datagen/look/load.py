@@ -17,6 +17,7 @@ from datagen.store.record import latest_examples
 
 GIST = 300  # characters of an answer or a text in a list
 SEARCHED = ("question", "answer", "rejected", "text", "lineage.title")  # and the passage
+APART = 30  # a separator of texts that no phrase contains: it is not white space in DuckDB
 CONTEXT_KEY = "case when context is not null then 'context ' || hash(context) end"
 HANDED_OFF = ""  # stage of a row that no stage dropped
 
@@ -69,8 +70,9 @@ def _load_passages(run: Run, database: duckdb.DuckDBPyConnection) -> None:
         if record["gives"] == "passages" != record["takes"] and (
             files := non_empty(parts(run.stage_folder(record["stage"])))
         ):
-            read = f"select id, {FOLD.format('text')} from read_parquet(?)"
-            database.execute(f"insert into passages {read}", [files])
+            read = f"select id, {FOLD.format('any_value(text)')} from read_parquet(?)"
+            new = "where id not in (select name from passages) group by id"  # as two stages cut it alike
+            database.execute(f"insert into passages {read} {new}", [files])
 
 
 def _load_contexts(database: duckdb.DuckDBPyConnection, files: list[str]) -> None:
@@ -90,7 +92,7 @@ def _load(database: duckdb.DuckDBPyConnection, stage: str, files: list[str], sco
     numbered = f"select (select count(*) from groups) + row_number() over (), * from ({new})"
     database.execute(f"insert into groups {numbered}", [stage, files])
     question, gist = f"left(question, {GIST})", f"left(coalesce(answer, text), {GIST})"
-    search = FOLD.format(f"concat_ws(chr(10), {', '.join(SEARCHED)})")
+    search = FOLD.format(f"concat_ws(chr({APART}), {', '.join(SEARCHED)})")
     source = "translate(lineage.source, chr(10) || chr(13), '  ')"  # as a field of the page shows it
     values = ["groups.number", "id", source, detail, question, gist, search, "passages.rowid"]
     values.append(f"{ORIGINAL} is not null" if _has(files, ORIGINAL) else "false")

@@ -41,7 +41,7 @@ def terms_of(query: str) -> list[list[str]]:
     terms = [(phrase or word).split() for phrase, word in TERM.findall(query.translate(QUOTES))]
     distinct = [list(words) for words in dict.fromkeys(map(tuple, terms)) if words]
     if len(distinct) > MOST_TERMS:
-        raise UserError(f"the search has {len(distinct)} words and phrases; it may have {MOST_TERMS}")
+        raise UserError(f"the search has {len(distinct)} words and phrases; at most {MOST_TERMS} are allowed")
     return distinct
 
 

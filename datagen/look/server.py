@@ -17,7 +17,7 @@ from markupsafe import Markup
 from datagen.errors import UserError
 from datagen.look.explain import to_json
 from datagen.look.guard import NONCE, Guard
-from datagen.look.index import Index
+from datagen.look.index import PAGE, Index
 from datagen.look.judging import Conflict, Judging
 from datagen.look.trail import Trails
 from datagen.outside_json import parse
@@ -79,6 +79,7 @@ class Browser:
             "scores": self._index.scores,
             "sources": await asyncio.to_thread(self._index.sources),
             "kinds": list(KINDS),
+            "rows_per_page": PAGE,
             "state": self._run.manifest["state"],
             "kept": "handed off" if self._run.over else "kept so far",
         }

@@ -22,6 +22,7 @@ from datagen.report.evidence import Spans, spans
 from datagen.request import Completion
 from datagen.run.folder import Run
 from datagen.schema import EXAMPLES, KINDS, ORIGINAL
+from datagen.stages.confidence.labels.edits import is_unicode
 from datagen.store.parquet import parts, read_part
 
 RELATED = 12  # related rows shown per stage
@@ -201,7 +202,7 @@ class Trails:
 
     def last_rows(self, names: Iterable[str]) -> dict[str, LastRow]:
         """Read rows as after the last stages that they reached, by id; without those that no stage has."""
-        wanted = pa.array(sorted(names), pa.string())
+        wanted = pa.array(sorted(filter(is_unicode, names)), pa.string())
         sql = "select distinct filename from read_parquet(?, filename = true) where id in (select unnest(?))"
         rows: dict[str, LastRow] = {}
         for table in self._tables if len(wanted) else ():

@@ -79,7 +79,7 @@ def before_work(recipe: Recipe, run: Run) -> None:
             _reach(model, 0 if answered else min(model.patience, WAIT_SECONDS))
         except UserError as error:
             if answered:
-                log.warning(f"models.{role}: {error} The run continues with its stored answers")
+                log.warning(f"models.{role}: the run continues with its stored answers, but {error}")
             else:
                 problems.append(Finding(f"models.{role}", str(error), False))
     if problems:

@@ -21,7 +21,7 @@ from datagen.errors import UserError
 from datagen.operate import pilot
 from datagen.operate.estimates import Plan, Stage, interval, share_correction
 from datagen.recipe.model import Recipe
-from datagen.recipe.prices import Prices, price_of, terms
+from datagen.recipe.prices import Prices, currency_of, describe, price_of
 from datagen.report.planned import PLAN
 from datagen.report.rows import final_parts
 from datagen.request import Identity
@@ -92,8 +92,8 @@ def plan(recipe: Recipe, outputs: Path, prices: Prices | None = None) -> Plan:
         products=_products(basis, sampled, passages),
         taken_over=taken_over,
         current=_is_current(basis, sample, recipe) and all(taken_over[name] for name in reads_corpus),
-        currency=next((price.currency for price in prices.values()), ""),
-        terms=terms(prices),
+        currency=currency_of(prices),
+        terms=describe(prices),
     )
     home.mkdir(parents=True, exist_ok=True)
     write_json(result.as_json(), home / PLAN)
@@ -149,7 +149,7 @@ def _stage(
     stage.completion_tokens = cost["completion_tokens"] * scale
     keys = _keys(basis, record["stage"])
     share = 0.0
-    if stored is not None and len(keys):
+    if stored is not None and len(keys) and stage.role in recipe.models.roles:
         current = circumstances(recipe.models.role(record["model"]["role"]))
         missing = Completions(stored.folder, current).missing(keys)
         share = 1 - pc.sum(missing).as_py() / len(keys)

@@ -168,7 +168,7 @@ class Recipe(Section):
 
 
 class _SchemaGenerator(GenerateJsonSchema):
-    """Pydantic's generator, which builds a serialiser for every default and so takes twice as long."""
+    """Pydantic's generator without a serialiser for each default, which would double its time."""
 
     def encode_default(self, dft: object) -> object:
         """Convert a default to plain values."""

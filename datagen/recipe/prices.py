@@ -34,7 +34,12 @@ def price_of(role: str, prices: Prices, models: Mapping[str, object]) -> Price |
     return prices.get(role)
 
 
-def terms(prices: Prices) -> str:
+def currency_of(prices: Prices) -> str:
+    """Return the currency of prices; "" if there are none."""
+    return next((price.currency for price in prices.values()), "")
+
+
+def describe(prices: Prices) -> str:
     """Describe prices with their dates; roles with the same price share an entry."""
     roles: dict[str, list[str]] = {}
     for role, price in prices.items():

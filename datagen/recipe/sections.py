@@ -194,8 +194,8 @@ class Price(Section):
             terms.append(f"{self.cached:g} per million cached ones")
         if self.hour:
             terms.append(f"{self.hour:g} per engine hour")
-        date = f" (as of {self.stated})" if self.stated else ""
-        return f"{self.currency} {', '.join(terms) or '0'}{date}"
+        stated = f" (as of {self.stated})" if self.stated else ""
+        return f"{self.currency} {', '.join(terms) or '0'}{stated}"
 
 
 class Budget(Section):

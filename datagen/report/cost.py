@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from datagen.recipe.prices import money, price_of, terms
+from datagen.recipe.prices import currency_of, describe, money, price_of
 from datagen.recipe.sections import Price
 from datagen.report import charts
 from datagen.store.record import StageRecord
@@ -83,8 +83,8 @@ def costs(manifest: Mapping[str, Any], records: Records) -> Costs:
         if record.get("cost", {}).get("rows")
     ]
     kept = records[-1]["rows_out"] if records else 0
-    currency = next((price.currency for price in prices.values()), "")
-    return Costs(stages, kept, currency, terms(prices))
+    currency = currency_of(prices)
+    return Costs(stages, kept, currency, describe(prices))
 
 
 def cost_chart(records: Records) -> charts.Chart | None:

@@ -92,7 +92,10 @@ class Run:
         given = {"stage": None} | record
         wrong = [name for name, kind in STAGE_SHAPE.items() if not isinstance(given.get(name, kind()), kind)]
         if wrong and SEAL not in record:
-            raise UserError(f"{path} is not a stage's record: {', '.join(wrong)} missing or invalid")
+            raise UserError(
+                f"{path} is not a stage's record: {', '.join(wrong)} missing or invalid. "
+                f"Delete {path.parent} and run the recipe again"
+            )
         return cast("StageRecord", record)
 
     def stage_records(self) -> list[StageRecord]:

@@ -22,7 +22,10 @@ def proof(run, gold, passages):
     write_json({"items": [*items, question]}, folder / "plan.json")
     for seed in (0, 1):
         scores = {item["id"]: [[log(gold[item["seen"]]), log(1 - gold[item["seen"]])]] for item in items}
-        write_json({"items": scores | {"question": [[0.0, -9.0]]}}, folder / "fits" / f"pairs-{seed}.json")
+        write_json(
+            {"seed": seed, "items": scores | {"question": [[0.0, -9.0]]}},
+            folder / "fits" / f"pairs-{seed}.json",
+        )
 
 
 def test_only_common_sentences_are_compared_and_seen_facts_apart_from_others(tmp_path):

@@ -41,7 +41,7 @@ def problem(row: Row, label: Label) -> str:
         return f"the row has no {other[0]}"
     if blank := [name for name, text in edit.items() if not _is_visible(text)]:
         return f"the new {blank[0]} is blank"
-    if broken := [name for name, text in edit.items() if not _is_unicode(text)]:
+    if broken := [name for name, text in edit.items() if not is_unicode(text)]:
         return f"the new {broken[0]} is not valid Unicode"
     if moved := [name for name, text in label.get("original", {}).items() if row.get(name) != text]:
         return f"the {moved[0]} of the row has changed"
@@ -122,7 +122,8 @@ def _is_visible(text: str) -> bool:
     return any(character.isprintable() and not character.isspace() for character in text)
 
 
-def _is_unicode(text: str) -> bool:
+def is_unicode(text: str) -> bool:
+    """Check whether a text has no unpaired surrogates, which tables cannot store."""
     try:
         text.encode()
     except UnicodeEncodeError:

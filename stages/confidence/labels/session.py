@@ -18,7 +18,7 @@ from datagen.stages.confidence.labels import draw, file, page, terminal
 from datagen.store.parquet import parts, read_part
 from datagen.store.record import StageRecord, latest_examples
 
-STAGES = ("calibrate", "score")  # the first of these that the run has supplies the rows, else the latest
+STAGES = ("calibrate", "score")  # supply the rows: the first that is complete, otherwise the latest tables
 SPREAD_BY = ("confidence", "p_true", "logprob")  # the first of these scores stratifies the learning rows
 
 

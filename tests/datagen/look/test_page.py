@@ -198,7 +198,9 @@ def test_a_lost_server_and_a_lost_token_are_explained(browser, run, tmp_path):
         page.page.fill("textarea[data-edit=answer]", "at nine")
         page.page.context.clear_cookies()
         page.page.click("#save")
-        page.page.locator("#problem").get_by_text("has no access: its server was stopped").wait_for()
+        page.page.locator("#problem").get_by_text(
+            "has no access. Open the address that datagen browse printed"
+        ).wait_for()
         process.terminate()
         process.wait()
         page.page.click("#save")

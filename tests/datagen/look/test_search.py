@@ -61,6 +61,7 @@ def index(tmp_path_factory):
         ("noon osprey", ""),  # in two rows
         ('"the ferry leave"', "words"),
         ('"leave the ferry"', ""),
+        ('"leave? it"', ""),  # the end of the question and the start of the answer
         ('"does the ferry', "words"),  # while the phrase is typed
         ('ferry "noon', "words"),
         ("“does the ferry” noon", "words"),

@@ -177,7 +177,7 @@ def test_the_verdict_and_the_pending_edit_are_shown(tmp_path):
         return out.file.getvalue()
 
     text = explained(False)
-    assert "new answer, applied by the next run\nat nine�" in text and "verdict\nwrong" in text
+    assert "new answer, pending\nat nine�" in text and "verdict\nwrong" in text
     shown = json.loads(explained(True))
     assert (shown["verdict"], shown["edit"]) == ("wrong", edit["edit"])
     text = explained(False, tmp_path / "other.jsonl")

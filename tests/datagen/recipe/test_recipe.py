@@ -75,7 +75,7 @@ GROWING = "name: x\ncorpus: [{path: a}]\na0: &a0 [x]\n" + "".join(
         ("name: x\x07", "recipe.yaml: invalid YAML"),
         ("name: &a [x]\ncorpus: [" + "*a, " * 200 + "]", "recipe.yaml: 200 YAML aliases, at most 100 are allowed"),
         ("name: x\ncorpus: [a", "recipe.yaml:2: not YAML"),
-        ("name: x\ncorpus: &c [{path: a}, *c]", "recipe.yaml: invalid YAML: the alias *c is unknown or stands within itself"),
+        ("name: x\ncorpus: &c [{path: a}, *c]", "recipe.yaml: invalid YAML: the alias *c is unknown or contains itself"),
         ("name: x\ncorpus: [{path: a}]\nstages: &s {ingest: {use: *s}}", "recipe.yaml: invalid YAML: the alias *s"),
         (GROWING, "recipe.yaml: invalid YAML: over 200,000 values"),
         ("name: x\ncorpus: [{path: a}]\nstages:\n  ingest: {use: 5}", "recipe.yaml:4: stages.ingest: use should be a text"),

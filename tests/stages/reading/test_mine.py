@@ -246,6 +246,20 @@ def test_keywords_identify_exactly_one_sentence():
     assert mined(f"Some say so. {twin}", ["keywords"], domain=POLLEN[:2]) == []
 
 
+def test_keywords_are_listed_as_in_a_sentence():
+    twin = "Pollination of orchards depends on neighbouring colonies."
+    asked = {
+        number: {
+            mined(f"Some say so. {twin}", ["keywords"], domain=POLLEN[:number], seed=seed)[0].question
+            for seed in range(60)
+        }
+        for number in (3, 4)
+    }
+    assert any("orchards and neighbouring" in question for question in asked[3])
+    assert any("orchards, neighbouring and colonies" in question for question in asked[4])
+    assert any("orchards, neighbouring, colonies" in question for question in asked[4])  # after a colon
+
+
 def test_two_keywords_ask_for_the_sentence_and_the_reverse_is_never_asked():
     twin = "Pollination of orchards depends on neighbouring colonies."
     for seed in range(30):

@@ -17,6 +17,7 @@ print(len(tokenizer("a b b")["input_ids"]), "torch" in sys.modules)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["PreTrainedTokenizerFast", "TokenizersBackend"])
 def test_a_generic_tokenizer_needs_no_torch(name, tmp_path):
     tokenizer = Tokenizer(WordLevel({"a": 0, "b": 1, "?": 2}, unk_token="?"))
