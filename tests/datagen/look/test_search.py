@@ -107,7 +107,7 @@ def test_a_search_for_nothing_does_not_filter(index, query):
 def test_a_search_has_a_limit_of_terms(index):
     words = [f"w{number}" for number in range(MOST_TERMS)]
     assert terms_of(" ".join(words * 2)) == [[word] for word in words]  # repeated ones count once
-    with pytest.raises(UserError, match=f"may have {MOST_TERMS}"):
+    with pytest.raises(UserError, match=f"at most {MOST_TERMS}"):
         index.rows({"text": " ".join([*words, "more"])})
 
 
