@@ -68,8 +68,9 @@ async function restore() {
   $("more").open ||= ["source", "verdict", "edit", "score"].some(name => state.get(name));
   page = Number(state.get("page")) || 0;
   const name = VIEWS.includes(state.get("view")) ? state.get("view") : "rows", id = state.get("row");
+  const turn = opened;
   await show(name, false);
-  if (name === "judge") return;
+  if (name === "judge" || turn !== opened) return;  // a row was opened meanwhile
   if (id && id !== (shown && shown.row.id)) await open(id, false); else if (!id && discard()) blank();
 }
 

@@ -295,6 +295,19 @@ def test_a_narrow_window_shows_the_start_of_each_row_and_its_verdicts(browser, a
     assert page.overflow() <= 0
 
 
+def test_a_late_first_list_leaves_the_row_to_judge(browser, address):
+    page = chromium.Page(browser)
+    held = []
+    page.page.route("**/api/rows*", lambda route: held.append(route))
+    page.page.goto(address)
+    page.page.click("#tab-judge")
+    page.page.locator("#where").get_by_text("0 of 12 judged").wait_for()
+    [route.continue_() for route in held]
+    page.page.locator("#total").get_by_text("rows").wait_for(state="attached")
+    page.page.evaluate("new Promise(done => setTimeout(done, 100))")
+    assert page.page.locator("#detail [data-verdict=right]").is_visible()
+
+
 def test_judging_continues_after_a_failed_write(browser, address, tmp_path):
     page = chromium.Page(browser)
     page.page.goto(address)
