@@ -102,6 +102,11 @@ class Child:
             raise self._crashed() from error
 
     @property
+    def alive(self) -> bool:
+        """Whether its process is running."""
+        return self._process.poll() is None
+
+    @property
     def swollen(self) -> bool:
         """Whether it uses so much memory that the next task needs a new child."""
         try:
@@ -175,14 +180,21 @@ def end_children() -> None:
         _idle.pop().end()
 
 
+def _idle_child(limits: Limits) -> Child | None:
+    """Take an idle child with these limits; discard those that have ended, such as by the OOM killer."""
+    with _lock:
+        for reader in [idle for idle in _idle if idle.limits == limits]:
+            _idle.remove(reader)
+            if reader.alive:
+                return reader
+            reader.end()
+    return None
+
+
 @contextmanager
 def _child(limits: Limits) -> Iterator[Child]:
     """Lend a child; end it afterwards if it did not complete its task or uses too much memory."""
-    with _lock:
-        reader = next((idle for idle in _idle if idle.limits == limits), None)
-        if reader:
-            _idle.remove(reader)
-    reader = reader or Child(limits)
+    reader = _idle_child(limits) or Child(limits)
     try:
         yield reader
     except BaseException:

@@ -144,6 +144,17 @@ def test_a_long_file_is_continued_after_its_last_row(tmp_path, monkeypatch):
     assert len(kept) == 3000 and not dropped
 
 
+def test_an_idle_child_that_has_ended_is_replaced(tmp_path):
+    name = write(tmp_path, "a.txt", "Words.").name
+    task = child.Task([File(tmp_path / name, name, Source(path=name), 6)])
+    with watch._child(Limits()) as reader:
+        assert len([*reader.work(task)]) == 1
+    reader._process.kill()
+    reader._process.wait()
+    with watch._child(Limits()) as other:
+        assert other is not reader and len([*other.work(task)]) == 1
+
+
 def test_a_child_slow_to_begin_is_not_attributed_to_a_file_of_the_previous_task(tmp_path):
     """On a busy machine it may be looked at before it has begun."""
     name = write(tmp_path, "a.txt", "Words.").name
