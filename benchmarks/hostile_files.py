@@ -126,12 +126,11 @@ def nested_zips(depth: int) -> bytes:
 
 def hostile() -> dict[str, bytes]:
     """Make the files: name -> bytes."""
-    bomb = bytes(200_000_000)
-    glyphs = b"BT /F 1 Tf " + b"(" + b"a" * 20_000_000 + b") Tj ET"
-    lying = xlsx('<row><c t="inlineStr"><is><t>aaaaaaaa</t></is></c></row>' * 100_000)
-    with zipfile.ZipFile(io.BytesIO(lying)) as book:
-        size = struct.pack("<I", book.getinfo("xl/worksheets/sheet1.xml").file_size)
-    deep = {
+    return {name: text.encode("utf-8", "surrogatepass") for name, text in _texts().items()} | _binaries()
+
+
+def _texts() -> dict[str, str]:
+    return {
         "deep.html": "<div>" * 50_000 + "x",
         "tables.html": "<table><tr><td>" * 8_000 + "x",
         "attributes.html": "<p " + " ".join(f"a{n}=1" for n in range(100_000)) + ">x</p>",
@@ -165,7 +164,15 @@ def hostile() -> dict[str, bytes]:
         "line.py": "x = [" + "1, " * 2_000_000 + "]",
         "codes.txt": "\x1b]0;title\x07\x1b[2J" * 20_000,
     }  # fmt: skip
-    return {name: text.encode("utf-8", "surrogatepass") for name, text in deep.items()} | {
+
+
+def _binaries() -> dict[str, bytes]:
+    bomb = bytes(200_000_000)
+    glyphs = b"BT /F 1 Tf " + b"(" + b"a" * 20_000_000 + b") Tj ET"
+    lying = xlsx('<row><c t="inlineStr"><is><t>aaaaaaaa</t></is></c></row>' * 100_000)
+    with zipfile.ZipFile(io.BytesIO(lying)) as book:
+        size = struct.pack("<I", book.getinfo("xl/worksheets/sheet1.xml").file_size)
+    return {
         "empty.txt": b"",
         "zeros.txt": bytes(1_000_000),
         "mark.txt": b"\xff\xfe",

@@ -16,7 +16,6 @@ import json
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +25,7 @@ import pyarrow.parquet as pq
 from benchmarks import add_quick
 from datagen.errors import UserError
 from datagen.evaluate.prove.effect import bootstrap, p_gold
+from datagen.json_types import JsonObject
 from datagen.schema import content_id
 from datagen.store.parquet import read_json, write_table
 
@@ -52,7 +52,7 @@ def poison(run: Path, copy: Path) -> int:
     return changed
 
 
-def compare(run: Path, copy: Path) -> dict[str, Any]:
+def compare(run: Path, copy: Path) -> JsonObject:
     """
     Compare the latest proofs of a run and of its shuffled copy.
 
@@ -64,7 +64,7 @@ def compare(run: Path, copy: Path) -> dict[str, Any]:
     """
     right, shuffled = (folder / "proof" / _latest(folder) for folder in (run, copy))
     items = _items(right).items() & _items(shuffled).items()
-    results: dict[str, Any] = {}
+    results: JsonObject = {}
     for name, seen in (("seen", True), ("unseen", False)):
         chosen = sorted((id_, passage) for id_, (passage, is_seen) in items if is_seen is seen)
         ids = [id_ for id_, _ in chosen]
@@ -98,7 +98,7 @@ def _difference(right: Path, shuffled: Path, ids: Sequence[str]) -> npt.NDArray[
     return np.array(scores, np.float64)
 
 
-def _fits(proof: Path) -> dict[int, Any]:
+def _fits(proof: Path) -> dict[int, JsonObject]:
     """Read the fits on pairs: seed -> item -> log probabilities of its choices."""
     fits = map(read_json, (proof / "fits").glob("pairs-*.json"))
     return {fit["seed"]: fit["items"] for fit in fits}

@@ -1,9 +1,9 @@
 """``datagen explain``: a row and its history, in the terminal or as JSON."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import rich.console
 from rich.rule import Rule
@@ -11,10 +11,11 @@ from rich.table import Table
 from rich.text import Text
 
 from datagen.errors import UserError
+from datagen.json_types import JsonObject
 from datagen.look.edit_state import PENDING, REFUSED, WITHDRAWN, Edits
 from datagen.look.trail import Request, Step, Trail, Trails
 from datagen.run.folder import Run, open_run
-from datagen.stages.confidence.labels.file import CONTENT, content_key, labels_in
+from datagen.stages.confidence.labels.file import CONTENT, Label, content_key, labels_in
 from datagen.stages.confidence.labels.session import labels_of
 from datagen.stages.confidence.labels.terminal import CONTROL
 
@@ -83,6 +84,19 @@ def explain(
         details |= {"edit": edit, "edit_state": state, "edit_reason": reason}
         out.print(Text(json.dumps(details, ensure_ascii=False, indent=2)), soft_wrap=True)
         return
+    _print(out, trail, requests, label, state, reason)
+
+
+def _print(
+    out: rich.console.Console,
+    trail: Trail,
+    requests: list[Request],
+    label: Label,
+    state: str,
+    reason: str,
+) -> None:
+    """Print a row and its history; `state` is that of its edit."""
+    row = trail.row
     lineage = row.get("lineage") or {}
     out.print(Rule(_text(f"{row['id']} · {row.get('kind') or 'question'}, {row['task']}")))
     out.print(
@@ -96,15 +110,7 @@ def explain(
         _section(out, "verdict", _text(label["verdict"]))
     if state:
         _section(out, "edit", _text(": ".join(part for part in (EDITS.get(state, state), reason) if part)))
-    for turn in trail.earlier_turns:
-        _section(out, f"earlier message, {turn.get('role')}", _text(str(turn.get("content"))))
-    for name in TEXTS:
-        if row.get(name):
-            _section(out, name, _text(row[name]))
-        if name in trail.original:
-            _section(out, f"{name} before the edit", _text(trail.original[name]))
-        if edit.get(name, row.get(name)) != row.get(name):
-            _section(out, f"new {name}, {state if reason else NEW_TEXT.get(state, state)}", _text(edit[name]))
+    _print_texts(out, trail, label.get("edit", {}), state if reason else NEW_TEXT.get(state, state))
     if trail.passage:
         _section(
             out,
@@ -122,7 +128,21 @@ def explain(
         _section(out, "related rows", _related(trail))
 
 
-def to_json(trail: Trail, requests: list[Request]) -> dict[str, Any]:
+def _print_texts(out: rich.console.Console, trail: Trail, edit: Mapping[str, str], new: str) -> None:
+    """Print the texts of a row, each with its former and its new text; `new` describes new texts."""
+    row = trail.row
+    for turn in trail.earlier_turns:
+        _section(out, f"earlier message, {turn.get('role')}", _text(str(turn.get("content"))))
+    for name in TEXTS:
+        if row.get(name):
+            _section(out, name, _text(row[name]))
+        if name in trail.original:
+            _section(out, f"{name} before the edit", _text(trail.original[name]))
+        if edit.get(name, row.get(name)) != row.get(name):
+            _section(out, f"new {name}, {new}", _text(edit[name]))
+
+
+def to_json(trail: Trail, requests: list[Request]) -> JsonObject:
     """Convert a trail and its requests to plain values for JSON."""
     return {
         "row": trail.row,
@@ -137,7 +157,7 @@ def to_json(trail: Trail, requests: list[Request]) -> dict[str, Any]:
     }
 
 
-def _section(out: rich.console.Console, title: str, body: Any) -> None:
+def _section(out: rich.console.Console, title: str, body: rich.console.RenderableType) -> None:
     out.print(_text(f"\n{title}", "bold"))
     out.print(body)
 

@@ -14,6 +14,7 @@ import duckdb
 import pyarrow as pa
 
 from datagen.errors import UserError
+from datagen.json_types import JsonObject
 from datagen.look.edit_state import APPLIED
 from datagen.look.load import load
 from datagen.look.search import Filter, search_for
@@ -31,8 +32,6 @@ FROM = "from rows join groups using (number) left join verdicts on rows.rowid = 
 JUDGED = "from hits join verdicts using (place) join rows on rows.rowid = place where not rows.edited"
 EDIT = f"coalesce(edit, case when edited then '{APPLIED}' end, '')"
 SUMMARY = f"id, kind, task, source, stage, reason, question, answer, verdict, {EDIT}"
-
-Json = dict[str, Any]
 
 
 class Index:
@@ -82,7 +81,7 @@ class Index:
         matches = "select rows.rowid as place, verdict, edit from rows join given using (id)"
         cursor.execute(f"create or replace table verdicts as {matches}")
 
-    def rows(self, query: Mapping[str, str]) -> Json:
+    def rows(self, query: Mapping[str, str]) -> JsonObject:
         """
         Filter rows.
 
@@ -125,7 +124,7 @@ class Index:
         rows_with_score = [[*row[:-1], places[row[-1]]] for row in rows]
         return {"total": sum(group[-1] for group in groups), "rows": rows_with_score, "groups": groups}
 
-    def threshold(self, query: Mapping[str, str]) -> Json:
+    def threshold(self, query: Mapping[str, str]) -> JsonObject:
         """
         Count the handed-off rows that a threshold on a score would keep.
 
@@ -157,7 +156,7 @@ class Index:
         tasks = f"select kind, task, {sides} from hits join groups using (number) group by all order by all"
         # A verdict may be about the text before an edit, which had other scores.
         judged = f"select verdict, {sides} {JUDGED} and verdict is not null group by all"
-        result: Json = {
+        result: JsonObject = {
             "tasks": _fetch(cursor.execute(tasks, [value])),
             "verdicts": _fetch(cursor.execute(judged, [value])),
             "bars": [],
@@ -194,7 +193,7 @@ class Index:
 
     def _filter(self, query: Mapping[str, str]) -> Filter:
         conditions: list[str] = ["true"]
-        values: list[Any] = []
+        values: list[object] = []
         group_conditions, group_values = [], []
         for name in ("kind", "task", "reason"):
             if query.get(name):

@@ -9,17 +9,15 @@ edit of a row that cannot be judged yet has no verdict.
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 
 from datagen.errors import UserError
+from datagen.json_types import JsonObject
 from datagen.look.edit_state import Edits, EditState
 from datagen.look.trail import LastRow, Trail, Trails
 from datagen.run.folder import Run
 from datagen.stages.confidence.labels import draw, edits, file, session, terminal
-
-Json = dict[str, Any]
 
 
 class Conflict(UserError):
@@ -73,7 +71,7 @@ class Judging:
         """Map the ids of rows with an edit in the file of labels to its state in this run."""
         return self._states(session.labels_of(self.path))
 
-    def edit_list(self) -> list[Json]:
+    def edit_list(self) -> list[JsonObject]:
         """List the edits in the file of labels, also those of rows that this run does not have."""
         labels = session.labels_of(self.path)
         return [
@@ -92,14 +90,14 @@ class Judging:
         }
         return {name: state for name, state in states.items() if state}
 
-    def edit_of(self, trail: Trail) -> Json:
+    def edit_of(self, trail: Trail) -> JsonObject:
         """Return the new texts of a row in the file of labels, and the edit's state and its reason."""
         name = trail.row["id"]
         label = session.labels_of(self.path).get(name, {})
         state, reason = self._edits.state(name, label, trail.last) or ("", "")
         return {"edit": label.get("edit", {}), "edit_state": state, "edit_reason": reason}
 
-    def queue(self) -> Json:
+    def queue(self) -> JsonObject:
         """Return the numbers of sampled and judged rows, and the next rows."""
         verdicts = self.verdicts()
         open_rows = [row for row in self._sample if row["id"] not in verdicts]
@@ -120,7 +118,7 @@ class Judging:
         is_for_training = not draw.draws([name], self._seed)[0][0]
         return is_for_training or name in queue["next"] or name in self.verdicts()
 
-    def judge(self, name: str, verdict: str) -> Mapping[str, Any]:
+    def judge(self, name: str, verdict: str) -> file.Label:
         """
         Write a verdict on a row into the file.
 
@@ -140,9 +138,7 @@ class Judging:
             file.add(label, labels)
             return labels[name]
 
-    def edit(
-        self, name: str, texts: Mapping[str, str], seen: Mapping[str, str] | None = None
-    ) -> Mapping[str, Any]:
+    def edit(self, name: str, texts: Mapping[str, str], seen: Mapping[str, str] | None = None) -> file.Label:
         """
         Write new texts of a row into the file; without texts, withdraw its edit.
 

@@ -8,7 +8,7 @@ form is found by its stem. A scan needs no index that would take minutes to buil
 
 import re
 import unicodedata
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from datagen.errors import UserError
 
@@ -24,7 +24,7 @@ class Filter(NamedTuple):
     """A condition in SQL with its values."""
 
     sql: str
-    values: list[Any]
+    values: list[object]
 
 
 def terms_of(query: str) -> list[list[str]]:
@@ -81,7 +81,7 @@ def _has_term(words: list[str]) -> Filter:
     spellings = dict.fromkeys([tuple(words), *normal])
     folded = FOLD.format("?")
     alternatives: list[str] = []
-    values: list[str] = []
+    values: list[object] = []
     for spelling in spellings:
         conditions = [f"contains(search, {folded})" for _ in spelling]
         values += spelling

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
 from threading import Lock
@@ -15,6 +15,7 @@ from aiohttp import web
 from markupsafe import Markup
 
 from datagen.errors import UserError
+from datagen.json_types import JsonObject
 from datagen.look.explain import to_json
 from datagen.look.guard import NONCE, Guard
 from datagen.look.index import PAGE, Index
@@ -94,7 +95,7 @@ class Browser:
         )
         return web.Response(text=page, content_type="text/html")
 
-    def _row(self, name: str) -> dict[str, Any]:
+    def _row(self, name: str) -> JsonObject:
         trail = self._trails.follow(name)
         details = to_json(trail, self._trails.requests(trail.requests))
         fields = () if trail.last.why_fixed else FIELDS[trail.row["kind"]]
@@ -105,13 +106,13 @@ class Browser:
             **self._judging.edit_of(trail),
         }
 
-    def _judge(self, body: Mapping[str, Any]) -> dict[str, Any]:
+    def _judge(self, body: JsonObject) -> JsonObject:
         name, verdict = body.get("id"), body.get("verdict")
         if not isinstance(name, str) or not isinstance(verdict, str):
             raise UserError("a verdict is an object with id and verdict")
         return self._labelled(self._judging.judge(name, verdict))
 
-    def _edit(self, body: Mapping[str, Any]) -> dict[str, Any]:
+    def _edit(self, body: JsonObject) -> JsonObject:
         name, texts = body.get("id"), body.get("edit")
         if not isinstance(name, str) or not isinstance(texts, dict):
             raise UserError("an edit is an object with id and edit, an object of texts by field")
@@ -122,7 +123,7 @@ class Browser:
             raise UserError("the edit seen should be an object of texts by field")
         return self._labelled(self._judging.edit(name, texts, seen))
 
-    def _writer(self, write: Callable[[Mapping[str, Any]], Any]) -> Callable[[web.Request], Any]:
+    def _writer(self, write: Callable[[JsonObject], Any]) -> Callable[[web.Request], Any]:
         """Handle requests that write into the file of labels, one at a time."""
 
         def work(content: bytes) -> Any:
@@ -143,7 +144,7 @@ class Browser:
 
         return handle
 
-    def _labelled(self, label: Mapping[str, Any]) -> dict[str, Any]:
+    def _labelled(self, label: JsonObject) -> JsonObject:
         self._show_labels()
         return dict(label)
 

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from datagen.errors import UserError
+from datagen.json_types import JsonObject
 from datagen.look.load import non_empty
 from datagen.report.evidence import Spans, spans
 from datagen.request import Completion
@@ -32,8 +33,6 @@ REQUEST_FOLDERS = ("requests", "follow_ups")  # folders of a stage
 # Tables with rows that can be explained, each with the SQL of the text that is shown of a row.
 SHOWN = "coalesce(question, left(text, 200), answer, '')"
 ROWS = {"examples": SHOWN, "probes": SHOWN, "seeds": SHOWN, "questions": "question"}
-
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -75,7 +74,7 @@ class Request:
 class LastRow(NamedTuple):
     """A row as after the last stage that it reached, and why it cannot be edited; "" if it can."""
 
-    row: Row
+    row: JsonObject
     why_fixed: str
 
 
@@ -96,7 +95,7 @@ class Trail:
         (relation, id, stage, text).
     """
 
-    row: Row
+    row: JsonObject
     passage: Spans
     steps: list[Step]
     related: list[tuple[str, str, str, str]]
@@ -180,7 +179,7 @@ class Trails:
             If no stage has the row.
         """
         steps: list[Step] = []
-        last: Row = {}
+        last: JsonObject = {}
         seen_scores: set[str] = set()
         for table in self._tables:
             for files, dropped in ((table.kept, False), (table.dropped, True)):
@@ -230,7 +229,7 @@ class Trails:
             stored |= {key: (prompt, body) for key, prompt, body in self._query(sql, files, list(keys))}
         return [_request(key, *stored.get(key, ("", "{}")), answers.get(key)) for key in keys]
 
-    def _related(self, row: Row) -> list[tuple[str, str, str, str]]:
+    def _related(self, row: JsonObject) -> list[tuple[str, str, str, str]]:
         """Find a row's parents, the row that it repeats, rows derived from it, and rows of its passage."""
         lineage = row.get("lineage") or {}
         detail = str(row.get("detail") or "")
@@ -250,7 +249,7 @@ class Trails:
                 related.setdefault(name, (relation, name, table.stage, text))
         return sorted(related.values(), key=lambda other: RELATIONS.index(other[0]))
 
-    def _rows(self, files: list[str], name: str) -> list[Row]:
+    def _rows(self, files: list[str], name: str) -> list[JsonObject]:
         sql = "select distinct filename from read_parquet(?, filename = true) where id = ?"
         tables = [read_part(Path(file)) for (file,) in self._query(sql, files, name)]
         return [row for table in tables for row in table.filter(pc.equal(table["id"], name)).to_pylist()]
@@ -289,14 +288,14 @@ def _tables(run: Run) -> Iterator[_Table]:
             yield _Table(record["stage"], record["takes"] != record["gives"], ROWS[record["gives"]], *files)
 
 
-def _why_fixed(row: Row, stage: str, dropped: bool) -> str:
+def _why_fixed(row: JsonObject, stage: str, dropped: bool) -> str:
     """Return why an edit of a row cannot be applied, given the stage that made it; "" if it can."""
     if dropped:
         return f"{stage} dropped it when it was made"
     return "" if row.get("kind") in KINDS else "it is not an example"
 
 
-def _outcome(row: Row, before: Row) -> str:
+def _outcome(row: JsonObject, before: JsonObject) -> str:
     if not before:
         return "made"
     return "kept" if row.get(ORIGINAL) == before.get(ORIGINAL) else "edited"
@@ -308,6 +307,6 @@ def _request(key: str, prompt: str, body: str, answer: Completion | None) -> Req
     return Request(key, prompt, messages, text, finish, model)
 
 
-def _is_score(name: str, value: Any) -> bool:
+def _is_score(name: str, value: object) -> bool:
     own = name in EXAMPLES.names and name != "logprob"
     return isinstance(value, float) and not own
