@@ -302,6 +302,7 @@ async function threshold(moved) {
   if (!name) { $("effect").replaceChildren(note("This run has no scores.")); return; }
   const turn = ++latest;
   if (!moved) {
+    slider.disabled = exact.disabled = true;  // the reply sets both, and would replace what is typed before
     const {span: [low, high]} = await ask("/api/threshold", {score: name, kind, value: 0});
     if (turn !== latest) return;
     slider.disabled = low === null || low === high; exact.disabled = low === null;

@@ -169,6 +169,20 @@ def test_a_threshold_is_typed_and_equal_scores_need_none(opened):
     assert page.page.locator("#limits [name=value]").is_disabled()
 
 
+def test_a_limit_is_not_typed_before_the_span_of_its_score_is_known(opened):
+    page = opened(state="view=threshold")
+    page.page.locator("#effect").get_by_text("38 rows at or above, 0 below.").wait_for()
+    held = []
+    page.page.route("**/api/threshold*", lambda route: held.append(route))
+    page.page.select_option("#limits [name=score]", "words")
+    exact = page.page.locator("#limits [name=exact]")
+    assert exact.is_disabled()
+    page.page.unroute("**/api/threshold*")
+    [route.continue_() for route in held]
+    exact.fill("40")
+    page.page.locator("#effect").get_by_text("1 row at or above, 37 below.").wait_for()
+
+
 def test_hits_are_marked_and_letters_typed_into_a_field_are_no_keys(opened):
     page = opened()
     page.page.focus("#filters [name=text]")
