@@ -3,12 +3,13 @@ The training rows of each arm.
 
 All arms except `base` and `raw_exposures` train the same number of tokens: an arm repeats its rows until its
 budget is used up. Pairs add tokens, an answer format and facts. They are therefore compared with the format
-control, which has the same number of pairs about other documents, and never with `raw`.
+control, which has the same number of pairs about other documents, and never with `raw`. `shuffled` has the
+same questions and the same answers, wrongly assigned: only a hand-off whose answers are right surpasses it.
 """
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from datagen.evaluate.prove.material import Material, Pair, Text
 from datagen.evaluate.prove.settings import DROPPED, Arm
@@ -21,6 +22,7 @@ CONTROLS: tuple[tuple[Arm, Arm], ...] = (
     ("reading", "raw"),
     ("reading", "raw_exposures"),
     ("pairs", "format_control"),
+    ("pairs", "shuffled"),
     ("pairs", "unfiltered"),
 )
 
@@ -93,6 +95,7 @@ def make(material: Material, trained: Sequence[Pair], wanted: Sequence[Arm], see
         "raw_exposures": raw,
         "reading": reading,
         "pairs": [*raw, *_chats(pairs)],
+        "shuffled": [*raw, *_chats(shuffle(pairs, seed))],
         "format_control": [*raw, *_chats(control)],
         "unfiltered": [*raw, *_chats(mixed)],
     }
@@ -103,7 +106,7 @@ def make(material: Material, trained: Sequence[Pair], wanted: Sequence[Arm], see
         )
     if not count:
         why = "the hand-off lacks self-contained pairs, about these passages or about other documents"
-        skipped |= dict.fromkeys(("pairs", "format_control", "unfiltered"), why)
+        skipped |= dict.fromkeys(("pairs", "shuffled", "format_control", "unfiltered"), why)
     elif share <= DROPPED:
         skipped["unfiltered"] = (
             f"filters dropped {len(dropped)} of {len(dropped) + len(trained)} usable pairs, and the arm "
@@ -132,6 +135,21 @@ def equal_exposures(
     epochs = tokens / max(1, sum(reading.values()))
     exposures = epochs * sum(texts.values()) / max(1, len(texts))
     return max(1, round(exposures * sum(raw.values())))
+
+
+def shuffle(pairs: Sequence[Pair], seed: str) -> list[Pair]:
+    """
+    Exchange the answers of pairs.
+
+    The pairs are ordered by answer and the answers moved by the size of the largest group of equal ones, so
+    that each question gets another answer unless more than half of the answers are equal.
+    """
+    order = sorted(pairs, key=lambda pair: (content_id("shuffled", seed, same(pair.answer)), pair.id))
+    move = max(Counter(same(pair.answer) for pair in order).values(), default=0)
+    answers = [pair.answer for pair in order]
+    moved = answers[move:] + answers[:move]
+    exchanged = {pair.id: replace(pair, answer=answer) for pair, answer in zip(order, moved, strict=True)}
+    return [exchanged[pair.id] for pair in pairs]
 
 
 def _drawn(pairs: Sequence[Pair], count: int, seed: str) -> list[Pair]:

@@ -8,13 +8,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from datagen.errors import UserError
 from datagen.schema import content_id
 
-Arm = Literal["base", "raw", "raw_exposures", "reading", "pairs", "format_control", "unfiltered"]
+Arm = Literal["base", "raw", "raw_exposures", "reading", "pairs", "shuffled", "format_control", "unfiltered"]
 ARMS: dict[Arm, str] = {
     "base": "the target, untrained",
     "raw": "raw passages",
     "raw_exposures": "raw passages, each seen as often as in the arm `reading`, with fewer tokens",
     "reading": "the hand-off's reading texts about the same passages",
     "pairs": "raw passages and the hand-off's closed-book pairs about them",
+    "shuffled": "raw passages and the same closed-book pairs with each other's answers",
     "format_control": "raw passages and the same number of closed-book pairs about other documents",
     "unfiltered": "raw passages and the same number of pairs, sampled from kept and dropped ones",
 }

@@ -30,8 +30,8 @@ class Question:
 
     @property
     def about_hand_off(self) -> bool:
-        """Whether it is about a gain of the hand-off over a control."""
-        return self.arm != "raw"
+        """Whether it is about a gain of the hand-off. Surpassing wrong answers is none."""
+        return self.arm != "raw" and self.control != "shuffled"
 
 
 QUESTIONS = (
@@ -42,6 +42,13 @@ QUESTIONS = (
         "reading",
         "raw_exposures",
         "Reading texts, compared with raw passages at equal exposures",
+    ),
+    Question(
+        "answers",
+        "pairs",
+        "shuffled",
+        "Closed-book pairs, compared with the same pairs and shuffled answers, on the facts in the pairs",
+        True,
     ),
     Question(
         "pairs_seen",

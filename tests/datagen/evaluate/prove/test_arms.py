@@ -1,8 +1,11 @@
 """Arms train equal tokens, and pairs are compared with the format control only."""
 
+from collections import Counter
 from itertools import pairwise
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from datagen.evaluate.prove import arms
 from datagen.evaluate.prove.arms import CONTROLS, Row
@@ -59,6 +62,26 @@ def test_the_format_control_has_as_many_pairs_about_other_documents(write_run):
         assert texts == made.rows["raw"]
 
 
+def test_the_shuffled_arm_has_the_same_questions_and_answers_wrongly_assigned(write_run):
+    _, _, material = material_of(write_run())
+    made = arms.make(material, material.pairs, tuple(ARMS), SEED)
+    right, shuffled = ([row for row in made.rows[arm] if row.question] for arm in ("pairs", "shuffled"))
+    assert [(row.passage, row.question) for row in right] == [(row.passage, row.question) for row in shuffled]
+    assert Counter(row.text for row in right) == Counter(row.text for row in shuffled)
+    assert all(a.text != b.text for a, b in zip(right, shuffled, strict=True))
+
+
+@given(st.lists(st.sampled_from("abcdef"), max_size=30), st.integers(0, 3))
+def test_shuffling_moves_every_answer_unless_one_is_given_to_more_than_half(answers, seed):
+    pairs = [Pair(f"{n:02}", "p", "d", f"q{n}", answer) for n, answer in enumerate(answers)]
+    shuffled = arms.shuffle(pairs, str(seed))
+    assert [pair.question for pair in shuffled] == [pair.question for pair in pairs]
+    assert Counter(pair.answer for pair in shuffled) == Counter(answers)
+    moved = sum(a.answer != b.answer for a, b in zip(pairs, shuffled, strict=True))
+    commonest = max(Counter(answers).values(), default=0)
+    assert moved == min(len(answers), 2 * (len(answers) - commonest))
+
+
 def test_no_arm_trains_a_validation_document(write_run):
     known, drawn, material = material_of(write_run())
     assert known.held_out == {"doc-25", "doc-26", "doc-27"}
@@ -83,7 +106,7 @@ def test_arms_without_rows_are_skipped_with_a_reason(write_run):
     _, _, material = material_of(write_run(pairs=False))
     made = arms.make(material, material.pairs, tuple(ARMS), SEED)
     assert set(made.rows) == {"base", "raw", "raw_exposures", "reading"}
-    assert set(made.skipped) == {"pairs", "format_control", "unfiltered"}
+    assert set(made.skipped) == {"pairs", "shuffled", "format_control", "unfiltered"}
     _, _, material = material_of(write_run(texts=False))
     made = arms.make(material, material.pairs, tuple(ARMS), SEED)
     assert {"reading", "raw_exposures"} <= set(made.skipped)
@@ -150,7 +173,7 @@ def test_equal_exposures_are_reached_by_the_budget_of_raw():
 
 
 def test_an_arm_brings_its_controls():
-    assert with_controls(("pairs",)) == ("base", "pairs", "format_control")
+    assert with_controls(("pairs",)) == ("base", "pairs", "shuffled", "format_control")
     assert with_controls(("reading",)) == ("base", "raw", "reading")
     with pytest.raises(Exception, match="--arms"):
         settings_of("reading,everything")

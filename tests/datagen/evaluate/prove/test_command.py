@@ -81,8 +81,8 @@ def test_a_proof_from_plan_to_page(write_run, base, in_process):
     run = write_run()
     result = proved(run, base, general="")
     arms = result["arms"]
-    assert set(arms) == {"base", "raw", "raw_exposures", "reading", "pairs", "format_control"}
-    for arm in ("raw", "reading", "pairs", "format_control"):
+    assert set(arms) == {"base", "raw", "raw_exposures", "reading", "pairs", "shuffled", "format_control"}
+    for arm in ("raw", "reading", "pairs", "shuffled", "format_control"):
         assert 1_500 <= arms[arm]["tokens"] < 1_500 + 520 and arms[arm]["fits"] == 2
     assert arms["raw_exposures"]["tokens"] < arms["reading"]["tokens"]
     assert arms["base"]["tokens"] == 0 and arms["pairs"]["pairs_seen"] > 0

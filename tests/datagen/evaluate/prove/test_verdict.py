@@ -65,7 +65,6 @@ def test_learning_the_answer_format_is_no_gain_although_the_answer_loss_falls():
 
 def test_a_poisoned_hand_off_is_detected():
     items = [*items_of(200), *items_of(100, family="reworded")]
-    control = {"base": 0, "raw": 0, "format_control": 0}
 
     def right(item):
         return 0.9 if item.seen else 0.0
@@ -73,13 +72,23 @@ def test_a_poisoned_hand_off_is_detected():
     def poisoned(item):
         return -0.4 if item.seen else 0.0
 
+    control = {"base": 0, "raw": 0, "format_control": 0, "shuffled": poisoned}
     for gain, expected in ((right, True), (poisoned, False)):
         fits = simulated(control | {"pairs": gain}, items)
         answered = verdicts(fits, items, WORTH)
-        seen = [v for v in answered if v.question == "pairs_seen"]
-        assert len(seen) == 2 and all((v.outcome == "helps") == expected for v in seen)
+        for question in ("pairs_seen", "answers"):
+            seen = [v for v in answered if v.question == question]
+            assert len(seen) == 2 and all((v.outcome == "helps") == expected for v in seen)
         assert all(v.outcome != "helps" for v in answered if v.question == "pairs_unseen")
         assert gains(answered) == expected
+
+
+def test_surpassing_wrong_answers_is_no_gain_of_the_hand_off():
+    items = items_of(300)
+    fits = simulated({"base": 0, "raw": 0, "format_control": 0, "pairs": 0, "shuffled": -2.0}, items)
+    answered = verdicts(fits, items, WORTH)
+    assert next(v for v in answered if v.question == "answers").outcome == "helps"
+    assert not gains(answered)
 
 
 def test_seeds_are_paired_and_base_is_used_for_all():
