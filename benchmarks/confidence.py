@@ -8,6 +8,7 @@ product's own stages score the rows: those of the line that score examples, or t
 one here for the log probability of an answer that no model wrote. Then, over 200 draws of labelled rows:
 
 * AUROC of each score and of the calibrated combination, on rows without a label;
+* the precision of the `--keep` most confident rows, with the scores of each stage and of those before it;
 * how often the rows above a promised threshold are less precise than promised, beside the naive threshold
   that just reaches the target on the labelled rows;
 * how much of the tokens is needed where cheap scores come first and settle what they can, and how much the
@@ -201,6 +202,24 @@ def combined(rows: Scored, labels: int) -> dict[str, Any]:
     }
 
 
+def at_equal_yield(rows: Scored, stages: Sequence[str], labels: int, keep: float) -> dict[str, float]:
+    """
+    Measure the precision of the `keep` most confident rows, with the scores up to each stage.
+
+    Returns
+    -------
+    Stage -> mean precision over the draws, on rows without a label.
+    """
+    precisions: dict[str, list[float]] = {stage: [] for stage in stages}
+    for order in _orders(rows):
+        learn, others = order[:labels], order[labels:]
+        for stage, level in zip(stages, rows.levels, strict=True):
+            fit = combine(rows.names[:level], rows.values[learn, :level], rows.right[learn])
+            surest = np.argsort(-fit(rows.values[others, :level]), kind="stable")
+            precisions[stage].append(float(rows.right[others][surest[: round(keep * len(others))]].mean()))
+    return {stage: round(float(np.mean(values)), 3) for stage, values in precisions.items()}
+
+
 def promises(rows: Scored, labels: int, target: float, sure: float) -> dict[str, Any]:
     """Count how often a promise is made, and how often it is broken, beside the naive threshold."""
     kept, broken, naive = [], 0, 0
@@ -295,7 +314,9 @@ def main() -> None:
     parser.add_argument("--labels", type=int, default=240, help="rows with a label in each draw")
     parser.add_argument("--target", type=float, nargs="+", default=[0.85, 0.9], help="promised precision")
     parser.add_argument("--sure", type=float, default=0.9, help="how surely")
-    parser.add_argument("--keep", type=float, default=0.6, help="share of the rows that the cascade keeps")
+    parser.add_argument(
+        "--keep", type=float, default=0.6, help="share of the rows kept, of cascade and yield"
+    )
     parser.add_argument("--folder", type=Path, help="keep the runs there; the same command goes on")
     add_quick(parser, rows=60, labels=24)
     options = parser.parse_args()
@@ -311,6 +332,7 @@ def main() -> None:
         "tokens a row": dict(zip(["given", *stages], np.round(rows.tokens, 1).tolist(), strict=True)),
         "auroc": singles(rows),
         "combined": combined(rows, options.labels),
+        "precision at equal yield": at_equal_yield(rows, ["given", *stages], options.labels, options.keep),
         "promises": {t: promises(rows, options.labels, t, options.sure) for t in options.target},
         "cascade": cascade(rows, options.labels, options.keep),
     }
