@@ -210,8 +210,8 @@ def promises(rows: Scored, labels: int, target: float, sure: float) -> dict[str,
         fit = combine(rows.names, rows.values[learn], rows.right[learn])
         confidence = fit(rows.values)
         named = steps(np.bincount(bin_of(confidence), minlength=BINS))
-        learnt = held_out(rows.values[learn], rows.right[learn]), rows.right[learn]
-        found = promise(target, sure, *named, learnt, (confidence[check], rows.right[check]))
+        learned = held_out(rows.values[learn], rows.right[learn]), rows.right[learn]
+        found = promise(target, sure, *named, learned, (confidence[check], rows.right[check]))
         if found.threshold is not None:
             kept.append(found.kept)
             broken += _precision(confidence, rows.right, np.r_[check, others], found.threshold) < target

@@ -211,7 +211,7 @@ def paraphrases(model: str) -> dict[float, dict[str, int]]:
     texts_of = {kind: pa.array([text for pair in given[kind] for text in pair]) for kind in given}
     with tempfile.TemporaryDirectory() as folder:
         columns = [lambda: pa.concat_arrays([*texts_of.values()])]
-        embedder = learn(model, columns, Path(folder) / "learnt.npy")
+        embedder = learn(model, columns, Path(folder) / "learned.npy")
         vectors = {kind: embedder.embed(texts) for kind, texts in texts_of.items()}
     near = {kind: (some[0::2] * some[1::2]).sum(axis=1) for kind, some in vectors.items()}
     return {

@@ -206,8 +206,8 @@ def miner(documents: Sequence[Document]) -> Work:
     ]
     options, language = Options(), read(load("mined/en"))
     runs = total(count_runs(table["text"]) for table in tables)
-    learnt = domain_words(runs, language, language.general, options.vocabulary, options.domain_words)
-    domain = frozenset(learnt)
+    learned = domain_words(runs, language, language.general, options.vocabulary, options.domain_words)
+    domain = frozenset(learned)
     counts = [
         Counter(
             exercise.task

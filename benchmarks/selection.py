@@ -94,7 +94,7 @@ def worth(tables: list[Path], kept: pa.Table, folder: Path) -> dict[str, float]:
     """Return the share of subjects with a kept row, and the mean similarity to the nearest kept row."""
     rows = pa.concat_tables([read_part(path, ["task", "text"]) for path in tables])
     with tempfile.TemporaryDirectory(dir=folder) as name:
-        embedder = learn("", [partial(rows.column, "text")], Path(name) / "learnt.npy")
+        embedder = learn("", [partial(rows.column, "text")], Path(name) / "learned.npy")
         sample = embedder.embed(rows["text"].take(np.arange(0, len(rows), max(len(rows) // SAMPLE, 1))))
         near = (sample @ embedder.embed(kept["text"]).T).max(axis=1)
     subjects = pc.count_distinct(kept["task"]).as_py() / pc.count_distinct(rows["task"]).as_py()

@@ -35,7 +35,7 @@ MEANINGS = {  # of the built-in scores; docs/curate.md and docs/scores.md descri
     "ifd_ppl": "Difficulty: how little the question helps to predict the answer, by perplexity",
     "v_info": "Bits by which the question helps to predict the answer",
     "utility": "How much the nearest rows help as examples",
-    "confidence": "Probability that the row is right, learnt from verdicts",
+    "confidence": "Probability that the row is right, learned from verdicts",
 }
 Counts = npt.NDArray[np.int64]
 COLOURS = {"handed off": "var(--kept)", "not handed off": "var(--dropped)"}

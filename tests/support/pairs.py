@@ -31,7 +31,7 @@ def parent(question=QUESTION, answer=ANSWER, **fields):
     }
 
 
-def told(said):
+def reply_text(said):
     """Write what a model says: text, or a value as JSON."""
     return said if isinstance(said, str) else json.dumps(said)
 

@@ -214,7 +214,7 @@ stages:
 """
 
 
-class Silent:
+class SilentWatcher:
     """A console without output."""
 
     def joined(self, dashboard): ...

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.cluster
 LINE = ["source", "cutting", "asking", "scoring", "tallying"]
 
 
-class Watching(toys.Silent):
+class Watching(toys.SilentWatcher):
     """Remembers which stages were made and which were there."""
 
     def __init__(self):

@@ -11,7 +11,7 @@ from datagen.run.runner import run
 from tests.support import scribe
 from tests.support.finished_run import load, rows
 from tests.support.nulls import nulls_in
-from tests.support.toys import Silent
+from tests.support.toys import SilentWatcher
 
 pytestmark = pytest.mark.cluster
 
@@ -51,7 +51,7 @@ def finished(tmp_path_factory):
     leaked = {"question": "In which town does the royal archive of Genovia stand?"}
     (folder / "leaked.jsonl").write_text(json.dumps(leaked) + "\n")
     (folder / "recipe.yaml").write_text(RECIPE)
-    return run(load_recipe(folder / "recipe.yaml"), folder / "outputs", Silent())
+    return run(load_recipe(folder / "recipe.yaml"), folder / "outputs", SilentWatcher())
 
 
 def test_every_stage_accounts_for_its_rows(finished):

@@ -29,7 +29,7 @@ def calls(log):
 
 def run_toy(folder, rebuild=False):
     recipe = load_recipe(toys.write_recipe(folder))
-    return run(recipe, folder / "outputs", toys.Silent(), rebuild=rebuild)
+    return run(recipe, folder / "outputs", toys.SilentWatcher(), rebuild=rebuild)
 
 
 def run_on_a_disk_with_room_for(size, recipe):

@@ -16,7 +16,7 @@ from datagen.run.runner import run
 from datagen.store.parquet import parts
 from tests.support.finished_run import load, rows
 from tests.support.nulls import nulls_in
-from tests.support.toys import Silent
+from tests.support.toys import SilentWatcher
 
 pytestmark = pytest.mark.cluster
 
@@ -37,7 +37,7 @@ def finished(tmp_path_factory):
         "corpus": [articles, code.model_dump()],
         "cluster": {"workers": 1},
     } | shares
-    return run(load_recipe(EXAMPLE, overrides), tmp_path_factory.mktemp("families"), Silent())
+    return run(load_recipe(EXAMPLE, overrides), tmp_path_factory.mktemp("families"), SilentWatcher())
 
 
 @pytest.fixture(scope="module")

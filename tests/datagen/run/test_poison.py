@@ -14,7 +14,7 @@ from datagen.recipe.load import load_recipe
 from datagen.run.runner import run
 from datagen.store.parquet import parts, read_part
 from tests.support import poisoned
-from tests.support.toys import Silent
+from tests.support.toys import SilentWatcher
 
 pytestmark = pytest.mark.cluster
 
@@ -57,7 +57,7 @@ def finished(tmp_path_factory):
     (folder / "atlas").mkdir()
     poisoned.write(folder / "atlas")
     (folder / "recipe.yaml").write_text(RECIPE)
-    return run(load_recipe(folder / "recipe.yaml"), folder / "outputs", Silent())
+    return run(load_recipe(folder / "recipe.yaml"), folder / "outputs", SilentWatcher())
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +99,7 @@ def test_the_report_shows_difficulty_before_and_after_a_filter(finished):
 def test_changed_limits_filter_again_without_requests(finished):
     folder = finished.folder.parents[2]
     limits = {"stages.curate.min": {"logprob": {"instruction": -0.1}}, "stages.curate.max": {}}
-    again = run(load_recipe(folder / "recipe.yaml", limits), folder / "outputs", Silent())
+    again = run(load_recipe(folder / "recipe.yaml", limits), folder / "outputs", SilentWatcher())
     spent = [record["requests"] for record in again.stage_records() if "requests" in record]
     assert sum(part["asked"] for part in spent) > 0
     assert sum(part["completions"] for part in spent) == 0

@@ -44,7 +44,7 @@ def go(tmp_path, opened):
     def start(change=lambda text: text, **options):
         path = toys.write_recipe(tmp_path)
         path.write_text(change(path.read_text()))
-        return runner.run(load_recipe(path), tmp_path / "outputs", toys.Silent(), **options)
+        return runner.run(load_recipe(path), tmp_path / "outputs", toys.SilentWatcher(), **options)
 
     return start
 
