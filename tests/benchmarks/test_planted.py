@@ -1,4 +1,4 @@
-"""The planted mistakes of the benchmark of confidence: as many as said, each of its way, nothing else touched."""
+"""The planted errors of the benchmark confidence: their number, their types, and nothing else changed."""
 
 import json
 from collections import Counter
@@ -69,4 +69,4 @@ def test_the_draw_is_the_same_again_and_another_with_another_seed(pairs):
     assert planted.plant(pairs, 60) == planted.plant(pairs[::-1], 60)
     assert planted.plant(pairs, 60) != planted.plant(pairs, 60, seed="1")
     how = [row.how for row in planted.plant(pairs, 100)]
-    assert how[:20].count("") < 20 and how[-20:].count("") < 20  # the order tells nothing
+    assert how[:20].count("") < 20 and how[-20:].count("") < 20  # the order is random

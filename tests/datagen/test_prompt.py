@@ -1,4 +1,4 @@
-"""Prompt files that somebody else wrote: used, or refused with the file's name."""
+"""Prompt files from any source: used, or rejected with the file's name."""
 
 import pytest
 

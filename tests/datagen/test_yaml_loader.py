@@ -1,4 +1,4 @@
-"""YAML that somebody else wrote is loaded or refused; it exhausts neither memory nor the stack."""
+"""YAML from any source is loaded or rejected; it exhausts neither memory nor the stack."""
 
 import pytest
 import yaml
@@ -57,7 +57,7 @@ def count(value):
 
 @given(NESTED, NESTED)
 def test_depth_and_values_are_counted_as_they_are_loaded(value, shared):
-    """Aliases count as what they stand for, in depth, too."""
+    """Aliases count as the nodes that they refer to, also in depth."""
     document = [shared, [[shared], value]]
     text = yaml.dump(document, Dumper=yaml.SafeDumper)
     assert load(text) == document

@@ -19,7 +19,7 @@ class Cluster:
     """
     Starts and ends processes; `address` is that of the `scheduler`.
 
-    What they say goes to files in the folder.
+    Their output goes to files in the folder.
     """
 
     def __init__(self, folder, **environment):

@@ -53,13 +53,13 @@ def test_a_run_stops_at_its_request_limit_and_resumes_with_a_higher_one_without_
     assert sum(calls(log).values()) == 10 == newest(tmp_path).spent.completions
     assert newest(tmp_path).manifest["state"] == "stopped: budget"
     stopped = newest(tmp_path).folder
-    with pytest.raises(BudgetSpent):  # the same again asks nothing
+    with pytest.raises(BudgetSpent):  # a repetition sends no request
         run_toy(tmp_path, {"requests": 10})
     assert sum(calls(log).values()) == 10
     done = run_toy(tmp_path, {"requests": 24})
     assert done.folder == stopped and done.finished and done.spent.completions == 24
     assert done.manifest["recipe"]["budget"]["requests"] == 24
-    again = run_toy(tmp_path, {"requests": 0})  # what earlier runs paid for costs nothing
+    again = run_toy(tmp_path, {"requests": 0})  # answers of earlier runs cost nothing
     assert again.finished and again.folder != stopped and again.spent == Usage()
     assert len(calls(log)) == 24 and set(calls(log).values()) == {1}
 
@@ -76,7 +76,7 @@ def test_tokens_overrun_by_no_more_than_the_window(tmp_path, log):
 
 @pytest.mark.cluster
 def test_the_spending_of_a_killed_run_counts(tmp_path, log, monkeypatch):
-    """SIGKILL leaves nobody to write down what was spent; the answers themselves tell."""
+    """After SIGKILL no process records the spending; it is computed from the stored answers."""
     path = toys.write_recipe(
         tmp_path, window=WINDOW, latency=0.02, documents=60, more="budget: {requests: 90}\n"
     )

@@ -1,4 +1,4 @@
-"""The default pipeline, from documents to a loadable hand-off, with a scripted model that knows an atlas."""
+"""The default pipeline, from documents to a loadable hand-off, with a scripted model."""
 
 import json
 from collections import Counter
@@ -120,7 +120,7 @@ def test_scores_are_columns_and_only_undecided_rows_cost_requests(finished):
     assert judged and {row["kind"] for row in judged} == {"instruction"}
     assert {row["bsdetector"] is None for row in judged} == {False}
     assert all(row["bsdetector"] is None for row in scored if row["kind"] != "instruction")
-    assert all(row["ifd"] is None for row in scored)  # p_true had decided all of them
+    assert all(row["ifd"] is None for row in scored)  # p_true decided all rows
     cost = {name: finished.stage_record(name)["cost"] for name in ("score", "consistency", "difficulty")}
     asked = finished.stage_record("consistency")["rows_in"]
     assert cost["score"]["rows"] == cost["consistency"]["rows"] == len(judged) <= asked

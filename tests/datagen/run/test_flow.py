@@ -1,4 +1,4 @@
-"""Stages that run at the same time: which ones, and that results, accounts and costs do not change."""
+"""Concurrent stages: which stages run together, and that results, accounts and costs are the same."""
 
 import os
 import signal

@@ -107,7 +107,7 @@ def answers(run, *keys):
 
 
 def names_backwards(monkeypatch):
-    """A clock that goes back a day with every look at it."""
+    """A clock that goes back a day with every reading."""
     clock = iter(datetime(2030, 1, day, tzinfo=UTC) for day in range(28, 1, -1))
     stopped = Mock(now=lambda zone: next(clock))
     monkeypatch.setattr(lifecycle, "datetime", stopped)

@@ -95,7 +95,7 @@ def test_readings_are_differences_and_repeated_ones_add_nothing(tmp_path, clock)
     recorder = Recorder(tmp_path, watcher := Watching())
     recorder.save()
     assert not (tmp_path / FILE).exists()
-    recorder.receive(reading(1000.0))  # what another run asked of the same engine
+    recorder.receive(reading(1000.0))  # requests of another run to the same engine
     clock.now += 10
     for _ in range(3):
         recorder.receive(reading(1020.0))

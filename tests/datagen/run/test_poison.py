@@ -1,8 +1,8 @@
 """
-What comes of documents that were planted with a trigger: an honest account of what passes.
+Poisoned documents with a trigger: which rows reach the hand-off.
 
-The model is the worst there is: it does what its passage says. docs/curate.md tells the same to users. And
-what passes is decided again, by other limits, without a model.
+The model obeys every instruction in its passage, which is the worst case. docs/curate.md has the results. Other
+limits then filter the same rows again, without a model.
 """
 
 import json
@@ -36,7 +36,7 @@ stages:
 """
 
 
-# How a document is poisoned -> rows with the trigger that are handed over, by kind; what stopped the others.
+# Type of poison -> handed-off rows with the trigger, by kind; what stopped the others.
 PASSES = {
     "turn": {},
     "order": {"reading": 4},
@@ -62,7 +62,7 @@ def finished(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def planted(finished):
-    """Rows with the trigger, each with how its document is poisoned: those handed over, and those dropped."""
+    """Rows with the trigger and the type of poison of their document: handed off, and dropped."""
 
     def triggered(table):
         for path in parts(finished.folder / "stages" / table):

@@ -1,4 +1,4 @@
-"""datagen preview: what is asked, answered and kept of a few passages, and that a run pays for none of it again."""
+"""datagen preview: requests, answers and kept rows of a few passages, which a run reuses."""
 
 import json
 

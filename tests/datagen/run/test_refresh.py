@@ -1,4 +1,4 @@
-"""After any sequence of edits, a refreshed run holds what a run from scratch over the same answers holds."""
+"""After any sequence of edits, a refreshed run equals a run from scratch with the same answers."""
 
 import os
 import random

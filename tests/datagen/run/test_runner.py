@@ -1,4 +1,4 @@
-"""Whole runs of a toy line on a real cluster: accounts, resuming, and SIGKILL."""
+"""Runs of a toy pipeline on a real cluster: accounts, resuming, and SIGKILL."""
 
 import json
 import os
@@ -78,7 +78,7 @@ def test_a_run_accounts_for_every_row_and_a_second_run_sends_no_request(tmp_path
         == second.stage_record("asking")["requests"]
     )
     assert second.stage_record("asking")["requests"]["completions"] == 0
-    assert second.stage_record("asking")["cost"] == record["cost"]  # what its rows cost, whoever paid
+    assert second.stage_record("asking")["cost"] == record["cost"]  # the cost of its rows, in any run
     assert (record["cost"]["rows"], record["cost"]["completions"]) == (12, 24)
     assert set(calls(log).values()) == {1}
     assert [row["id"] for row in rows(second, "tallying")] == [row["id"] for row in rows(first, "tallying")]

@@ -148,7 +148,7 @@ def test_votes_never_increase_and_rows_are_unique(vectors, neighbours):
 
 
 def test_a_successful_vote_weighs_a_tenth():
-    # Rows 1 and 2 vote for 0 and 0 for 1; with 0 taken its voters weigh 0.1, and its own vote is gone.
+    # Rows 1 and 2 vote for 0 and 0 for 1; once 0 is taken, its voters weigh 0.1, and its own vote is removed.
     vectors = np.array([[1, 0], [0.9, 0.1], [0.8, -0.3]], np.float32)
     order, votes = vote(vectors, np.ones(3), 1, 10)
     assert order.tolist() == [0, 1, 2] and votes.tolist() == [2, 0, 0]

@@ -1,4 +1,4 @@
-"""Questions that nobody would ask, and answers that say nothing: planted ones, and good ones beside them."""
+"""Questions that nobody would ask and answers without content, among good ones."""
 
 import pytest
 
