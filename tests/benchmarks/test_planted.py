@@ -36,7 +36,7 @@ def pairs(tmp_path_factory):
     return list(planted.read(path))
 
 
-def test_a_fifth_is_wrong_each_way_as_often_and_the_others_are_as_they_were(pairs):
+def test_a_fifth_is_corrupted_with_equally_many_errors_of_each_type(pairs):
     rows = planted.plant(pairs, 100)
     assert Counter(row.how for row in rows) == {"": 80} | dict.fromkeys(planted.WAYS, 4)
     true = {pair.id: pair for pair in pairs}
@@ -47,7 +47,7 @@ def test_a_fifth_is_wrong_each_way_as_often_and_the_others_are_as_they_were(pair
         assert row.row()["id"] == row.id and row.row()["answer"] == row.answer
 
 
-def test_each_way_does_what_its_name_says(pairs):
+def test_each_error_type_changes_answers_as_named(pairs):
     true = {pair.id: pair.answer for pair in pairs}
     wrong = {}
     for row in planted.plant(pairs, 100):

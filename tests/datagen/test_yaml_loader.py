@@ -34,7 +34,7 @@ GROWING = "a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9
     ],
     ids=lambda text: text[:12] if isinstance(text, str) else "",
 )
-def test_what_cannot_be_loaded_safely_is_one_kind_of_error(text, loader):
+def test_unsafe_content_raises_one_type_of_error(text, loader):
     with pytest.raises(yaml.YAMLError):
         load(text, loader)
 

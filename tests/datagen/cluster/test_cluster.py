@@ -99,7 +99,7 @@ def test_20_000_requests_are_answered_once_while_a_worker_is_killed_and_another_
     assert len(finished.completions.find(keys)) == len(set(keys)) == requests
 
 
-def test_a_budget_holds_while_engines_join_and_die(tmp_path, cluster, calls):
+def test_the_budget_is_kept_when_engines_join_and_die(tmp_path, cluster, calls):
     window, requests, limit = 2, 800, 300
     workers = [cluster.worker(*dask_processes.ENGINE), cluster.worker(*dask_processes.ENGINE)]
     given = {
@@ -283,7 +283,7 @@ def test_a_worker_that_dies_once_costs_nothing_but_time(tmp_path, monkeypatch):
     assert record["rows_in"] == record["rows_out"] == 16
 
 
-def test_leaving_the_engine_room_ends_only_the_runs_own_generation(tmp_path):
+def test_leaving_the_engine_pool_ends_only_the_runs_own_generation(tmp_path):
     room = EngineRoom()
     journal = Journal(tmp_path, "j")
     spec = ScriptedModel(engine="scripted", model="builtins:repr", latency=0.2)

@@ -127,7 +127,7 @@ def test_scores_are_columns_and_only_undecided_rows_cost_requests(finished):
     assert cost["difficulty"] == dict.fromkeys(cost["difficulty"], 0)
 
 
-def test_the_report_shows_rows_and_drops_and_what_a_row_costs(finished):
+def test_the_report_shows_rows_drops_and_the_cost_per_row(finished):
     page = (finished.folder / "report.html").read_text()
     assert "royal archive" in page
     assert "leaks evaluation data" in page
@@ -152,5 +152,5 @@ def test_the_report_shows_refusals_by_kind_and_by_document(finished):
     assert "<h3>Refusals</h3>" in (finished.folder / "report.html").read_text()
 
 
-def test_kept_rows_have_a_value_wherever_their_type_has_no_none(finished):
+def test_kept_rows_have_no_null_that_their_type_forbids(finished):
     assert nulls_in(finished) == []

@@ -103,7 +103,7 @@ def records(run):
 
 
 @pytest.mark.cluster
-def test_partitions_flow_and_nothing_else_changes(tmp_path, monkeypatch):
+def test_partitions_flow_without_changing_the_result(tmp_path, monkeypatch):
     more = '  doubting: {use: "tests.support.toys:doubting"}\n'
     path = toys.write_recipe(tmp_path, more=more)
     apart = runner.run(load_recipe(path), tmp_path / "apart", toys.SilentWatcher())
@@ -138,7 +138,7 @@ def test_a_request_that_two_stages_have_in_common_is_sent_once(tmp_path, monkeyp
 
 
 @pytest.mark.cluster
-def test_after_a_change_of_the_input_partitions_flow_and_otherwise_a_later_stage_is_taken_over(
+def test_partitions_flow_after_a_change_of_the_input_and_otherwise_later_stages_are_reused(
     tmp_path, monkeypatch
 ):
     monkeypatch.setattr(takeover, "SEES_TABLES", TOYS)

@@ -60,7 +60,7 @@ def ids(run, stage="tallying"):
 STAGES = ["source", "cutting", "asking", "scoring", "tallying"]
 
 
-def test_an_unchanged_run_takes_over_every_stage_and_opens_no_cluster(go, opened):
+def test_an_unchanged_run_reuses_every_stage_and_opens_no_cluster(go, opened):
     first = go()
     opened.clear()
     second = go()
@@ -187,7 +187,7 @@ def test_a_users_function_is_hashed_by_its_code(tmp_path):
     assert named_content(["no.such.module:check", "~nobody/x", "a\0b", "x" * 5000], tmp_path)
 
 
-def test_tables_hold_what_they_did(go):
+def test_old_tables_are_read_unchanged(go):
     first, second = go(), go()
     for stage in STAGES:
         for ours, theirs in zip(

@@ -85,7 +85,7 @@ def pairs(draw, most=8):
 
 
 @given(pairs(), BOUNDS, BOUNDS, st.randoms(use_true_random=False))
-def test_cover_pairs_is_the_greedy_choice_whatever_the_order_of_the_pairs(given_pairs, had, wanted, random):
+def test_cover_pairs_is_the_greedy_choice_for_any_order_of_the_pairs(given_pairs, had, wanted, random):
     count, helped, example, utility = given_pairs
     had, wanted = (None if bound is None else np.full(count, bound) for bound in (had, wanted))
     order, gains = cover_pairs(count, helped, example, utility, had, wanted)
