@@ -26,7 +26,7 @@ MEANINGS = {  # of the built-in scores; docs/curate.md and docs/scores.md descri
     "standalone": "1: the question can be understood without the passage",
     "script": "Share of the answer in the script of its source",
     "logprob": "Mean log probability of the generated tokens",
-    "p_true": "Probability, to the judge, that the answer is right",
+    "p_true": "Probability that the answer is right, according to the judge",
     "consistency": "Agreement of the answer with repeated answers",
     "reflection": "The model's assessment of the answer",
     "bsdetector": "Agreement with repeated answers and assessment combined",

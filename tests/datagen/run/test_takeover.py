@@ -187,7 +187,7 @@ def test_a_users_function_is_hashed_by_its_code(tmp_path):
     assert named_content(["no.such.module:check", "~nobody/x", "a\0b", "x" * 5000], tmp_path)
 
 
-def test_old_tables_are_read_unchanged(go):
+def test_reused_stages_have_equal_tables(go):
     first, second = go(), go()
     for stage in STAGES:
         for ours, theirs in zip(

@@ -456,7 +456,7 @@ def test_unrelated_texts_are_kept():
     assert len(kept) == 300 and not dropped
 
 
-def test_only_planted_edits_are_found():
+def test_exactly_the_edited_copies_are_dropped():
     draw = random.Random(0)
     originals = [prose(seed, 200) for seed in range(200)]
     copies = [edit(text, draw.sample(range(200), 3)) for text in originals]
