@@ -67,7 +67,7 @@ TORCH_CPU_INDEX ?= https://download.pytorch.org/whl/cpu
 	touch $@
 
 # Resolve the dependencies again. Needs uv, and an index or folder (UV_FIND_LINKS) with torch's CPU build.
-# torch's local version is removed, so that pip also accepts builds without one.
+# torch's local version is removed: pip then prefers the CPU build if an index offers it.
 lock:
 	uv pip compile pyproject.toml --extra cpu --extra train --extra dev --python-version 3.11 --no-header --no-annotate \
 		--no-emit-find-links --quiet | sed 's/^torch==\([0-9.]*\)+cpu/torch==\1/' > requirements.lock
