@@ -1,4 +1,4 @@
-# Two commands do all the set-up: `make run` runs the main job, `make test` passes the tests.
+# `make run` runs the example and `make test` the tests; each creates its environment first.
 
 PYTHON ?= python3.11
 BIN := .venv/bin
@@ -8,11 +8,11 @@ BIN := .venv/bin
 run: .venv/ready
 	$(BIN)/datagen run examples/python-reference.yaml
 
-# The lock is for the CPU; on a GPU pip resolves the extra, so that vLLM brings the torch and CUDA that it was built for.
+# The lock is for the CPU. For a GPU, pip resolves the extra, so that torch and CUDA match vLLM.
 run-gpu: .venv-gpu/ready
 	.venv-gpu/bin/datagen run examples/python-reference.yaml
 
-# PDFS names a folder of PDFs; what is made of it is in outputs/pdf-folder.
+# PDFS is a folder of PDFs; the results are in outputs/pdf-folder.
 run-pdfs: .venv/ready
 	@test -d "$(PDFS)" || { echo "make: name a folder: make run-pdfs PDFS=FOLDER" >&2; exit 1; }
 	PDFS="$(abspath $(PDFS))" $(BIN)/datagen run examples/pdf-folder.yaml
@@ -32,7 +32,7 @@ test-fast: .venv/ready
 test-fuzz: .venv/ready
 	$(BIN)/pytest $(PARALLEL) --hypothesis-profile fuzz -m "hypothesis and not engine and not cluster and not browser"
 
-# Each trainer in an environment of its own (tests/trainers/*.txt): several GB, so not a part of `make test`.
+# Each trainer in a separate environment (tests/trainers/*.txt) of several GB, so not part of `make test`.
 test-trainers: .venv/ready .trainers/llamafactory/ready .trainers/axolotl/ready
 	DATAGEN_TRAINERS=$(CURDIR)/.trainers $(BIN)/pytest tests/trainers
 
@@ -47,8 +47,8 @@ check: .venv/ready
 	$(BIN)/mypy
 	$(BIN)/pytest tests/test_layers.py
 
-# The lock is complete, so nothing is resolved and nothing else is installed. torch comes first: under its plain version
-# an ordinary index offers the CUDA build, which needs libraries that the lock leaves out.
+# The lock is complete, so nothing is resolved and nothing else is installed. torch comes first: with its plain version,
+# an ordinary index offers the CUDA build, which needs libraries that are not in the lock.
 TORCH := $(shell sed -n 's/^\(torch==[0-9.]*\)$$/\1+cpu/p' requirements.lock)
 TORCH_CPU_INDEX ?= https://download.pytorch.org/whl/cpu
 
@@ -67,7 +67,7 @@ TORCH_CPU_INDEX ?= https://download.pytorch.org/whl/cpu
 	touch $@
 
 # Resolve the dependencies again. Needs uv, and an index or folder (UV_FIND_LINKS) with torch's CPU build.
-# torch's local version is cut off: pip then takes the CPU build where it is offered.
+# torch's local version is removed: pip then prefers the CPU build if an index offers it.
 lock:
 	uv pip compile pyproject.toml --extra cpu --extra train --extra dev --python-version 3.11 --no-header --no-annotate \
 		--no-emit-find-links --quiet | sed 's/^torch==\([0-9.]*\)+cpu/torch==\1/' > requirements.lock

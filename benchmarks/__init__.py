@@ -1,5 +1,5 @@
 """
-Each figure of docs/benchmarks.md, as a command: ``python -m benchmarks.NAME [--quick]``.
+Benchmarks that reproduce the figures in docs/benchmarks.md: ``python -m benchmarks.NAME [--quick]``.
 
 The last line of output is JSON.
 """
@@ -15,14 +15,14 @@ class _Set(argparse.Action):
 
 def add_quick(parser: argparse.ArgumentParser, **values: object) -> None:
     """
-    Add ``--quick``, with which a benchmark takes less than five minutes on two cores.
+    Add ``--quick``, which limits a benchmark to less than five minutes on two cores.
 
     Parameters
     ----------
     parser
         The benchmark's parser.
     values
-        What ``--quick`` sets options to; none if the benchmark is as quick without it.
+        Option values that ``--quick`` sets; none if the benchmark is always quick.
     """
     shown = " ".join(f"--{name.replace('_', '-')} {value}" for name, value in values.items())
     help_ = shown or "changes nothing: this benchmark always takes less than five minutes"

@@ -1,5 +1,5 @@
 """
-How well `alignment` tells an answer from one that belongs to another question of the same passage.
+How well `alignment` separates an answer from that of another question about the same passage.
 
 ``python -m benchmarks.alignment xquad.en.json.gz xquad.es.json.gz``
 
@@ -26,7 +26,7 @@ from datagen.stages.shared.language.rules import language_of
 
 
 def auroc(right: np.ndarray, wrong: np.ndarray) -> float:
-    """Give the share of pairs in which the right answer is higher than the wrong one; ties count half."""
+    """Return the share of pairs in which the right answer scores higher than the wrong; ties count half."""
     right, wrong = right[~np.isnan(right)], wrong[~np.isnan(wrong)]
     higher = (right[:, None] > wrong).mean() + (right[:, None] == wrong).mean() / 2
     return round(float(higher), 3)

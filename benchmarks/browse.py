@@ -1,8 +1,9 @@
 """
-How fast ``datagen browse`` answers: filters, search and a threshold over a run of many rows.
+Response times of ``datagen browse``: filters, search and a threshold over a run of many rows.
 
-The run is made of random words: rows of four tasks and of 20 words, two thirds of them handed off, the others
-dropped for twelve reasons, with four scores; ten rows share a passage of 100 words. Each query is repeated.
+The run consists of random words: rows of four tasks and of 20 words, two thirds of them handed off, the
+others dropped for twelve reasons, with four scores; ten rows share a passage of 100 words. Each query is
+repeated.
 
     python -m benchmarks.browse --rows 5000000 --folder browse-run
 """
@@ -54,7 +55,7 @@ QUESTIONS: dict[str, dict[str, str]] = {
 
 
 def make_run(folder: Path, rows: int) -> None:
-    """Write what a finished run leaves of its last two stages."""
+    """Write the files of a finished run's last two stages."""
     draw = np.random.default_rng(0)
     words = pa.array(WORDS)
     passages = max(1, rows // PER_PASSAGE)
@@ -118,7 +119,7 @@ def _table(count: int, passages: int, words: pa.Array, draw: np.random.Generator
 
 
 def timed(work: Callable[[], Any], times: int) -> dict[str, Any]:
-    """Measure some calls: median and longest time, median CPU time, and the rows that were found."""
+    """Measure calls: median and longest time, median CPU time, and the number of matching rows."""
     seconds, spent = [], []
     for _ in range(times):
         start, before = time.perf_counter(), time.process_time()
@@ -134,12 +135,12 @@ def timed(work: Callable[[], Any], times: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Make the run unless it is there, open it, and ask."""
+    """Create the run if it does not exist, open it, and time the queries."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--rows", type=int, default=5_000_000)
-    parser.add_argument("--folder", type=Path, required=True, help="where the run is, or will be made")
+    parser.add_argument("--folder", type=Path, required=True, help="folder of the run; created if missing")
     parser.add_argument("--times", type=int, default=5)
     add_quick(parser, rows=200_000)
     given = parser.parse_args()

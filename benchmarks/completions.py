@@ -1,5 +1,5 @@
 """
-Cost of the completion store by its number of keys: append, settle, merge and join.
+Cost of the completion store by its number of keys: append, write segments, merge and look up.
 
 ``python -m benchmarks.completions --keys 10_000_000``
 

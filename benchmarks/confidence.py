@@ -1,18 +1,18 @@
 """
-What scores are worth on a set with planted mistakes, and whether promised precision holds.
+How well scores detect planted errors, and whether promised precision holds.
 
 ``python -m benchmarks.confidence xquad.en.json.gz --model bundled-chat``
 
-A fifth of the answers of a real question-answer set is wrong in five ways (`benchmarks.planted`). The
-product's own stages score the rows: those of the line that score examples, or the ones that are named, and
-one here for the log probability of an answer that no model wrote. Then, over 200 draws of labelled rows:
+A fifth of the answers of a real question-answer set is corrupted in five ways (`benchmarks.planted`). The
+built-in stages score the rows: all scoring stages of the default pipeline, or the named ones, and one defined
+here for the log probability of an answer that no model wrote. Then, over 200 samples of labelled rows:
 
 * AUROC of each score and of the calibrated combination, on rows without a label;
 * the precision of the `--keep` most confident rows, with the scores of each stage and of those before it;
-* how often the rows above a promised threshold are less precise than promised, beside the naive threshold
-  that just reaches the target on the labelled rows;
-* how much of the tokens is needed where cheap scores come first and settle what they can, and how much the
-  kept rows differ from those that all scores keep.
+* how often the rows above a promised threshold are less precise than promised, compared with the naive
+  threshold that just reaches the target on the labelled rows;
+* the share of tokens needed if cheap scores decide first, and how much the kept rows then differ from those
+  that all scores keep.
 """
 
 import argparse
@@ -47,11 +47,11 @@ from datagen.store.parquet import parts, read_part, write_table
 
 RESAMPLINGS = 200
 LEARN = 1 / 3  # of the labelled rows
-LOST = 0.02  # of the rows that all scores would keep, what a cheap score may settle otherwise
+LOST = 0.02  # maximum share of the rows that an early decision may get wrong
 
 
 class Rows(datagen.stage.Options):
-    """Where the planted rows are."""
+    """The file of planted rows."""
 
     path: str = Field(description="A Parquet file of examples")
 
@@ -67,7 +67,7 @@ source = SourceStage(
 
 
 def ask(rows: pa.Table, options: datagen.stage.Options, context: Context) -> Iterator[Request]:
-    """Have each answer read after its passage and question."""
+    """Request the log probabilities of each answer after its passage and question."""
     prompt = context.prompt(passage_qa.PROMPT)
     for row in rows.select(["id", "question", "context", "answer"]).to_pylist():
         yield prompt.ask(
@@ -81,7 +81,7 @@ def ask(rows: pa.Table, options: datagen.stage.Options, context: Context) -> Ite
 
 
 def read(rows: pa.Table, answers: Answers, options: datagen.stage.Options, context: Context) -> Outcome:
-    """Put the mean log probability of the answer's tokens where that of a written answer stands."""
+    """Set `logprob` to the mean log probability of the answer's tokens, as for a generated answer."""
     logprobs = [mean_logprob(answers.of(row)) for row in rows["id"].to_pylist()]
     place = rows.schema.get_field_index("logprob")
     return Outcome.all_kept(rows.set_column(place, "logprob", pa.array(logprobs, pa.float64())))
@@ -93,16 +93,16 @@ given = ModelStage("given", "read the answer", "examples", "examples", ask, read
 @dataclass(frozen=True)
 class Scored:
     """
-    Rows with their scores, and what is known of them.
+    Rows with their scores and their true labels.
 
     Parameters
     ----------
     names, values
         The columns; rows by columns, nan for null.
     right, how
-        Whether each row is right, and in which way it is wrong.
+        Whether each row is right, and how it was corrupted.
     levels, tokens
-        How many of the columns there are after each stage, and the tokens that it took a row.
+        Number of columns after each stage, and tokens per row that the stage used.
     """
 
     names: list[str]
@@ -116,7 +116,7 @@ class Scored:
 def score(
     pairs: Sequence[planted.Pair], model: dict[str, str], scoring: dict[str, str], folder: Path
 ) -> Scored:
-    """Put the pairs through stages that score them: names in a recipe, and what they use."""
+    """Score the pairs with these stages: name in the recipe -> name or import string of the stage."""
     write_table(table_of(EXAMPLES, [pair.row() for pair in pairs]), folder / "rows.parquet")
     stages: dict[str, Any] = {
         "planted": {"use": "benchmarks.confidence:source", "path": str(folder / "rows.parquet")},
@@ -136,7 +136,7 @@ def score(
 
 
 def scoring() -> dict[str, str]:
-    """List the installed stages of the line that score examples: those before curate that refine them."""
+    """List the stages of the default pipeline that score examples: those before curate that refine them."""
     before = [
         name for name in DEFAULT_PIPELINE[: DEFAULT_PIPELINE.index("curate")] if name in installed_stages()
     ]
@@ -166,7 +166,7 @@ def _scored(finished: Run, stages: Sequence[str], how: dict[str, str]) -> Scored
 
 
 def singles(rows: Scored) -> dict[str, dict[str, float | None]]:
-    """Give each score's AUROC: of all wrong rows, and of those that are wrong in each way."""
+    """Return each score's AUROC: for all wrong rows, and for each type of corruption."""
     results = {}
     for name, values in zip(rows.names, rows.values.T, strict=True):
         known = ~np.isnan(values)
@@ -178,7 +178,7 @@ def singles(rows: Scored) -> dict[str, dict[str, float | None]]:
 
 
 def combined(rows: Scored, labels: int) -> dict[str, Any]:
-    """Compare the combination with each score on rows that it was not learnt from, over many draws."""
+    """Compare the combination with each score on rows that it was not trained on, over many samples."""
     measured: dict[str, list[float]] = {name: [] for name in ("confidence", *rows.names)}
     errors = []
     for order in _orders(rows):
@@ -221,7 +221,7 @@ def at_equal_yield(rows: Scored, stages: Sequence[str], labels: int, keep: float
 
 
 def promises(rows: Scored, labels: int, target: float, sure: float) -> dict[str, Any]:
-    """Count how often a promise is made, and how often it is broken, beside the naive threshold."""
+    """Count how often a promise is made and broken, compared with the naive threshold."""
     kept, broken, naive = [], 0, 0
     for order in _orders(rows):
         learn, check = np.split(order[:labels], [round(LEARN * labels)])
@@ -229,8 +229,8 @@ def promises(rows: Scored, labels: int, target: float, sure: float) -> dict[str,
         fit = combine(rows.names, rows.values[learn], rows.right[learn])
         confidence = fit(rows.values)
         named = steps(np.bincount(bin_of(confidence), minlength=BINS))
-        learnt = held_out(rows.values[learn], rows.right[learn]), rows.right[learn]
-        found = promise(target, sure, *named, learnt, (confidence[check], rows.right[check]))
+        learned = held_out(rows.values[learn], rows.right[learn]), rows.right[learn]
+        found = promise(target, sure, *named, learned, (confidence[check], rows.right[check]))
         if found.threshold is not None:
             kept.append(found.kept)
             broken += _precision(confidence, rows.right, np.r_[check, others], found.threshold) < target
@@ -247,7 +247,7 @@ def promises(rows: Scored, labels: int, target: float, sure: float) -> dict[str,
 
 
 def _naive(confidence: Floats, right: Bools, labelled: Any, target: float) -> float:
-    """Take the laxest threshold whose labelled rows reach the target; infinite where none does."""
+    """Return the lowest threshold whose labelled rows reach the target; infinite if none does."""
     thresholds = np.sort(confidence[labelled])
     counts = Counts.of(thresholds, confidence[labelled], right[labelled])
     reached = np.array(counts.right) >= target * np.array(counts.rows)
@@ -255,21 +255,22 @@ def _naive(confidence: Floats, right: Bools, labelled: Any, target: float) -> fl
 
 
 def _precision(confidence: Floats, right: Bools, among: Any, threshold: float) -> float:
-    """Give the share of right rows above a threshold; 1 where there are none."""
+    """Return the share of right rows above a threshold; 1 if there are no rows."""
     above = right[among][confidence[among] >= threshold]
     return float(above.mean()) if len(above) else 1.0
 
 
 def cascade(rows: Scored, labels: int, keep: float) -> dict[str, float]:
     """
-    Let the scores of each stage settle what they can before the next stage is paid for.
+    Decide rows by the scores of each stage as early as possible, before the next stage is paid for.
 
-    The rows that all scores together keep are the surest `keep` of all. A stage settles a row whose
-    confidence by the scores so far is so low, or so high, that of the labelled rows at most `LOST` go wrong.
+    With all scores, the share `keep` of the rows with the highest confidence is kept. A stage decides a row
+    early if its confidence by the scores so far is so low, or so high, that at most `LOST` of the labelled
+    rows would be decided wrongly.
 
     Returns
     -------
-    The share of the tokens, and of the rows that are kept by one way or the other, the share by both.
+    The share of the tokens used, and the overlap (Jaccard) of the rows kept in both ways.
     """
     shares, alike = [], []
     for order in _orders(rows):
@@ -295,7 +296,7 @@ def cascade(rows: Scored, labels: int, keep: float) -> dict[str, float]:
 
 
 def _orders(rows: Scored) -> Iterator[Any]:
-    """Draw the rows that are labelled, many times."""
+    """Yield many random samples of rows to label."""
     for number in range(RESAMPLINGS):
         yield np.random.default_rng(number).permutation(len(rows.right))
 
@@ -308,16 +309,16 @@ def main() -> None:
         "--model", default="bundled", help="judge and reader: bundled, bundled-chat, a folder"
     )
     parser.add_argument(
-        "--stages", nargs="+", help="what scores, the cheapest first: names, or package.module:stage"
+        "--stages", nargs="+", help="scoring stages, the cheapest first: names, or package.module:stage"
     )
     parser.add_argument("--rows", type=int, default=600, help="pairs drawn from the set")
-    parser.add_argument("--labels", type=int, default=240, help="rows with a label in each draw")
+    parser.add_argument("--labels", type=int, default=240, help="labelled rows per sample")
     parser.add_argument("--target", type=float, nargs="+", default=[0.85, 0.9], help="promised precision")
     parser.add_argument("--sure", type=float, default=0.9, help="how surely")
     parser.add_argument(
-        "--keep", type=float, default=0.6, help="share of the rows kept, of cascade and yield"
+        "--keep", type=float, default=0.6, help="share of the rows to keep, for cascade and yield"
     )
-    parser.add_argument("--folder", type=Path, help="keep the runs there; the same command goes on")
+    parser.add_argument("--folder", type=Path, help="keep the runs here, to resume with the same command")
     add_quick(parser, rows=60, labels=24)
     options = parser.parse_args()
     pairs = planted.plant(list(planted.read(options.set)), options.rows)

@@ -1,12 +1,12 @@
 """
-The stages without a model on a large corpus, beside datatrove where it does the same work.
+The stages without a model on a large corpus, compared with datatrove for the steps that both have.
 
 ``python -m benchmarks.corpus us-code.jsonl.gz --documents 1000000 --datatrove-python PATH``
 
 The documents are recombined sentences of a real corpus, about 1,000 characters each, as JSON lines. A recipe
 runs ingest, chunk, both dedups, both decontaminations, mine, measure, curate, mix and handoff on them. The
-time of each stage is the one in its ``stage.json``; memory is sampled over all processes (shared pages
-divided), and the largest process is reported beside the sum.
+time of each stage is from its ``stage.json``; memory is sampled over all processes (shared pages divided),
+and both the sum and the largest process are reported.
 
 datatrove reads the same files, applies Gopher's quality rules, finds near-duplicates by MinHash and writes
 JSON lines, on as many cores. It is compared with ingest, quality (the same rules), chunk and
@@ -48,8 +48,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("corpus", type=Path, help="JSON lines, gzipped: id, title and text")
     parser.add_argument("--documents", type=int, default=100_000)
-    parser.add_argument("--datatrove-python", type=Path, help="an interpreter that has datatrove")
-    parser.add_argument("--scratch", type=Path, help="where the files go; about 6 GB for a million documents")
+    parser.add_argument("--datatrove-python", type=Path, help="an interpreter with datatrove")
+    parser.add_argument("--scratch", type=Path, help="folder for the files; 6 GB for a million documents")
     add_quick(parser, documents=20_000)
     options = parser.parse_args()
     count = options.documents
@@ -96,7 +96,7 @@ def write_documents(folder: Path, sentences: Sequence[str], count: int) -> int:
 
 
 def ours(folder: Path, sentences: Sequence[str], stages: Sequence[str]) -> dict[str, Any]:
-    """Run our stages in a process of their own; return seconds by stage and memory."""
+    """Run our stages in a separate process; return seconds by stage and memory."""
     finished, records = run_recipe(folder, sentences, stages)
     seconds = {record["stage"]: record["seconds"] for record in records}
     return {
@@ -131,7 +131,7 @@ def run_recipe(
 
 
 def beside_datatrove(folder: Path, sentences: Sequence[str], python: Path) -> dict[str, Any]:
-    """Run datatrove and the stages that do the same work; return both times and their ratio."""
+    """Run datatrove and the corresponding stages; return both times and their ratio."""
     cores = psutil.cpu_count() or 1
     started = time.monotonic()
     peer = run_measured([str(python), str(PEERS), "datatrove_quality", str(folder), str(cores)])

@@ -1,13 +1,12 @@
 """
-Deciding about a million scored rows, by the stage curate as it runs in a run.
+Time to filter a million scored rows with the stage curate, within a run.
 
 ``python -m benchmarks.curate --rows 1_000_000 --workers 2``
 
-The rows are as wide as those of a real run: a passage, a question with it as messages, an answer, lineage,
-and the columns of measure and score, all drawn. A run of two stages makes them and curates them; how long
-the second one takes is what a new threshold costs. Seconds of the clock count waiting for other work on the
-machine; seconds of the processors, of all processes together, do not. The figures come last, as one line
-of JSON.
+The rows are as wide as those of a real run: a passage, messages with passage and question, an answer,
+lineage, and the columns of measure and score, with random values. A run of two stages generates and curates
+them; the time of the second stage is the cost of a new threshold. Wall time includes waiting for other work
+on the machine; CPU time, summed over all processes, does not. The last line of output is JSON.
 """
 
 import argparse
@@ -31,7 +30,7 @@ from datagen.stage import Context, Options, Outcome, SourceStage
 from datagen.store.record import StageRecord
 
 PARTITION = 10_000  # rows
-PASSAGES = 500  # in a partition, each asked about many times
+PASSAGES = 500  # per partition, each with many questions
 SCORES = ("grounding", "leakage", "standalone", "words", "loop", "diversity", "script", "echo", "p_true")
 
 LIMITS = {
@@ -41,13 +40,13 @@ LIMITS = {
 
 
 class Size(Options):
-    """How many rows are made."""
+    """The number of rows."""
 
     rows: int = PARTITION
 
 
 def plan(options: Size, context: Context) -> Sequence[tuple[int, int]]:
-    """Cut the rows into partitions."""
+    """Divide the rows into partitions."""
     starts = range(0, options.rows, PARTITION)
     return [(start, min(PARTITION, options.rows - start)) for start in starts]
 
@@ -98,34 +97,34 @@ made = SourceStage("made", "makes scored rows", plan, make, gives="examples", op
 
 
 class Clock:
-    """Watches a run, and takes the time of the processors that the stage curate needs."""
+    """A watcher of a run that measures the CPU time of the stage curate."""
 
     def __init__(self) -> None:
         self.record: StageRecord = {}
         self.processors = self._started = 0.0
 
     def joined(self, dashboard: str) -> None:
-        """Nothing is told."""
+        """Do nothing."""
 
     def begin(self, stage: str, partitions: int) -> None:
-        """Note where the processors are when a stage begins."""
+        """Record the CPU time at the start of a stage."""
         self._started = _spent()
         print(f"{stage}: {partitions} partitions", file=sys.stderr)
 
     def advance(self, stage: str, partitions: int, usage: Usage) -> None:
-        """Nothing is told."""
+        """Do nothing."""
 
     def judged(self, stage: str, kept: int, dropped: int) -> None:
-        """Nothing is told."""
+        """Do nothing."""
 
     def funnel(self, stage: str, made: Mapping[str, int], lost: Mapping[str, int]) -> None:
-        """Nothing is told."""
+        """Do nothing."""
 
     def occupied(self, share: float) -> None:
-        """Nothing is told."""
+        """Do nothing."""
 
     def end(self, record: StageRecord, resumed: bool) -> None:
-        """Take what the stage did; curate is the last one."""
+        """Record the result of the stage; curate is the last one."""
         self.processors, self.record = _spent() - self._started, record
 
 
@@ -136,11 +135,11 @@ def _spent() -> float:
 
 
 def main() -> None:
-    """Make the rows, curate them, and print the figures."""
+    """Generate the rows, curate them, and print the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--folder", type=Path, help="where the run is written; a temporary folder")
+    parser.add_argument("--folder", type=Path, help="folder for the run; default: a temporary one")
     add_quick(parser, rows=100_000)
     options = parser.parse_args()
     stages = {"made": {"use": "benchmarks.curate:made", "rows": options.rows}, "curate": LIMITS}

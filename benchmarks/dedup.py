@@ -1,18 +1,18 @@
 """
-The stage dedup on documents with planted near-duplicates, beside datatrove and data-juicer on the same ones.
+The stage dedup compared with datatrove and data-juicer, on documents with planted near-duplicates.
 
 ``python -m benchmarks.dedup --datatrove-python PATH --data-juicer-python PATH``
 
-A fifth of the documents are copies of others with 1, 2, 5 or 10 % of their words replaced, left out or
-added. All tools are asked for the documents that share 0.7 of their runs of five words, on the same cores;
-each runs in processes of its own, and the clock runs from the first document that is read to the last that
-is written. What they found is judged by Python sets of such runs, written here for that:
+A fifth of the documents are copies of others with 1, 2, 5 or 10 % of their words replaced, removed or added.
+All tools search for documents with a Jaccard similarity of 0.7 over 5-word shingles, on the same cores. Each
+runs in separate processes and is timed from the first document read to the last one written. The results are
+compared with exact similarities, computed here from Python sets of shingles:
 
-* recall: of the planted pairs that are as alike as that, the share of which one is gone;
-* false removals: documents that are gone although none that stays is as alike as that.
+* recall: share of the planted pairs above the threshold of which one document was removed;
+* false removals: removed documents without a kept document above the threshold.
 
-Peak memory is that of all processes of a tool together, shared pages counted once. The peers are installed
-apart: ``pip install datatrove[io,processing] spacy`` and ``pip install py-data-juicer``.
+Peak memory is summed over all processes of a tool, with shared pages counted once. Install the other tools
+separately: ``pip install datatrove[io,processing] spacy`` and ``pip install py-data-juicer``.
 """
 
 import argparse
@@ -50,7 +50,7 @@ Bools = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Block:
-    """Some documents: their words flat, how many each has, and of each copy the original it is made from."""
+    """Documents: all words in one array, the number of words of each, and the original of each copy."""
 
     words: npt.NDArray[np.int64]
     lengths: npt.NDArray[np.int64]
@@ -63,7 +63,7 @@ class Block:
 
 @cache
 def vocabulary() -> pa.StringArray:
-    """Invent words; each has a form that begins a sentence and one that ends it."""
+    """Invent words; each has a form for the start of a sentence and one for its end."""
     draw = np.random.default_rng(0)
     letters = np.array(list("etaoinshrdlucmfwypvbgk"))
     lengths = draw.integers(2, 10, VOCABULARY)
@@ -72,7 +72,7 @@ def vocabulary() -> pa.StringArray:
 
 
 def originals(number: int) -> Block:
-    """Draw the documents of a block that are no copies: frequent words and rare ones, in sentences."""
+    """Generate the originals of a block: sentences of frequent and rare words."""
     draw = np.random.default_rng([1, number])
     lengths = draw.integers(*LENGTHS, BLOCK - COPIES)
     words = (VOCABULARY * draw.random(lengths.sum()) ** 3).astype(np.int64)
@@ -81,7 +81,7 @@ def originals(number: int) -> Block:
 
 
 def copies(number: int, of: Block) -> tuple[Block, npt.NDArray[np.int64]]:
-    """Copy and edit documents of another block; return the copies and which they are of."""
+    """Copy and edit documents of another block; return the copies and their originals."""
     draw = np.random.default_rng([2, number])
     chosen = np.sort(draw.integers(0, len(of.lengths), COPIES))
     lengths = of.lengths[chosen]
@@ -101,12 +101,12 @@ def copies(number: int, of: Block) -> tuple[Block, npt.NDArray[np.int64]]:
 
 def block(number: int, blocks: int) -> tuple[pa.StringArray, npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """
-    Write a block of documents: its originals, then copies of another block's.
+    Write a block of documents: its originals, then copies of documents of another block.
 
     Returns
     -------
     texts, ids, of
-        The documents in the order in which tools see them, their ids, and of each copy its original's id.
+        The documents in the order in which the tools read them, their ids, and the ids of the originals.
     """
     other = (number + blocks // 2) % blocks
     mine, source = originals(number), originals(other)
@@ -118,7 +118,7 @@ def block(number: int, blocks: int) -> tuple[pa.StringArray, npt.NDArray[np.int6
 
 
 def write_corpus(folder: Path, documents: int) -> None:
-    """Write the documents as a table of reading texts, and as JSON lines for the peers."""
+    """Write the documents as a table of reading texts, and as JSON lines for the other tools."""
     blocks = documents // BLOCK
     (folder / "jsonl").mkdir(parents=True)
     for number in range(blocks):
@@ -134,14 +134,14 @@ def write_corpus(folder: Path, documents: int) -> None:
 
 
 def measure(command: Sequence[str], folder: Path) -> dict[str, Any]:
-    """Run a tool; it writes the ids it kept to ``kept`` in the folder and prints its seconds last."""
+    """Run a tool, which writes the kept ids to ``kept`` in the folder and prints its seconds last."""
     finished = run_measured(command)
     kept = np.array((folder / "kept").read_text().split(), np.int64)
     return {"seconds": float(finished.output.split()[-1]), "peak_mib": finished.peak_mib, "kept": kept}
 
 
 def judge(kept: npt.NDArray[np.int64], documents: int) -> dict[str, float]:
-    """Hold what a tool kept against what was planted."""
+    """Compare the documents that a tool kept with the planted pairs."""
     stays = np.zeros(documents, bool)
     stays[kept] = True
     found = planted = false = 0
@@ -162,7 +162,7 @@ def judge(kept: npt.NDArray[np.int64], documents: int) -> dict[str, float]:
 
 @dataclass(frozen=True)
 class Family:
-    """A document and its copies: ids, runs of words, and which stay."""
+    """A document and its copies: ids, shingles, and which were kept."""
 
     ids: list[int]
     texts: list[frozenset[tuple[str, ...]]]
@@ -170,7 +170,7 @@ class Family:
 
 
 def families(number: int, blocks: int, stays: Bools) -> Iterator[Family]:
-    """Go through the documents that a block copies, and those of the block that go without being copied."""
+    """Yield the documents that a block copies, and removed documents of the block that have no copy."""
     texts, ids, of = block(number, blocks)
     said = dict(zip(ids.tolist(), texts.to_pylist(), strict=True))
     other, other_ids, _ = block(int(of[0]) // BLOCK, blocks)
@@ -188,18 +188,18 @@ def families(number: int, blocks: int, stays: Bools) -> Iterator[Family]:
 
 
 def runs(text: str) -> frozenset[tuple[str, ...]]:
-    """Collect a text's runs of words."""
+    """Return the shingles of a text."""
     words = text.lower().replace(".", "").split()
     return frozenset(zip(*(words[step:] for step in range(SHINGLE)), strict=False))
 
 
 def jaccard(one: frozenset[Any], other: frozenset[Any]) -> float:
-    """Divide what two sets share by what they hold."""
+    """Return the Jaccard similarity of two sets."""
     return len(one & other) / len(one | other)
 
 
 def run_ours(folder: Path, workers: int) -> None:
-    """Run the stage as a line does, on a cluster that is open; print the seconds."""
+    """Run the stage as in a run, on an open cluster; print the seconds."""
     from datagen.cluster.local import local_cluster
     from datagen.run.tasks import Job, run_whole
     from datagen.stage import Context
@@ -220,7 +220,7 @@ def run_ours(folder: Path, workers: int) -> None:
 
 
 def compare(documents: int, options: argparse.Namespace, peers: dict[str, Path]) -> dict[str, dict[str, Any]]:
-    """Let each tool loose on as many documents, one after another."""
+    """Run each tool on the same number of documents, one after another."""
     figures = {}
     with tempfile.TemporaryDirectory(dir=options.scratch) as name:
         folder = Path(name)
@@ -239,12 +239,12 @@ def compare(documents: int, options: argparse.Namespace, peers: dict[str, Path])
 def main() -> None:
     """Run the benchmark; the figures come last, as one line of JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--documents", type=int, default=100_000, help="how many to compare the tools on")
-    parser.add_argument("--large", type=int, default=1_000_000, help="how many to let grow to; 0: do not")
-    parser.add_argument("--workers", type=int, default=psutil.cpu_count(), help="processes of each tool")
-    parser.add_argument("--datatrove-python", type=Path, help="an interpreter that has datatrove")
-    parser.add_argument("--data-juicer-python", type=Path, help="an interpreter that has data-juicer")
-    parser.add_argument("--scratch", type=Path, help="where the documents go; about 4 GB for a million")
+    parser.add_argument("--documents", type=int, default=100_000, help="documents for all tools")
+    parser.add_argument("--large", type=int, default=1_000_000, help="documents for dedup alone; 0: none")
+    parser.add_argument("--workers", type=int, default=psutil.cpu_count(), help="processes per tool")
+    parser.add_argument("--datatrove-python", type=Path, help="an interpreter with datatrove")
+    parser.add_argument("--data-juicer-python", type=Path, help="an interpreter with data-juicer")
+    parser.add_argument("--scratch", type=Path, help="folder for the documents; about 4 GB for a million")
     parser.add_argument("--child", type=Path, help=argparse.SUPPRESS)
     add_quick(parser, documents=20_000, large=0)
     options = parser.parse_args()

@@ -1,5 +1,5 @@
 """
-The peers of the benchmark dedup, each in an interpreter of its own that has it: no import of datagen here.
+The other tools of the benchmark dedup. Each runs in its own interpreter, without datagen.
 
 ``python benchmarks/dedup_peers.py datatrove FOLDER WORKERS`` reads FOLDER/jsonl, writes the ids that it kept
 to FOLDER/kept, and prints the seconds last.
@@ -13,14 +13,14 @@ from pathlib import Path
 
 
 def datatrove_quality(folder: Path, workers: int) -> Iterator[str]:
-    """Run its quality filters before the near-duplicates."""
+    """Run datatrove's quality filters before its deduplication."""
     from datatrove.pipeline.filters import GopherQualityFilter, GopherRepetitionFilter
 
     return datatrove(folder, workers, (GopherRepetitionFilter(), GopherQualityFilter()))
 
 
 def datatrove(folder: Path, workers: int, before: Sequence[object] = ()) -> Iterator[str]:
-    """Run its four steps as its example does, with its own defaults, after these filters."""
+    """Run datatrove's four MinHash steps as in its example, with its defaults, after these filters."""
     from datatrove.executor import LocalPipelineExecutor
     from datatrove.pipeline.dedup import (
         MinhashDedupBuckets,
@@ -50,7 +50,7 @@ def datatrove(folder: Path, workers: int, before: Sequence[object] = ()) -> Iter
 
 
 def data_juicer(folder: Path, workers: int) -> Iterator[str]:
-    """Run its operator, with words as the others see them and as many permutations as datagen has."""
+    """Run data-juicer's operator, with words split as in the other tools and the permutations of datagen."""
     from data_juicer.core import NestedDataset
     from data_juicer.ops.deduplicator import DocumentMinhashDeduplicator
     from datasets import load_dataset
@@ -72,7 +72,7 @@ def data_juicer(folder: Path, workers: int) -> Iterator[str]:
 
 
 def main() -> None:
-    """Run one of them."""
+    """Run the tool named in the arguments."""
     peers: dict[str, Callable[[Path, int], Iterator[str]]] = {
         "datatrove": datatrove,
         "datatrove_quality": datatrove_quality,

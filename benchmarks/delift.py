@@ -1,12 +1,13 @@
 """
-What rows are worth as examples to each other, and what selection by it keeps.
+The utility of rows as examples for each other (DELIFT), and what selection by utility keeps.
 
 ``python -m benchmarks.delift xquad.en.json.gz --rows 40``
 
-Questions on a few articles of a real set, a fifth of them with a wrong answer (`benchmarks.planted`), go
-through the stages pair, in_context_utility and select. Printed are the best and the worst pairs, to be read;
-then, as one line of JSON, the mean utility of an example to rows on its paragraph, on its article and on
-another, of right and of wrong examples, and the share of wrong rows before and after selection.
+Questions about a few articles of a real set, a fifth of them with a wrong answer (`benchmarks.planted`), go
+through the stages delift_neighbours, delift_utility and select. Prints the best and the worst pairs, for
+reading; then, as one line of JSON, the mean utility of an example for rows on its paragraph, its article and
+other articles, the mean utility of right and wrong examples, and the share of wrong rows before and after
+selection.
 """
 
 import argparse
@@ -27,11 +28,11 @@ from datagen.run.runner import run
 from datagen.schema import EXAMPLES, chat, table_of
 from datagen.store.parquet import parts, read_part, write_table
 
-SHOWN = 10  # pairs at either end
+SHOWN = 10  # pairs shown, best and worst
 
 
 def draw(path: Path, rows: int, articles: int) -> dict[str, planted.Pair]:
-    """Draw questions on the first few articles; id -> pair."""
+    """Sample questions about the first few articles: id -> pair."""
     pairs = list(planted.read(path))
     titles = list(dict.fromkeys(pair.title for pair in pairs))[:articles]
     drawn = planted.plant([pair for pair in pairs if pair.title in titles], rows)
@@ -39,7 +40,7 @@ def draw(path: Path, rows: int, articles: int) -> dict[str, planted.Pair]:
 
 
 def measure(pairs: dict[str, planted.Pair], options: argparse.Namespace, folder: Path) -> Run:
-    """Put the pairs through the stages."""
+    """Run the stages on the pairs."""
     rows = [pair.row() for pair in pairs.values()]
     if options.closed_book:
         rows = [row | {"context": None, "prompt": chat(row["question"])} for row in rows]
@@ -68,7 +69,7 @@ def _rows(finished: Run, stage: str) -> list[dict[str, Any]]:
 
 
 def figures(finished: Run, pairs: dict[str, planted.Pair]) -> dict[str, Any]:
-    """Average the utilities by how near the two are and by whether the example is right; show both ends."""
+    """Average the utilities by distance and by correctness of the example; print the best and worst pairs."""
     found = [
         (one["utility"], pairs[row["id"]], pairs[one["id"]])
         for row in _rows(finished, "delift_utility")
@@ -114,10 +115,10 @@ def main() -> None:
     parser.add_argument("set", type=Path, help="question-answer pairs in SQuAD's format, also gzipped")
     parser.add_argument("--model", default="bundled-chat", help="target: bundled, bundled-chat, a folder")
     parser.add_argument("--rows", type=int, default=40, help="questions drawn")
-    parser.add_argument("--articles", type=int, default=3, help="articles that they are on")
-    parser.add_argument("--neighbours", type=int, default=3, help="rows that each is tried with")
-    parser.add_argument("--closed-book", action="store_true", help="leave the paragraphs out of the prompts")
-    parser.add_argument("--folder", type=Path, help="keep the run there; the same command goes on")
+    parser.add_argument("--articles", type=int, default=3, help="number of articles")
+    parser.add_argument("--neighbours", type=int, default=3, help="examples tried per row")
+    parser.add_argument("--closed-book", action="store_true", help="omit the paragraphs from the prompts")
+    parser.add_argument("--folder", type=Path, help="keep the run here, to resume with the same command")
     add_quick(parser, rows=8, articles=2)
     options = parser.parse_args()
     pairs = draw(options.set, options.rows, options.articles)

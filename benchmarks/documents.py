@@ -3,9 +3,9 @@ Ingest and chunk on real corpora, and on several copies of them.
 
     python -m benchmarks.documents us-code.jsonl.gz postgresql-15-html.tar.gz FOLDER_OF_PDFS --times 1 10
 
-Each path is a corpus of its own. Copies differ in their names only. For each corpus and number of copies, a
-line of JSON: files, documents and passages; MB of text; processor seconds of all processes and seconds by
-stage; the largest process in MiB. Ten times the corpus should take ten times as long in the same memory.
+Each path is a separate corpus. Copies differ only in their names. For each corpus and number of copies, a
+line of JSON: files, documents and passages; MB of text; CPU seconds of all processes and seconds by stage;
+the largest process in MiB. A corpus ten times as large should take ten times as long in the same memory.
 """
 
 import argparse
@@ -31,8 +31,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("corpora", type=Path, nargs="+", help="files or folders")
     parser.add_argument("--times", type=int, nargs="+", default=[1, 10], help="copies of each corpus")
-    parser.add_argument("--exclude", nargs="*", default=[], help="globs of files to leave out")
-    parser.add_argument("--scratch", type=Path, help="where the copies go")
+    parser.add_argument("--exclude", nargs="*", default=[], help="globs of files to exclude")
+    parser.add_argument("--scratch", type=Path, help="folder for the copies")
     add_quick(parser, times=[1])
     options = parser.parse_args()
     measured: dict[str, dict[str, object]] = {}

@@ -1,16 +1,16 @@
 """
-What `dedup` removes wrongly and what it misses: planted pairs by kind, and recall by length and by edit.
+False removals and misses of `dedup`: planted pairs by kind, and recall by length and edit.
 
 ``python -m benchmarks.duplicates xquad.en.json.gz``
 
 * Planted pairs (``tests/data/other_meaning.yaml``): 50 kinds in 5 languages, each as a short text, in about
-  60 words and in about 120. *False*: pairs of different meaning of which one is removed. *Missed*: of the
-  same texts and copies with marks of Markdown, in the longest with one word of the filler replaced, the
-  pairs that both stay.
+  60 words and in about 120. *False*: pairs of different meaning of which one text is removed. *Missed*: pairs
+  of which both texts are kept, among the same texts and their copies with Markdown markup (the longest also
+  with one replaced word of the filler).
 * Recall by length: texts of 20 to 2,000 words from the given question-answer set (or a text file), each with
-  one copy that is edited in one way (`EDITS`). Printed: the share of the pairs of which one is removed.
-* Paraphrases (``tests/data/paraphrases.yaml``), where the extra ``encoder`` is installed: for some cosines,
-  how many paraphrases and how many near misses are at least as near.
+  one copy edited in one way (`EDITS`). Prints the share of pairs of which one text is removed.
+* Paraphrases (``tests/data/paraphrases.yaml``), if the extra ``encoder`` is installed: for some cosine
+  thresholds, the numbers of paraphrases and of near misses above it.
 """
 
 import argparse
@@ -41,11 +41,11 @@ SIZES = {"short": 0, "60 words": 2, "120 words": 5}  # sentences of filler
 LENGTHS = (20, 40, 60, 80, 98, 110, 150, 300, 600, 1000, 2000)
 PARAPHRASES = PLANTED.with_name("paraphrases.yaml")
 COSINES = (0.75, 0.8, 0.85, 0.9, 0.95)
-PAIRS = 60  # of each length and edit
+PAIRS = 60  # pairs per length and edit
 
 
 def planted() -> Iterator[tuple[str, str, str, str, str]]:
-    """Go through the planted pairs: kind, language, size, and the two texts."""
+    """Yield the planted pairs: kind, language, size, and the two texts."""
     given = yaml.safe_load(PLANTED.read_text(encoding="utf-8"))
     for kind, languages in given["kinds"].items():
         for language, pair in languages.items():
@@ -61,7 +61,7 @@ def planted() -> Iterator[tuple[str, str, str, str, str]]:
 
 
 def removed(pairs: Sequence[tuple[str, str]], kind: str = "reading") -> list[bool]:
-    """Put pairs of texts through the stage, each pair for itself; tell of which one is removed."""
+    """Run the stage on each pair of texts separately; return for each whether one text is removed."""
     rows = []
     for number, pair in enumerate(pairs):
         for side, text in enumerate(pair):
@@ -79,7 +79,7 @@ def removed(pairs: Sequence[tuple[str, str]], kind: str = "reading") -> list[boo
 
 
 def judge_planted() -> dict[str, dict[str, Any]]:
-    """Count for each kind the pairs, those that are removed wrongly, and the copies that are missed."""
+    """Count the pairs of each kind, false removals, and missed copies."""
     cases = list(planted())
     false = removed([(one, other) for *_, one, other in cases], "refusal")
     copies = [(one, _copied(one, language, size)) for _, language, size, one, _ in cases]
@@ -136,13 +136,13 @@ def replaced(text: str, draw: random.Random) -> str:
 
 
 def look_alike(text: str, draw: random.Random) -> str:
-    """Write a fifth of some letters with the Cyrillic ones that look like them."""
+    """Replace a fifth of some letters by Cyrillic look-alikes."""
     table = dict(zip("aeopcx", "аеорсх", strict=True))
     return "".join(table.get(letter, letter) if draw.random() < 0.2 else letter for letter in text)
 
 
 def markdown(text: str, draw: random.Random) -> str:
-    """Put a heading mark, bold and italic words, and code marks."""
+    """Add a heading mark, bold and italic words, and code marks."""
     words = text.split(" ")
     for place in draw.sample(range(len(words)), max(3, len(words) // 15)):
         mark = draw.choice(("**", "*", "`", "_"))
@@ -151,7 +151,7 @@ def markdown(text: str, draw: random.Random) -> str:
 
 
 def compatible(text: str, draw: random.Random) -> str:
-    """Write some letters full-width, ligatures, and decomposed accents."""
+    """Use full-width letters, ligatures, and decomposed accents."""
     wide = "".join(
         chr(ord(letter) + 0xFEE0) if "!" <= letter <= "~" and draw.random() < 0.3 else letter
         for letter in text
@@ -160,7 +160,7 @@ def compatible(text: str, draw: random.Random) -> str:
 
 
 def swapped_sentences(text: str, draw: random.Random) -> str:
-    """Put the first tenth of the text last."""
+    """Move the first tenth of the text to the end."""
     words = text.split(" ")
     cut = max(len(words) // 10, 2)
     return " ".join(words[cut:] + words[:cut])
@@ -178,7 +178,7 @@ EDITS: dict[str, Callable[[str, random.Random], str]] = {
 
 
 def texts(words: Sequence[str], length: int, count: int) -> Iterator[str]:
-    """Cut texts of a length out of a long one, each from another place."""
+    """Cut texts of a given length from different places of a long text."""
     step = max((len(words) - length) // count, 1)
     for number in range(count):
         start = number * step % max(len(words) - length, 1)
@@ -186,7 +186,7 @@ def texts(words: Sequence[str], length: int, count: int) -> Iterator[str]:
 
 
 def recall(words: Sequence[str], pairs: int) -> dict[str, dict[int, float]]:
-    """Measure for each edit and length the share of the pairs that are found."""
+    """Measure recall for each edit and length."""
     draw, found = random.Random(0), dict[str, dict[int, float]]()
     for edit, change in EDITS.items():
         found[edit] = {}
@@ -206,12 +206,12 @@ def recall(words: Sequence[str], pairs: int) -> dict[str, dict[int, float]]:
 
 
 def paraphrases(model: str) -> dict[float, dict[str, int]]:
-    """Count by cosine the paraphrases and the near misses that would be taken for the same."""
+    """Count, by cosine threshold, the paraphrases and near misses that count as duplicates."""
     given = yaml.safe_load(PARAPHRASES.read_text(encoding="utf-8"))
     texts_of = {kind: pa.array([text for pair in given[kind] for text in pair]) for kind in given}
     with tempfile.TemporaryDirectory() as folder:
         columns = [lambda: pa.concat_arrays([*texts_of.values()])]
-        embedder = learn(model, columns, Path(folder) / "learnt.npy")
+        embedder = learn(model, columns, Path(folder) / "learned.npy")
         vectors = {kind: embedder.embed(texts) for kind, texts in texts_of.items()}
     near = {kind: (some[0::2] * some[1::2]).sum(axis=1) for kind, some in vectors.items()}
     return {
@@ -220,7 +220,7 @@ def paraphrases(model: str) -> dict[float, dict[str, int]]:
 
 
 def main() -> None:
-    """Print the figures as JSON, the planted kinds with an error first."""
+    """Print the figures as JSON; planted kinds with an error come first."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("corpus", type=Path, help="a question-answer set in SQuAD's format, or a text file")
     parser.add_argument("--pairs", type=int, default=PAIRS, help="of each length and edit")

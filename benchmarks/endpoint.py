@@ -1,10 +1,10 @@
 """
 A loopback server that answers every chat completion at once, with the same answer.
 
-It does as little as HTTP allows, in a separate process, so that the client is what is measured. It can also
+It does as little as HTTP allows, in a separate process, so that only the client is measured. It can also
 limit the requests per second and be unavailable for a while: ``endpoint(rate=10, away=(5, 10))``.
-``python -m benchmarks.endpoint --measure 300 --peer datadesigner=PYTHON`` reports how close datagen and its
-peers come to the limit.
+``python -m benchmarks.endpoint --measure 300 --peer datadesigner=PYTHON`` compares the time that datagen and
+other clients take with the minimum at this limit.
 """
 
 import argparse
@@ -123,7 +123,7 @@ def measure(number: int, rate: int, away: tuple[float, float]) -> tuple[float, i
 def measure_peer(
     name: str, python: str, number: int, rate: int, away: tuple[float, float]
 ) -> tuple[float, int]:
-    """Have a peer ask so many requests, in its own interpreter; gives seconds and how many have no answer."""
+    """Send requests with a peer, in its own interpreter; return seconds and the number without an answer."""
     body = {"model": "m", "messages": [{"role": "user", "content": "?"}]}
     with endpoint(rate, away) as url, tempfile.TemporaryDirectory() as folder:
         bodies = Path(folder) / "bodies.jsonl"

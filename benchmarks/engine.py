@@ -3,7 +3,7 @@ Overhead of generation outside the engine, and the benefit of the prefix cache.
 
 ``python -m benchmarks.engine`` prints one line of JSON at the end:
 
-* ``vllm_ratio``: tokens per second with datagen, relative to one bare ``LLM.chat`` call with the same
+* ``vllm_ratio``: tokens per second with datagen, relative to a single ``LLM.chat`` call with the same
   requests, engine arguments and sampling parameters.
 * ``prefix_gain``: tokens per second with the four tasks of a passage sent together and the passage first,
   relative to the same requests shuffled.
@@ -283,7 +283,7 @@ def overhead(options: argparse.Namespace) -> dict[str, float]:
 
 
 def engines(options: argparse.Namespace) -> dict[str, float]:
-    """Measure datagen and a bare call, both orders of the requests, and speculation."""
+    """Measure datagen and a direct call of vLLM, both orders of the requests, and speculation."""
     spec = VllmModel(model=options.model, window=options.window, options=json.loads(options.engine))
     load, shuffled = (Workload(options.requests, options.tokens, shuffled) for shuffled in (False, True))
     bare = alone("one LLM.chat call", bare_chat, spec, load)
@@ -305,7 +305,7 @@ def engines(options: argparse.Namespace) -> dict[str, float]:
 def main() -> None:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--only", choices=("overhead", "engines"), help="run only this half")
+    parser.add_argument("--only", choices=("overhead", "engines"), help="run only this part")
     parser.add_argument("--sizes", type=int, nargs="+", default=[1_000, 10_000, 100_000])
     parser.add_argument("--datatrove-python", type=Path, help="an interpreter with datatrove")
     parser.add_argument("--distilabel-python", type=Path, help="an interpreter with distilabel")

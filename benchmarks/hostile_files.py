@@ -1,8 +1,8 @@
 """
-Reads files made to break readers: each must end as text or with a reason, within limits, the worker alive.
+Read malicious files: each must give text or a drop reason, within limits, without ending the worker.
 
-Bombs, loops, lies about sizes, nesting without end, links out of archives, damaged encodings and broken
-structure, in each format that can be made without another program. Prints what became of each. Run:
+Decompression bombs, reference loops, false sizes, unbounded nesting, links out of archives, invalid encodings
+and broken structure, in each format that can be written without another program. Prints each result. Run:
 
     python -m benchmarks.hostile_files
 """
@@ -214,7 +214,7 @@ def _binaries() -> dict[str, bytes]:
 
 
 def main() -> None:
-    """Write the files, read them one by one, and print what became of each."""
+    """Write the files, read them one by one, and print each result."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     add_quick(parser)
     parser.parse_args()

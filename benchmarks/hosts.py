@@ -1,13 +1,13 @@
 """
-A run over three hosts, one of which is cut off and another killed: nothing may be lost or doubled.
+A run on three hosts, one of which is disconnected and another killed: no row may be lost or duplicated.
 
-``python -m benchmarks.hosts --requests 20000`` (as root). The hosts are network namespaces of this machine
-with an address each and one folder in common: a scheduler with the run's client, a worker for CPU stages, and
-a worker with the engine. During generation the link of the CPU worker is cut for a minute; then the engine's
-host is killed, and comes back ten seconds later.
+``python -m benchmarks.hosts --requests 20000`` (as root). The hosts are network namespaces of this machine,
+each with an address, that share one folder: a scheduler with the run's client, a worker for CPU stages, and a
+worker with the engine. During generation the CPU worker is disconnected for a minute; then the engine's host
+is killed, and restarted ten seconds later.
 
-The figures come last, as one line of JSON: ``lost`` and ``doubled`` rows, and requests that were sent again,
-which may be those in flight when the host was killed.
+The last line of output is JSON: ``lost`` and ``doubled`` rows, and requests that were sent again, of which
+there may be as many as were in flight when the host was killed.
 """
 
 import argparse
@@ -46,7 +46,7 @@ ENGINE = ("--resources", "engine=1", "--nthreads", "4")
 
 
 def ask(passages: pa.Table, options: Options, context: Context) -> Iterator[Request]:
-    """Ask for some answers about each passage."""
+    """Build several requests about each passage."""
     for row in passages.to_pylist():
         messages = chat(row["text"])
         for sample in range(SAMPLES):
@@ -62,7 +62,7 @@ def ask(passages: pa.Table, options: Options, context: Context) -> Iterator[Requ
 
 
 def read(passages: pa.Table, answers: Answers, options: Options, context: Context) -> Outcome:
-    """Make each answer a row."""
+    """Turn each answer into a row."""
     built = Builder("examples", context)
     for row in passages.to_pylist():
         for answer in answers.of(row["id"]):
@@ -198,7 +198,7 @@ def write_recipe(folder: Path, documents: int, address: str) -> Path:
 
 
 def answered(calls: Path, count: int) -> None:
-    """Wait until the engine has been asked so often."""
+    """Wait until the engine has received this many requests."""
     wait_for(lambda: calls.exists() and calls.read_bytes().count(b"\n") >= count)
 
 
@@ -212,7 +212,7 @@ def wait_for(condition: Callable[[], bool], seconds: float = 1800) -> None:
 
 
 def cut(hosts: Network, host: str) -> None:
-    """Take a host off the network for `CUT_SECONDS`."""
+    """Disconnect a host for `CUT_SECONDS`."""
     end = f"{BRIDGE}{HOSTS[host]}"
     ip("link", "set", end, "down")
     time.sleep(CUT_SECONDS)
@@ -220,7 +220,7 @@ def cut(hosts: Network, host: str) -> None:
 
 
 def account(folder: Path, calls: Path, requests: int) -> dict[str, object]:
-    """Count rows that are lost or doubled, and requests that were sent more than once."""
+    """Count lost and duplicated rows, and requests that were sent more than once."""
     stage = folder / "outputs" / "hosts" / "latest" / "stages" / "asking"
     parts = [*stage.glob("*.parquet"), *(stage / "dropped").glob("*.parquet")]
     rows = Counter(key for path in parts for key in pq.read_table(path, columns=["id"])["id"].to_pylist())

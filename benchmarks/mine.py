@@ -1,17 +1,17 @@
 """
-Mining beside the public reference of AdaptLLM, on the same documents and one core.
+The stage mine compared with AdaptLLM's public code, on the same documents and one core.
 
 ``python -m benchmarks.mine PATH_TO_LMOPS --corpus us-code.jsonl.gz``
 
-The reference is a checkout of microsoft/LMOps: its own code (adaptllm/raw2read.py) is imported from there and
-run as its command runs it, one document after the other; it wants the packages pysbd, sentencepiece and tqdm.
-Its domain vocabulary is trained on the corpus, its general one comes with it. Our side is the stage mine
-over the passages that the stage chunk makes of the same documents. Each has a process of its own on the same
-core; they are timed in turns, in shares of the corpus, by the time of the processor, so that a busy machine
-slows both. Not timed: start-up, training the reference's vocabulary.
+The reference is a checkout of microsoft/LMOps: its code (adaptllm/raw2read.py) is imported and run as by its
+command, one document after the other; it needs the packages pysbd, sentencepiece and tqdm. Its domain
+vocabulary is trained on the corpus; its general vocabulary is part of the checkout. It is compared with the
+stage mine on the passages that the stage chunk cuts from the same documents. Each runs in a separate process
+on the same core. They alternate between shares of the corpus and are measured in CPU time, so that load on
+the machine affects both. Start-up and the training of the reference's vocabulary are not timed.
 
-The figures come last, as one line of JSON: ``vs_reference`` (documents a second, ratio), the same with the
-time of chunk on our side, and ``exercises_per_document`` of both.
+The last line of output is JSON: ``vs_reference`` (documents per second, ratio), the same including the time
+of chunk, and ``exercises_per_document`` of both.
 """
 
 import argparse
@@ -46,7 +46,7 @@ from datagen.stages.reading.mine.options import Options
 from datagen.stages.reading.mine.vocabulary import count_runs, domain_words, total
 from datagen.stages.sources.chunk import stage as chunk
 
-SHARES = 4  # in which the two take turns
+SHARES = 4  # of the corpus, between which the two alternate
 VOCABULARY = 16_000  # pieces of the reference's domain vocabulary
 
 Document = dict[str, str]
@@ -98,14 +98,14 @@ def main() -> None:
 
 
 def read_documents(path: Path, most: int | None) -> list[Document]:
-    """Read up to `most` documents of the corpus, in an order drawn by hash."""
+    """Read up to `most` documents of the corpus, in pseudo-random order."""
     with gzip.open(path, "rt", encoding="utf-8") as file:
         documents = sorted(map(json.loads, file), key=lambda document: fraction("benchmark", document["id"]))
     return documents[:most]
 
 
 def _prepare(documents: Sequence[Document], side: str, *arguments: Any) -> None:
-    """Make a process ready to do one side's work."""
+    """Prepare a worker process for one of the two."""
     global _side
     _side = globals()[side](documents, *arguments)
 
@@ -158,7 +158,7 @@ def reference(documents: Sequence[Document], folder: Path) -> Work:
 
 
 def _trained(documents: Sequence[Document], folder: Path) -> str:
-    """Train the vocabulary that the reference takes for the domain's."""
+    """Train the reference's domain vocabulary."""
     import sentencepiece
 
     corpus = folder / "corpus.txt"
@@ -188,7 +188,7 @@ def _table(documents: Sequence[Document]) -> pa.Table:
 
 
 def cut(documents: Sequence[Document]) -> Work:
-    """Load the stage chunk, and nothing that it makes counts."""
+    """Load the stage chunk; its output is not counted."""
     tables = [_table(documents[share::SHARES]) for share in range(SHARES)]
 
     def work(share: int) -> Counter[str]:
@@ -199,15 +199,15 @@ def cut(documents: Sequence[Document]) -> Work:
 
 
 def miner(documents: Sequence[Document]) -> Work:
-    """Load the stage mine, with a partition a share; count what it will make."""
+    """Load the stage mine, with one partition per share, and a counter of its exercises."""
     tables = [
         chunk.apply(_table(documents[share::SHARES]), chunk.options(), _context("chunk")).kept
         for share in range(SHARES)
     ]
     options, language = Options(), read(load("mined/en"))
     runs = total(count_runs(table["text"]) for table in tables)
-    learnt = domain_words(runs, language, language.general, options.vocabulary, options.domain_words)
-    domain = frozenset(learnt)
+    learned = domain_words(runs, language, language.general, options.vocabulary, options.domain_words)
+    domain = frozenset(learned)
     counts = [
         Counter(
             exercise.task

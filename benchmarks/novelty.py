@@ -4,9 +4,9 @@ The ROUGE-L novelty check of many instructions against each other, and brute for
 ``python -m benchmarks.novelty --texts 50000 --script latin``
 
 An instruction has 5 to 40 words (in Han 10 to 60 characters) drawn by Zipf's law from a vocabulary of its
-script; one in ten repeats an earlier one with a few words changed. Printed are the seconds by the clock and
-of the processors, the peak memory, how many are kept, and whether the decisions on the first texts equal
-those of brute force, which scores every pair.
+script; one in ten repeats an earlier one with a few words changed. Prints wall time, CPU time, peak memory,
+the number of kept texts, and whether the decisions on the first texts equal those of brute force, which
+scores every pair.
 """
 
 import argparse
@@ -33,7 +33,7 @@ HAN = (0x4E00, 0x4E00 + 3_000)
 
 
 def write_texts(count: int, script: str, seed: int) -> list[str]:
-    """Write instructions, one in ten of them near an earlier one."""
+    """Generate instructions, one in ten similar to an earlier one."""
     draw = random.Random(seed)
     if script == "han":
         vocabulary = [chr(code) for code in range(*HAN)]
@@ -55,7 +55,7 @@ def write_texts(count: int, script: str, seed: int) -> list[str]:
 
 
 def brute_force(texts: list[str]) -> list[Like | None]:
-    """Judge texts one by one against all that are kept, by the score of every pair."""
+    """Compare each text with all kept ones, by the score of every pair."""
     cut = words(pa.array(texts, pa.string()), symbols=False)
     kept: list[list[str]] = []
     matches: list[Like | None] = []
@@ -78,7 +78,7 @@ def main() -> None:
     )
     parser.add_argument("--texts", type=int, default=50_000)
     parser.add_argument("--script", choices=[*SCRIPTS, "han"], default="latin")
-    parser.add_argument("--sample", type=int, default=2_000, help="texts that brute force judges, too")
+    parser.add_argument("--sample", type=int, default=2_000, help="texts also checked by brute force")
     parser.add_argument("--seed", type=int, default=0)
     add_quick(parser, texts=5_000, sample=500)
     given = parser.parse_args()

@@ -1,15 +1,15 @@
 """
-How busy an engine is over a whole run, and what a run takes beyond the engine's own time.
+How busy an engine is over a whole run, and the overhead of the run.
 
 ``python -m benchmarks.occupancy`` runs the example recipe with a scripted engine of fixed latency, once with
-each stage waiting for the end of the one before, and once as a run does it. The engine answers every request
-after the same time, with at most ``--window`` requests at a time, so that its own time is known: requests
-times latency, divided by the window. Its last line is JSON:
+sequential stages and once with overlapping stages, as in a normal run. The engine answers every request after
+the same time, with at most ``--window`` requests in flight, so that the minimum time is known: requests times
+latency, divided by the window. The last line of output is JSON:
 
 * ``occupancy``: requests in flight as a share of the window, from the first request to the last.
-* ``one_by_one``: the same with one stage after the other.
-* ``overhead``: wall time of the run, from its start to its end, divided by the engine's own time.
-* ``overhead_one_by_one``: the same with one stage after the other.
+* ``one_by_one``: the same with sequential stages.
+* ``overhead``: wall time of the run, divided by the engine's minimum time.
+* ``overhead_one_by_one``: the same with sequential stages.
 
 ``--quick`` reads every fourth topic of the corpus, with a shorter latency; the start and the end of a run
 then weigh more.
@@ -46,9 +46,9 @@ _answers: dict[str, str] = {}  # question -> answer, of this process
 
 def model(request: Request) -> Any:
     """
-    Answer the example's requests: questions about marked answers, and the answers when asked back.
+    Answer the example's requests: write questions about marked answers, and answer them from the passage.
 
-    Without the passage it knows nothing.
+    Without the passage it does not know the answer.
     """
     message = request.messages[-1]["content"]
     if request.choices:
@@ -69,7 +69,7 @@ def model(request: Request) -> Any:
 
 
 def measure(corpus: str, latency: float, window: int, one_by_one: bool) -> dict[str, float]:
-    """Run the example; return its occupancy, its wall time and the engine's own time, in seconds."""
+    """Run the example; return its occupancy, its wall time and the engine's minimum time, in seconds."""
     generator = {"engine": "scripted", "model": f"{NAME}:model", "latency": latency, "window": window}
     changes = {"models.generator": generator | {"profile": "bundled"}, "corpus": [{"python": corpus}]}
     recipe = load_recipe(EXAMPLE, changes)

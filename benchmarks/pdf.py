@@ -1,13 +1,13 @@
 """
-What is read from a PDF, against the same text in another format.
+Text and headings read from a PDF, compared with the same book in another format.
 
 ``python -m benchmarks.pdf BOOK.pdf BOOK.epub`` (or .html, .txt, a folder of HTML pages)
 
-* sequences: share of the reference's runs of six words (of six characters, where the script has no blanks)
-  that the PDF's text holds, punctuation and case aside;
-* headings: share of the reference's headings that are headings in the text, and heading lines for each
-  heading of the reference;
-* speed: pages in a second of processor time, the best of three.
+* sequences: share of the reference's sequences of six words (six characters in scripts without spaces) that
+  the PDF's text contains, ignoring punctuation and case;
+* headings: share of the reference's headings that are headings in the text, and heading lines per heading
+  of the reference;
+* speed: pages per second of CPU time, the best of three runs.
 """
 
 import argparse
@@ -57,18 +57,18 @@ def main() -> None:
 
 
 def key(title: str) -> str:
-    """Write a heading in the form that is compared."""
+    """Normalise a heading for comparison."""
     return fold(without_number(title.rstrip("¶#")))
 
 
 def found(book: str, text: str) -> float:
-    """Measure the share of a book's runs of words that a text holds."""
+    """Return the share of a book's word sequences that a text contains."""
     wanted, seen = runs(book), runs(text)
     return sum(min(count, seen[run]) for run, count in wanted.items()) / max(wanted.total(), 1)
 
 
 def runs(text: str) -> Counter[tuple[str, ...]]:
-    """Count a text's runs of words."""
+    """Count the word sequences of a text."""
     words = WORD.findall(text.casefold())
     return Counter(zip(*(words[start:] for start in range(RUN)), strict=False))
 

@@ -1,13 +1,13 @@
 """
-A question-answer set in which a known part of the answers is wrong, in five ways.
+A question-answer set with planted errors of five types.
 
-* swapped: another answer of the same paragraph;
-* negated: a *not* where it turns the meaning;
-* wrong number: another number in the place of the answer's;
+* swapped: the answer to another question about the paragraph;
+* negated: the answer with an added *not*;
+* wrong number: the answer with another number;
 * truncated: the first half of the answer's words;
 * fluent nonsense: the beginning of a sentence of another article.
 
-Which rows are wrong and how is drawn by hash. Read from files in the format of SQuAD.
+The corrupted rows and the type of each error are drawn by hash. Sets are read in the format of SQuAD.
 """
 
 import gzip
@@ -26,7 +26,7 @@ WRONG = 0.2  # of the rows
 
 @dataclass(frozen=True)
 class Pair:
-    """A question with its answer, and how the answer was made wrong; "" for a right one."""
+    """A question with its answer, and the type of its error; "" for a right answer."""
 
     id: str
     title: str
@@ -36,7 +36,7 @@ class Pair:
     how: str = ""
 
     def row(self) -> dict[str, Any]:
-        """Write it as an example."""
+        """Convert to an example."""
         return {
             "id": self.id,
             "kind": "instruction",
@@ -62,20 +62,20 @@ def read(path: Path) -> Iterator[Pair]:
 
 def plant(pairs: Sequence[Pair], most: int, seed: str = "0") -> list[Pair]:
     """
-    Draw some pairs and make the answers of a fifth of them wrong, of each way the same number.
+    Sample pairs and corrupt the answers of a fifth of them, with equally many errors of each type.
 
     Parameters
     ----------
     pairs
-        Right ones.
+        Pairs with right answers.
     most
-        How many to draw. Where one way finds fewer answers that it fits, there are fewer wrong ones.
+        Number of pairs to sample. If a type of error fits too few answers, there are fewer errors.
     seed
-        Draws others.
+        Seed of the sample.
 
     Returns
     -------
-    The pairs, in an order that tells nothing.
+    The pairs, in random order.
     """
     pairs = sorted(pairs, key=lambda pair: pair.id)
     drawn = sorted(pairs, key=lambda pair: fraction("planted", seed, pair.id))[:most]
@@ -126,7 +126,7 @@ def _nonsense(pair: Pair, pairs: Sequence[Pair]) -> str:
     return " ".join(sentence.split()[: max(4, len(pair.answer.split()))]).rstrip(" ,;:.")
 
 
-# The ways that fit fewest answers first.
+# The error types that fit the fewest answers come first.
 WAYS: dict[str, Callable[[Pair, Sequence[Pair]], str]] = {
     "wrong number": _wrong_number,
     "truncated": _truncated,

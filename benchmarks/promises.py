@@ -1,18 +1,18 @@
 """
-How often a promised precision is broken: over draws, refreshes, repeated looks and cut files.
+How often a promised precision is broken: over samples, refreshes, optional stopping and truncated files.
 
 ``python -m benchmarks.promises --draws 300``
 
-The population has known truths and three scores, of which two tell something. The verdicts go through the
-stage `calibrate` itself. Printed, as a line of JSON, for each case: the share of draws with a promise, with
-one that is broken, and of the promises made the share that is broken.
+The rows of the population have known labels and three scores, two of them informative. The verdicts are
+processed by the stage `calibrate`. Prints, as a line of JSON, for each case: the share of samples with a
+promise, with a broken promise, and the share of promises that are broken.
 
 * ``once``: a fixed number of labels;
-* ``until_it_passes``: more labels until a promise is made; the same as cutting the file where it passes;
-* ``refresh``: 5 % new rows without a label, after a run that promised: what the old rows are then promised,
-  and how many new ones are under it; then with the few labels on new rows that are asked for;
-* ``deleted``: the judged rows that are wrong are taken out of the corpus;
-* ``dedup``: right answers recur and wrong ones do not; what is stated of the rows that dedup leaves.
+* ``until_it_passes``: labels are added until a promise is made; equivalent to truncating the file there;
+* ``refresh``: 5 % new rows without a label, after a run with a promise: the promise about the old rows, and
+  the number of new rows that it covers; then with the few labels on new rows that are requested;
+* ``deleted``: the rows judged wrong are removed from the corpus;
+* ``dedup``: right answers recur and wrong ones do not; the promise about the rows that dedup keeps.
 """
 
 import argparse
@@ -44,7 +44,7 @@ STAGES: dict[str, None] = dict.fromkeys(("calibrate", "handoff"))
 
 
 class Population:
-    """Rows of which all is known, and a folder for their runs."""
+    """Rows with known labels, and a folder for their runs."""
 
     def __init__(self, seed: int, folder: Path, rows: int = ROWS) -> None:
         drawn = np.random.default_rng(seed)
@@ -63,7 +63,7 @@ class Population:
         self.order = [str(name) for pair in zip(check[0::2], check[1::2], teach) for name in pair]  # noqa: B905
 
     def calibrate(self, run: str, rows: Bools, judged: list[str]) -> tuple[dict[str, Any], pa.Table]:
-        """Put some rows through the stage with verdicts on some; return the promise and the rows."""
+        """Run the stage on rows with verdicts on some of them; return the promise and the rows."""
         labels = self.folder / "labels.jsonl"
         verdicts = (file.RIGHT if self.truth[name] else file.WRONG for name in judged)
         file.write(
@@ -80,16 +80,16 @@ class Population:
         return report["instruction"]["promise"], stage.apply(table, known, options, context).kept
 
     def context(self, name: str, run: str) -> Context:
-        """Make a stage's context."""
+        """Create a stage's context."""
         recipe = {"name": "promises", "corpus": [{"path": "."}], "stages": STAGES}
         return Recipe.model_validate(recipe).context(name, self.folder / run)
 
     def precision(self, rows: pa.Table) -> float | None:
-        """Give the share of right rows among those under the promise; None where there is none."""
+        """Return the share of right rows among those that the promise covers; None without a promise."""
         return self.share(under(rows))
 
     def share(self, ids: list[str]) -> float | None:
-        """Give the share of right rows; None of none."""
+        """Return the share of right rows; None without rows."""
         return float(np.mean([self.truth[name] for name in ids])) if ids else None
 
 
@@ -101,13 +101,13 @@ def reader(table: pa.Table) -> Callable[[Any], pa.Table]:
 
 
 def under(rows: pa.Table) -> list[str]:
-    """List the rows under the promise."""
+    """List the rows that the promise covers."""
     columns = (rows[name].to_pylist() for name in ("id", "confidence", "threshold"))
     return [name for name, sure, least in zip(*columns, strict=True) if least is not None and sure >= least]
 
 
 def once(people: Population) -> Iterator[tuple[str, float | None]]:
-    """Judge so many rows, once."""
+    """Judge a fixed number of rows."""
     yield (
         f"once, {LABELS} labels",
         people.precision(people.calibrate("1", everyone(people), people.order[:LABELS])[1]),
@@ -115,7 +115,7 @@ def once(people: Population) -> Iterator[tuple[str, float | None]]:
 
 
 def until_it_passes(people: Population) -> Iterator[tuple[str, float | None]]:
-    """Judge until a promise is made; cutting the file where it passes is the same."""
+    """Judge until a promise is made; truncating the file there is equivalent."""
     found = None
     for labels in range(90, LABELS + 1, 30):
         found = people.precision(people.calibrate("0", everyone(people), people.order[:labels])[1])
@@ -127,7 +127,7 @@ def until_it_passes(people: Population) -> Iterator[tuple[str, float | None]]:
 
 
 def refresh(people: Population) -> Iterator[tuple[str, float | None]]:
-    """Add rows that nobody judged, then judge those of them that the sample has gone past."""
+    """Add unjudged rows, then judge those that precede the last judged row of the sample."""
     old = np.arange(ROWS) < ROWS - NEW
     before = set(np.array(people.ids)[old])
     judged = [name for name in people.order if name in before][:LABELS]
@@ -156,7 +156,7 @@ def refresh(people: Population) -> Iterator[tuple[str, float | None]]:
 
 
 def deleted(people: Population) -> Iterator[tuple[str, float | None]]:
-    """Take the judged rows that are wrong out of the corpus."""
+    """Remove the rows that were judged wrong from the corpus."""
     judged = people.order[:LABELS]
     wrong = {name for name in judged if not people.truth[name]}
     rows = np.array([name not in wrong for name in people.ids])
@@ -164,13 +164,13 @@ def deleted(people: Population) -> Iterator[tuple[str, float | None]]:
 
 
 def dedup(people: Population) -> Iterator[tuple[str, float | None]]:
-    """Drop four of five right rows behind calibrate, and no wrong one; or before it."""
+    """Drop four of five right rows and no wrong one, after calibrate or before it."""
     spared = np.random.default_rng(int(people.ids[0].partition("-")[0])).random(ROWS) < 0.2
     left = spared | ~people.right
     names = set(np.array(people.ids)[left])
     _, rows = people.calibrate("5", everyone(people), people.order[: 2 * LABELS])
     yield (
-        "dedup behind calibrate: what calibrate promised",
+        "dedup after calibrate: promise of calibrate",
         people.share([n for n in under(rows) if n in names]),
     )
     handed = rows.filter(pa.array([name in names for name in rows["id"].to_pylist()]))
@@ -178,7 +178,7 @@ def dedup(people: Population) -> Iterator[tuple[str, float | None]]:
     handed = handed.filter(pa.array([name in mine for name in handed["id"].to_pylist()]))
     [promise] = handed_off.stated([handed], people.context("handoff", "5"))
     yield (
-        "dedup behind calibrate: what the card states",
+        "dedup after calibrate: promise on the card",
         None if promise["why"] else people.share(under(handed)),
     )
     judged = [name for name in people.order if name in names][:LABELS]
@@ -186,7 +186,7 @@ def dedup(people: Population) -> Iterator[tuple[str, float | None]]:
 
 
 def everyone(people: Population) -> Bools:
-    """Choose all rows."""
+    """Select all rows."""
     return np.ones(len(people.ids), np.bool_)
 
 
@@ -196,7 +196,7 @@ CASES = {case.__name__: case for case in (once, until_it_passes, refresh, delete
 def main() -> None:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--draws", type=int, default=300, help="populations, each with other judged rows")
+    parser.add_argument("--draws", type=int, default=300, help="simulated populations")
     parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
     add_quick(parser, draws=10)
     options = parser.parse_args()

@@ -3,7 +3,7 @@ Shares of exercise types in reading texts, by AdaptLLM's six types.
 
 ``python -m benchmarks.reading_shares RUN/stages/mine``
 
-Counts what the metadata of a stage's rows lists. The figures come as one line of JSON: ``shares`` by type,
+Counts the exercises in the metadata of a stage's rows. The output is one line of JSON: ``shares`` by type,
 ``exercises`` by task, and ``asking_more``, the share of texts with an exercise that asks for more than the
 next sentence, a heading or the passage itself.
 """
@@ -30,7 +30,7 @@ COPIED = {"title", "writing", "heading", "completion"}
 def main() -> None:
     """Print the shares."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("stage", type=Path, help="the folder of a stage that makes reading texts")
+    parser.add_argument("stage", type=Path, help="the folder of a stage that gives reading texts")
     add_quick(parser)
     folder = parser.parse_args().stage
     texts = [

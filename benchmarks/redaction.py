@@ -1,5 +1,5 @@
 """
-Measures the detection of personal data and secrets: speed, recall and precision, and hits in clean text.
+Detection of personal data and secrets: speed, recall and precision, and hits in clean text.
 
     python -m benchmarks.redaction --planted tests/data/personal/planted.txt --clean statutes.jsonl.gz
 
@@ -23,7 +23,7 @@ AROUND = 40  # characters shown in front of a hit
 
 
 def planted(path: Path) -> dict[str, object]:
-    """Compare what is found in each line with what was planted."""
+    """Compare the values detected in each line with the planted ones."""
     found, total, false = Counter[str](), Counter[str](), 0
     for line in path.read_text(encoding="utf-8").splitlines():
         if line.startswith("#"):
@@ -41,7 +41,7 @@ def planted(path: Path) -> dict[str, object]:
 
 
 def clean(path: Path) -> dict[str, object]:
-    """Search a text without personal data: its hits are false, or need a look."""
+    """Search a text without personal data: its hits are false positives, or must be checked."""
     file = File(path, path.name, Source(path=str(path)), path.stat().st_size)
     text = "\n\n".join(str(row["text"]) for row in rows(file) if not row.get("reason"))
     started = time.process_time()
@@ -66,7 +66,7 @@ def _seconds(kind: str, text: str) -> float:
 
 
 def main() -> None:
-    """Measure what the arguments name."""
+    """Run the measurements that the arguments select."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--planted", type=Path)
     parser.add_argument("--clean", type=Path, nargs="*", default=[])

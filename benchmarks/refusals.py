@@ -1,11 +1,11 @@
 """
-Whether refusals under a passage are true: near misses of which it is known what the passage answers.
+Whether questions labelled unanswerable from a passage are really unanswerable.
 
-``python -m benchmarks.refusals examples/synthesizer.yaml`` takes held-out questions written by people.
-Every second one is shown its own paragraph, in which the answer stands, as if it were a near miss; the others
-another paragraph of their article. The figures, a line of JSON: how many of the first are labelled
-unanswerable by search, by the judge, and by both as the line does (the fewer the better), and how many of the
-second (the more the better); once for any such word of the judge, once as sure as the stage refuse wants it.
+``python -m benchmarks.refusals examples/synthesizer.yaml`` uses held-out questions written by people. Every
+second one is shown with its own paragraph, which contains the answer; the others with another paragraph of
+their article. Prints, as a line of JSON, how many of the first are labelled unanswerable by search, by the
+judge, and by both as in the pipeline (fewer is better), and how many of the second (more is better); once for
+any such verdict of the judge, and once with the certainty that the stage refuse requires.
 """
 
 import argparse
@@ -30,7 +30,7 @@ from datagen.store.parquet import part_name, write_table
 from datagen.synthesizer.recipe import load_recipe
 from datagen.synthesizer.sets import Paragraph, load
 
-Planted = dict[str, Any]  # question, answer, own sentence, shown, whether the answer stands there
+Planted = dict[str, Any]  # question, answer, own sentence, shown passage, whether it contains the answer
 
 
 def _raise(key: str, why: str) -> None:
@@ -40,7 +40,7 @@ def _raise(key: str, why: str) -> None:
 def main() -> None:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("recipe", type=Path, help="the synthesizer's recipe: its sets and what is held out")
+    parser.add_argument("recipe", type=Path, help="the synthesizer's recipe: its sets and holdout")
     parser.add_argument("--model", default="bundled", help="the judge")
     parser.add_argument("--questions", type=int, default=200)
     add_quick(parser, questions=20)
@@ -59,7 +59,7 @@ def main() -> None:
 
 
 def plant(paragraphs: Sequence[Paragraph], most: int) -> list[Planted]:
-    """Put questions to their own paragraph and, every other one, to another of the same article."""
+    """Pair questions with their own paragraph or, every other one, with another one of the same article."""
     everything = [(p, q) for p in paragraphs for q in p.questions if q.answer]
     everything.sort(key=lambda pair: fraction("planted", pair[1].id))
     planted: list[Planted] = []
@@ -78,7 +78,7 @@ def plant(paragraphs: Sequence[Paragraph], most: int) -> list[Planted]:
 
 
 def search(planted: Sequence[Planted]) -> list[bool]:
-    """Let the stage near_miss look for a near miss, and tell whether it takes what is planted."""
+    """Run the stage unanswerable; return whether it accepts the planted passage."""
     rows, shelf = [], []
     for number, one in enumerate(planted):
         name = str(number)
@@ -100,13 +100,13 @@ def search(planted: Sequence[Planted]) -> list[bool]:
 
 
 def judge(planted: Sequence[Planted], model: str, sure: float) -> list[bool]:
-    """Ask the judge whether what is shown leaves the question open."""
+    """Ask the judge whether the shown passage leaves the question open."""
     prompt, spec = load_prompt(passage_qa.PROMPT), VllmModel(model=model)
     requests = [
         passage_qa.ask(
             prompt,
             str(number),
-            task="near_miss",
+            task="unanswerable",
             question=one["question"],
             passage=one["shown"],
             heading=one["title"],
@@ -117,12 +117,12 @@ def judge(planted: Sequence[Planted], model: str, sure: float) -> list[bool]:
     folder = Path(tempfile.gettempdir()) / f"benchmark-refusals-{who.name}-{who.revision}"
     with Asker(spec, folder) as asker:
         answers = asker.answer(requests)
-    told = [passage_qa.probability_left_open(answer, prompt) for answer in answers]
-    return [bool(left_open and left_open >= sure) for left_open in told]
+    probabilities = [passage_qa.probability_left_open(answer, prompt) for answer in answers]
+    return [bool(probability and probability >= sure) for probability in probabilities]
 
 
 def figures(planted: Sequence[Planted], searched: Sequence[bool], judged: Sequence[bool]) -> dict[str, Any]:
-    """Count what is labelled unanswerable, of what is answered there and of what is not."""
+    """Count the questions labelled unanswerable among the answerable and the unanswerable ones."""
     said = {"search": searched, "judge": judged}
     said["both"] = [all(pair) for pair in zip(searched, judged, strict=True)]
     counts: dict[str, Any] = {}

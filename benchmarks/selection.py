@@ -1,13 +1,13 @@
 """
-The methods of the stage select on rows of many matters, some common and some rare.
+The methods of the stage select, on rows about many subjects, some common and some rare.
 
 ``python -m benchmarks.selection --rows 100000``
 
-A row's words come half from its matter's own and half from those common to all; matters are drawn such that
-the first has a tenth of the rows and the last a few. Each method keeps one row in fifty, in a process of its
-own on one worker. Printed are the seconds from the first row that is read to the last that is written, the
-peak memory of the process (with what it maps of its files), the share of the matters that a kept row is
-about, and the similarity of a row to the nearest that is kept, on average.
+Half of a row's words are specific to its subject, half are common to all. The most frequent subject has a
+tenth of the rows, the rarest only a few. Each method keeps one row in fifty, in a separate process with one
+worker. Prints the seconds from the first row read to the last one written, the peak memory of the process
+(including mapped files), the share of subjects with a kept row, and the mean similarity of a row to the
+nearest kept one.
 """
 
 import argparse
@@ -33,30 +33,30 @@ from datagen.stages.shared.similarity.vectors import learn
 from datagen.store.parquet import part_name, parts, read_part, write_table
 
 METHODS = ("score", "entropy", "coverage", "vote_k", "novelty")
-MATTERS = 1_000
+SUBJECTS = 1_000
 PART = 10_000  # rows
 WORDS = 40  # in a row
-OWN = 30  # words of a matter
+OWN = 30  # words of a subject
 COMMON = 20_000  # words
 KEPT = 1 / 50
-SAMPLE = 2_000  # rows whose nearest is looked for
+SAMPLE = 2_000  # rows whose nearest kept row is searched
 
 
 def write_rows(folder: Path, rows: int, seed: int) -> None:
-    """Write the rows, their matter as their task."""
+    """Write the rows, with their subject as their task."""
     draw = np.random.default_rng(seed)
-    share = 1 / np.arange(1, MATTERS + 1)
+    share = 1 / np.arange(1, SUBJECTS + 1)
     for start in range(0, rows, PART):
         count = min(PART, rows - start)
-        matters = draw.choice(MATTERS, count, p=share / share.sum())
+        subjects = draw.choice(SUBJECTS, count, p=share / share.sum())
         common = (COMMON * draw.random((count, WORDS)) ** 3).astype(np.int64)
-        own = COMMON + matters[:, None] * OWN + draw.integers(0, OWN, (count, WORDS))
+        own = COMMON + subjects[:, None] * OWN + draw.integers(0, OWN, (count, WORDS))
         words = np.where(draw.random((count, WORDS)) < 0.5, own, common)
         texts = [" ".join(f"w{word:x}" for word in row) for row in words.tolist()]
         given = {
             "id": pa.array([f"{seed}-{start + number}" for number in range(count)]),
             "kind": pa.array(["reading"] * count),
-            "task": pa.array([str(matter) for matter in matters]),
+            "task": pa.array([str(subject) for subject in subjects]),
             "text": pa.array(texts),
         }
         columns = [given.get(field.name, pa.nulls(count, field.type)) for field in EXAMPLES]
@@ -91,21 +91,21 @@ def run(folder: Path, method: str) -> None:
 
 
 def worth(tables: list[Path], kept: pa.Table, folder: Path) -> dict[str, float]:
-    """Say which share of the matters is kept, and how near a row is to the nearest that is kept."""
+    """Return the share of subjects with a kept row, and the mean similarity to the nearest kept row."""
     rows = pa.concat_tables([read_part(path, ["task", "text"]) for path in tables])
     with tempfile.TemporaryDirectory(dir=folder) as name:
-        embedder = learn("", [partial(rows.column, "text")], Path(name) / "learnt.npy")
+        embedder = learn("", [partial(rows.column, "text")], Path(name) / "learned.npy")
         sample = embedder.embed(rows["text"].take(np.arange(0, len(rows), max(len(rows) // SAMPLE, 1))))
         near = (sample @ embedder.embed(kept["text"]).T).max(axis=1)
-    matters = pc.count_distinct(kept["task"]).as_py() / pc.count_distinct(rows["task"]).as_py()
-    return {"matters": round(matters, 3), "nearest": round(float(near.mean()), 3)}
+    subjects = pc.count_distinct(kept["task"]).as_py() / pc.count_distinct(rows["task"]).as_py()
+    return {"subjects": round(subjects, 3), "nearest": round(float(near.mean()), 3)}
 
 
 def main() -> None:
     """Run the benchmark; the figures come last, as one line of JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument(
-        "--rows", type=int, default=100_000, help="how many, and as many of an earlier release"
+        "--rows", type=int, default=100_000, help="number of rows, and of rows of an earlier release"
     )
     parser.add_argument("--methods", nargs="+", default=METHODS, choices=METHODS)
     parser.add_argument("--child", type=Path, help=argparse.SUPPRESS)

@@ -1,10 +1,10 @@
 """
-Measures the sentence splitter: agreement with a labelled set, and speed, beside pySBD where it is installed.
+The sentence splitter: agreement with a labelled set, and speed, compared with pySBD if it is installed.
 
     python -m benchmarks.sentences --labelled tests/data/sentences.txt --text some.txt
 
-Each line of the labelled file is a text in which ‖ stands wherever one sentence ends and the next begins.
-Every full stop, question mark and exclamation mark before a blank is a decision: it ends a sentence or not.
+Each line of the labelled file is a text in which ‖ marks the boundaries between sentences. Every full stop,
+question mark and exclamation mark before a blank is a decision: it ends a sentence or not.
 """
 
 import argparse
@@ -19,9 +19,9 @@ from benchmarks import add_quick
 from datagen.stages.shared.segment.sentences import split_sentences
 
 DECISION = re.compile(r"[.?!…]+[\"'”’»)\]]*(?=\s+\S)|[。！？](?=.)")
-SIZE = 200_000  # characters that pySBD is timed on
+SIZE = 200_000  # characters on which pySBD is timed
 
-Splitter = Callable[[str], set[int]]  # a text -> where its sentences end, but for the last
+Splitter = Callable[[str], set[int]]  # a text -> the ends of its sentences, except the last
 
 
 def own(text: str) -> set[int]:
@@ -30,7 +30,7 @@ def own(text: str) -> set[int]:
 
 
 def pysbd() -> Splitter | None:
-    """Make a splitter of pySBD; None where it is not installed."""
+    """Return pySBD's splitter; None if it is not installed."""
     if importlib.util.find_spec("pysbd") is None:
         return None
     from pysbd import Segmenter
@@ -69,14 +69,14 @@ def agreement(path: Path, split: Splitter) -> dict[str, object]:
 
 
 def speed(text: str, split: Splitter) -> float:
-    """Measure MB of text a second of processor time."""
+    """Measure MB of text per second of CPU time."""
     started = time.process_time()
     split(text)
     return round(len(text.encode()) / 1e6 / (time.process_time() - started), 3)
 
 
 def main() -> None:
-    """Measure what the arguments name."""
+    """Run the measurements that the arguments select."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--labelled", type=Path)
     parser.add_argument("--text", type=Path, help="plain text to time the splitters on")

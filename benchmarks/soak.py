@@ -1,9 +1,9 @@
 """
-Soak test: send many requests to a server with a mixture of all faults; none may be lost or stored twice.
+Soak test: send many requests to a server with a mixture of faults; none may be lost or stored twice.
 
 ``python -m benchmarks.soak --requests 20000``. Most requests meet transient faults; some are rejected, and
-some always fail. The server is also unavailable for a while. Requests go through the same parts as in a run:
-engine room, journal, completion store.
+some always fail. The server is also unavailable for a while. Requests use the same code as in a run: engine
+pool, journal, completion store.
 """
 
 import argparse

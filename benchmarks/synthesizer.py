@@ -4,7 +4,7 @@ Quality of the synthesizer on unseen passages, compared with other models.
 ``python -m benchmarks.synthesizer examples/synthesizer.yaml --us-code us-code.jsonl.gz``
 
 Three sets: held-out paragraphs of the labelled sets, articles of CPython's language reference, and sections
-of the US Code (title 35). Each model runs the product's pipeline on them (ingest, chunk, instruct with the
+of the US Code (title 35). Each model runs the pipeline on them (ingest, chunk, instruct with the
 task marked_question). It then gets held-out questions with their own or another paragraph, in every available
 language, to measure whether it detects unanswerable questions.
 """
@@ -176,7 +176,7 @@ def measure(finished: Run, name: str) -> dict[str, Any]:
         "answer stands": round(standing / max(1, len(kept)), 3),
         "round trip": round(len(kept) / max(1, len(kept) + returned), 3),
         "distinct questions": len({row["question"].casefold() for row in kept}),
-        "tokens a kept pair": round(tokens / max(1, len(kept)), 1),
+        "tokens per kept pair": round(tokens / max(1, len(kept)), 1),
         "dropped": dict(Counter(row["reason"] for row in dropped).most_common()),
     }
 

@@ -1,4 +1,4 @@
-"""The context that a stage runs in, besides its rows and its options."""
+"""The context that a stage runs in, in addition to its rows and options."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field

@@ -120,7 +120,7 @@ MARKED = ((0x300, 0x3100), (0xA600, 0xAC00), (0xFB00, 0xFE30), (0x10000, 0x1F000
 # as dense, which the length of passages takes into account.
 WIDE = ((0x3040, 0x30FF), (0x3400, 0x9FFF), (0xF900, 0xFAFF), (0xFF00, 0xFFEF), (0x20000, 0x3FFFF))
 
-# Between two characters of these blocks a line break does not stand for a space.
+# Between two characters of these blocks a line break does not represent a space.
 SEAMLESS = ((0x2E80, 0x9FFF), (0xAC00, 0xD7AF), (0xF900, 0xFAFF), (0xFF00, 0xFFEF))
 
 

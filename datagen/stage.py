@@ -6,7 +6,7 @@ A stage takes rows of one kind of table and gives rows of one kind:
 * If the kinds differ, it **makes** rows (chunk makes passages from documents). Every input row must yield at
   least one row, kept or dropped.
 * If they are the same, it **refines** rows (curate takes examples and gives examples). Every input row must
-  come out exactly once, kept or dropped.
+  be returned exactly once, kept or dropped.
 
 The runner checks this for every partition. The types of stage are:
 
@@ -152,9 +152,9 @@ class WholeStage(Generic[OptionsT, VerdictT]):
     Processes all partitions together; `run` yields one outcome per partition, in order.
 
     If `apply` is given, `run` yields instead its second argument for each partition, and the workers call
-    `apply` in parallel. `digest` hashes what the result depends on besides the recipe, the files
-    that it names and the tables of the run. `take_over` is called when this stage is taken over from an
-    earlier run, with that run's folder: it copies what the stage wrote outside its own folder.
+    `apply` in parallel. `digest` hashes the result's dependencies other than the recipe, the files that it
+    names and the tables of the run. `take_over` is called when the result of this stage is reused from an
+    earlier run, with that run's folder: it copies the files that the stage wrote outside its own folder.
     """
 
     name: str

@@ -49,7 +49,7 @@ def load(text: str, loader: LoaderClass = Loader) -> Any:
     Raises
     ------
     yaml.YAMLError
-        Whatever is wrong with it, including impossible dates and more than `FILE` allows.
+        For any error in it, including impossible dates and more content than `FILE` allows.
     """
     check_shape(text, loader, **FILE)
     try:
@@ -71,14 +71,14 @@ def check_shape(text: str, loader: LoaderClass, *, values: int, characters: int,
     loader
         The loader that will load it.
     values, characters
-        Maximum number of nodes, and of characters in them; an alias counts as the nodes it stands for.
+        Maximum number of nodes, and of characters in them; an alias counts as the nodes it refers to.
     levels
         Maximum depth of nested lists and mappings.
 
     Raises
     ------
     UnsafeShape
-        If it exceeds a limit, or an alias is unknown or stands within its own anchor.
+        If it exceeds a limit, or an alias is unknown or within its own anchor.
     yaml.YAMLError
         If it is not YAML.
     """

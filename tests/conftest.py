@@ -24,10 +24,10 @@ SHARED["tag:yaml.org,2002:timestamp"] = SHARED["tag:yaml.org,2002:str"]
 
 def pytest_configure(config):
     """
-    Adapt to the tests that are deselected.
+    Check and adapt a selection of tests.
 
-    Without those with an engine or a cluster, tests that start one unmarked fail. Without slow ones, properties are
-    tried on fewer examples, and tests that import PyTorch fail.
+    If tests with an engine or a cluster are deselected, an unmarked test that starts one fails. If slow tests are
+    deselected, properties are tested on fewer examples, and tests that import PyTorch fail.
     """
     expression = config.option.markexpr
     if "not slow" in expression:
@@ -61,7 +61,7 @@ def pytest_collection_modifyitems(config, items):
 
 
 def _limit_examples(test):
-    """Reduce the examples that a property asks for; Hypothesis has no public function for this."""
+    """Reduce the number of examples of a property; Hypothesis has no public function for this."""
     asked = getattr(test, "_hypothesis_internal_use_settings", None)
     if asked and asked.max_examples > FEW:
         test._hypothesis_internal_use_settings = settings(asked, max_examples=FEW)
@@ -98,7 +98,7 @@ def blanks(tmp_path):
 @pytest.fixture(scope="session")
 def real_model():
     """
-    Ask the real bundled model: a function from requests to their completions, all at once.
+    Generate with the real bundled model: a function from requests to their completions.
 
     One vLLM engine serves the whole session, in a loop outside the main thread, as in a worker.
     """

@@ -136,7 +136,7 @@ def test_no_import_crosses_the_layers():
         ("datagen.report.html", "def late():\n    from datagen.stages.filter import dedup"),
     ],
 )
-def test_what_crosses_them_is_found(importer, line):
+def test_forbidden_imports_are_found(importer, line):
     assert [violation(*pair) for pair in imports(line, importer)] != [None]
 
 

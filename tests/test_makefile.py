@@ -54,7 +54,7 @@ def test_then_an_index_of_cpu_builds(make):
     assert "--requirement requirements.lock" in calls[2]
 
 
-def test_without_a_cpu_build_it_stops_and_says_what_to_set(make):
+def test_without_a_cpu_build_make_stops_and_names_the_variable_to_set(make):
     done, calls = make(1, 1)
     assert done.returncode != 0
     assert "set TORCH_CPU_INDEX" in done.stderr

@@ -156,7 +156,7 @@ def _unconnected(recipe: Recipe) -> list[Mistake]:
 
 
 def _nothing_to_read(recipe: Recipe) -> list[Mistake]:
-    """Find a stage that reads the corpus where there is none."""
+    """Find a stage that reads the corpus if the recipe has none."""
     advice = "reads the corpus, but there is none; add corpus: [{path: docs}]"
     return [
         (("stages", name), advice)

@@ -107,7 +107,7 @@ class Recipe(Section):
 
     @property
     def output_folder(self) -> Path:
-        """The folder of all runs: relative to the recipe, wherever the command is run from."""
+        """The folder of all runs, relative to the recipe and not to the working directory."""
         return (self.folder / expanded(self.outputs)).resolve()
 
     @property

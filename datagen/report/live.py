@@ -55,7 +55,7 @@ def bars(out: rich.console.Console) -> Bars:
 
 def funnel_line(stages: Mapping[str, tuple[Mapping[str, int], Mapping[str, int]]]) -> str:
     """
-    Describe the funnel of each product so far: the rows that are left of those made.
+    Describe the funnel of each product so far: rows remaining of those generated.
 
     Parameters
     ----------

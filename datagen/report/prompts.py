@@ -31,7 +31,7 @@ role's model, or set as `profile:` of the model; options of a stage in the recip
 with the answers to them.
 
 Each request is shown through ChatML, the chat template of the bundled model and of Qwen's; other models have
-their own marks around the same messages. The JSON schema is sent beside the prompt and enforced by the
+their own marks around the same messages. The JSON schema is sent with the prompt and enforced by the
 decoder, by vLLM and by servers that support structured output.
 """
 

@@ -26,7 +26,7 @@ MEANINGS = {  # of the built-in scores; docs/curate.md and docs/scores.md descri
     "standalone": "1: the question can be understood without the passage",
     "script": "Share of the answer in the script of its source",
     "logprob": "Mean log probability of the generated tokens",
-    "p_true": "Probability, to the judge, that the answer is right",
+    "p_true": "Probability that the answer is right, according to the judge",
     "consistency": "Agreement of the answer with repeated answers",
     "reflection": "The model's assessment of the answer",
     "bsdetector": "Agreement with repeated answers and assessment combined",
@@ -35,7 +35,7 @@ MEANINGS = {  # of the built-in scores; docs/curate.md and docs/scores.md descri
     "ifd_ppl": "Difficulty: how little the question helps to predict the answer, by perplexity",
     "v_info": "Bits by which the question helps to predict the answer",
     "utility": "How much the nearest rows help as examples",
-    "confidence": "Probability that the row is right, learnt from verdicts",
+    "confidence": "Probability that the row is right, learned from verdicts",
 }
 Counts = npt.NDArray[np.int64]
 COLOURS = {"handed off": "var(--kept)", "not handed off": "var(--dropped)"}

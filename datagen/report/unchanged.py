@@ -1,8 +1,8 @@
 """
 The report of a run whose stages were all taken over from one earlier run: that run's report, with a note.
 
-Both runs have the same tables, so a new report would differ only in the run's name and in its changes, of
-which there are none. Writing one takes longer than the rest of such a run.
+Both runs have the same tables, so a new report would differ only in the run's name and its (empty) list of
+changes. Writing one takes longer than the rest of such a run.
 """
 
 import re

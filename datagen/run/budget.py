@@ -1,11 +1,11 @@
 """
 The budget of a run, and how the run stops when it is spent.
 
-Every worker process holds a purse for the stage, and deducts its own answers at once. The runner receives the
-spending of all workers twice a second; when the budget is spent, it shuts all purses. A shut purse admits no
-more requests; those in flight are answered and stored. So with one engine a run sends no request over its
-budget, and exceeds its token budget by at most the requests in flight (the model's ``window``). Each
-additional engine adds its own window and its answers of half a second.
+Every worker process has an allowance for the stage, from which it deducts its own answers at once. The runner
+receives the spending of all workers twice a second; when the budget is spent, it closes all allowances. A
+closed allowance admits no more requests; those in flight are answered and stored. So with one engine a run
+sends no request over its budget, and exceeds its token budget by at most the requests in flight (the model's
+``window``). Each additional engine adds its own window and its answers of half a second.
 """
 
 from datagen.recipe.sections import Budget
@@ -22,7 +22,7 @@ def spent_parts(budget: Budget, spent: Usage) -> list[str]:
     return [part for part, limit in budget if limit is not None and amounts[part] >= limit]
 
 
-def last_words(budget: Budget, spent: Usage, stage: str) -> str:
+def stop_message(budget: Budget, spent: Usage, stage: str) -> str:
     """Return the message to the user: why the run stopped, what it has spent, and how to resume it."""
     parts = spent_parts(budget, spent)
     return (
@@ -33,7 +33,7 @@ def last_words(budget: Budget, spent: Usage, stage: str) -> str:
     )
 
 
-class Purse:
+class Allowance:
     """
     The amount that one worker process may still spend in one stage.
 
@@ -48,12 +48,12 @@ class Purse:
     def __init__(self, budget: Budget, spent: Usage) -> None:
         self._budget, self._spent, self._sent = budget, spent, spent.completions
         self._empty = bool(spent_parts(budget, spent))
-        self.shut = False  # set by the runner, even if the purse is not empty
+        self.closed = False  # set by the runner, even if the allowance is not used up
 
     def admit(self, request: object) -> bool:
         """Check whether one more request may be sent; if so, count it as sent."""
         requests = self._budget.requests
-        if self.shut or self._empty or (requests is not None and self._sent >= requests):
+        if self.closed or self._empty or (requests is not None and self._sent >= requests):
             return False
         self._sent += 1
         return True
@@ -68,24 +68,24 @@ class Purse:
         self._empty = self._empty or bool(spent_parts(self._budget, self._spent))
 
 
-_purses: dict[str, Purse] = {}
+_allowances: dict[str, Allowance] = {}
 
 
-def purse(topic: str, budget: Budget, spent: Usage) -> Purse:
+def allowance(topic: str, budget: Budget, spent: Usage) -> Allowance:
     """
-    Return this process's purse for a stage.
+    Return this process's allowance for a stage.
 
-    It is identified by the topic under which the stage's workers report what they spend. Without a topic this
+    It is identified by the topic under which the stage's workers report their spending. Without a topic, this
     process is the only one that spends.
     """
-    return _purses.setdefault(topic, Purse(budget, spent)) if topic else Purse(budget, spent)
+    return _allowances.setdefault(topic, Allowance(budget, spent)) if topic else Allowance(budget, spent)
 
 
-def shut(topic: str) -> None:
-    """Shut this process's purse for a stage, whether or not it has been opened."""
-    purse(topic, Budget(), Usage()).shut = True
+def close(topic: str) -> None:
+    """Close this process's allowance for a stage, whether or not it exists yet."""
+    allowance(topic, Budget(), Usage()).closed = True
 
 
-def is_shut(topic: str) -> bool:
-    """Check whether the purse for a stage was shut."""
-    return topic in _purses and _purses[topic].shut
+def is_closed(topic: str) -> bool:
+    """Check whether the allowance for a stage was closed."""
+    return topic in _allowances and _allowances[topic].closed

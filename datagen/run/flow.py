@@ -133,7 +133,7 @@ class Flow:
         UserError, BudgetSpent
             See `WorkerPool.process`.
         """
-        self._client.subscribe_topic(self._topic, self._hear)
+        self._client.subscribe_topic(self._topic, self._receive)
         waiting = deque(self._stages.values())
         for _ in chain([None], self._pool.process(self._submit)):
             self._share_time()
@@ -164,11 +164,11 @@ class Flow:
             stage.engine_seconds += (now - self._shared) / len(asking)
         self._shared = now
 
-    async def _hear(self, event: tuple[float, JsonObject]) -> None:
+    async def _receive(self, event: tuple[float, JsonObject]) -> None:
         """Handle a worker's message."""
         message = event[1]
         if "reading" in message:
-            self._recorder.hear(Reading(**message["reading"]))
+            self._recorder.receive(Reading(**message["reading"]))
         elif "notice" in message:
             if message["notice"] != self._notice:  # several tasks may send the same
                 self._notice = message["notice"]
@@ -176,4 +176,4 @@ class Flow:
         else:
             self._progress[message["stage"]].spent(message["task"], Usage(**message["usage"]))
             if budget.spent_parts(self._limits, self._spent + self.usage):
-                await self._client.run(budget.shut, self._topic, on_error="ignore")
+                await self._client.run(budget.close, self._topic, on_error="ignore")

@@ -23,7 +23,7 @@ from datagen.engines.special_tokens import special_tokens_of
 from datagen.errors import BudgetSpent, UserError
 from datagen.recipe.roles import Model, OpenAIModel
 from datagen.request import Answer, Answers, Completion, Request, Usage, separated
-from datagen.run.budget import is_shut, purse
+from datagen.run.budget import allowance, is_closed
 from datagen.run.claims import claim
 from datagen.run.retrial import Retrial
 from datagen.run.spending import Spending
@@ -95,7 +95,7 @@ def write_requests(job: ModelJob, path: Path, number: int) -> Path:
     BudgetSpent
         If none of them would be sent.
     """
-    if is_shut(job.topic):
+    if is_closed(job.topic):
         raise BudgetSpent()
     rows, _ = rows_of(job, path)
     return _write_requests(
@@ -147,7 +147,7 @@ def generate(job: ModelJob, requests: Path, completions: Path) -> GenerationRepo
     BudgetSpent
         If the run's budget ended before the requests did.
     """
-    if is_shut(job.topic):
+    if is_closed(job.topic):
         raise BudgetSpent()
     keys = read_part(requests, ["key"])["key"]
     report = GenerationReport(requests=len(keys), distinct=pc.count_distinct(keys).as_py())
@@ -183,7 +183,7 @@ def _generate(
     wanted = pc.and_(wanted, _among(keys, list(mine)))
     if pc.any(wanted).as_py():
         journal = Journal(completions, f"{job.name}-{requests.stem}")
-        budget = purse(job.topic, job.budget, job.spent)
+        budget = allowance(job.topic, job.budget, job.spent)
         spending = Spending(journal, budget, job.name, job.topic, conditions)
         try:
             while pc.any(wanted).as_py():

@@ -140,9 +140,9 @@ class Recorder:
         self._occupancy = read_occupancy(run_folder)
         self._began = time.monotonic() - self._occupancy.seconds
         self._last: dict[str, tuple[float, float]] = {}  # engine -> time and busy of its last reading
-        self._lock = threading.Lock()  # `hear` runs in the thread of Dask's event loop
+        self._lock = threading.Lock()  # `receive` runs in the thread of Dask's event loop
 
-    def hear(self, reading: Reading) -> None:
+    def receive(self, reading: Reading) -> None:
         """Record a reading. Counting starts at an engine's first reading."""
         now = time.monotonic() - self._began
         with self._lock:

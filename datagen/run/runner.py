@@ -148,7 +148,7 @@ class _Line:
                 self._tick(integrity.complete_stage(stage.job.folder, target, record, self._cluster.each))
         except BudgetSpent:
             lifecycle.stop(run, "budget")
-            raise BudgetSpent(budget.last_words(recipe.budget, run.spent, self.due[0])) from None
+            raise BudgetSpent(budget.stop_message(recipe.budget, run.spent, self.due[0])) from None
         finally:
             self._recorder.save()
 

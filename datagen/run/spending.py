@@ -6,21 +6,21 @@ from dataclasses import asdict, replace
 
 from datagen.engines.meter import Reading
 from datagen.request import Completion, Usage
-from datagen.run.budget import Purse
+from datagen.run.budget import Allowance
 from datagen.store.journal import Journal
 
-REPORT_SECONDS = 0.5  # between two reports of what a task has spent
+REPORT_SECONDS = 0.5  # seconds between two reports of a task's spending
 
 
 class Spending:
-    """Stores a task's answers; reports usage to the purse at once, and to the runner twice a second."""
+    """Stores a task's answers; reports usage to the allowance at once, and to the runner twice a second."""
 
-    def __init__(self, journal: Journal, budget: Purse, stage: str, topic: str, conditions: str) -> None:
+    def __init__(self, journal: Journal, budget: Allowance, stage: str, topic: str, conditions: str) -> None:
         self._journal, self._budget, self._conditions = journal, budget, conditions
         self._stage, self._topic = stage, topic
         self._reported = time.monotonic()
         self.usage = Usage()
-        self.done = 0  # requests that were answered, rejected or given up
+        self.done = 0  # requests that were answered, rejected or abandoned
         self.answered: set[str] = set()
         self.rejected: dict[str, str] = {}
         self.failures: dict[str, str] = {}

@@ -68,7 +68,7 @@ class Job(Generic[StageT]):
     retry_errors: bool = False  # retry all rejected requests
 
 
-WholeJob: TypeAlias = Job[WholeStage[Options, Any]]  # its verdicts have a type of its own
+WholeJob: TypeAlias = Job[WholeStage[Options, Any]]  # the type of its verdicts depends on the stage
 
 
 @dataclass

@@ -292,7 +292,7 @@ class Completions:
 
 
 def _is_of(path: Path, stage: str) -> bool:
-    """Tell by its name whether a journal, or the record of its usage, is of a stage."""
+    """Check by its name whether a journal, or its record of usage, belongs to a stage."""
     return re.fullmatch(rf"{re.escape(stage)}-part-\d+-\d+-\d+", path.stem) is not None
 
 

@@ -171,7 +171,7 @@ Tokens = Annotated[int, BeforeValidator(_tokens)]
 
 class Line(BaseModel):
     """
-    A line of a journal, validated to fit the table whatever wrote it.
+    A line of a journal, validated to fit the table regardless of its origin.
 
     A line without key or text is invalid.
     """

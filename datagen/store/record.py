@@ -16,7 +16,7 @@ class StageModel(TypedDict):
 
 
 class StageRecord(TypedDict, total=False):
-    """What a stage did: its settings, its rows and their fate, and what it cost."""
+    """The record of a stage: its settings, rows kept and dropped, and cost."""
 
     stage: str
     summary: str
@@ -37,9 +37,9 @@ class StageRecord(TypedDict, total=False):
     requests: dict[str, int]  # asked, reused, failed and rejected ones, and the usage of this run
     cost: dict[str, int]  # rows asked about, and the usage for them, no matter which run paid
     pace: float  # answers per second
-    circumstances: str  # hash of what rejections may depend on besides the request
+    circumstances: str  # hash of the possible causes of rejections outside the request
     damage: list[str]  # unreadable files of completions
-    key: str  # hash of what its result depends on; see `datagen.run.takeover`
+    key: str  # hash of the dependencies of its result; see `datagen.run.takeover`
     taken_over: str  # name of the run that it was taken over from
     files: dict[str, str]  # path in its folder -> digest
     sha256: str  # seal of the record

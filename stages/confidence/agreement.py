@@ -30,7 +30,7 @@ NEURAL = ("embedding", "nli")
 
 
 class Pair(NamedTuple):
-    """An answer, and another sample (`said`) for the same question."""
+    """An answer, and another sample (`said`) of the same question."""
 
     question: str
     answer: str

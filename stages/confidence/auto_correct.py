@@ -5,12 +5,12 @@ The target, which will be trained on the rows, both proposes and judges; no stro
 
 * ``better``: after arXiv 2403.12776. The target answers each question and is asked which of the two answers
   is better. Its own answer replaces the row's if the certainty exceeds `margin`.
-* ``own``: the target's own answer if it certainly says what the reference says; else the reference
-  paraphrased by the target, if that certainly does; else the reference.
+* ``own``: the target's own answer if it is certainly equivalent to the reference; else the reference
+  paraphrased by the target, if that is; else the reference.
 
 Certainty is the probability of the letters that denote the answers, averaged over both orders. A failed
-answer, a tie, and an invalid or uncertain verdict change nothing; nor does a proposal that one of the
-recipe's validators rejects.
+answer, a tie, an invalid or uncertain verdict, and a proposal that one of the recipe's validators rejects
+change nothing.
 
 Columns: ``action`` (keep or correct), ``correction`` (certainty of the change; null where none was judged),
 ``original_answer`` (of changed rows), ``response_source`` (self, gold_paraphrase or gold). A changed row

@@ -3,7 +3,7 @@ Measure whether a weak model finds the same rows hard as a stronger one.
 
 Li et al. (arXiv 2402.00530) find the two highly consistent; this stage measures it. It compares two columns
 over the rows that have both, such as the difficulty that a small model measured for all rows and the target
-for a sample. ``comparison.json`` beside the table has
+for a sample. ``comparison.json`` next to the table has
 
 * ``spearman``: the rank correlation, with shared ranks for ties;
 * ``overlap``: of the rows that `select` would keep by the stronger score, the share that it would also keep

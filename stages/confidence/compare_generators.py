@@ -1,8 +1,8 @@
 """
-Compare generators that were asked the same: coverage, diversity and false positives, with what they cost.
+Compare generators that received the same prompts: coverage, diversity, false positives, and cost.
 
 Bansal et al. (Smaller, Weaker, Yet Better, arXiv 2408.16737) compare data of a strong, expensive model and a
-weak, cheap one at the same inference budget: the weak one may write as many samples more as it is smaller.
+weak, cheap one at the same inference budget: the weak one may write proportionally more samples.
 Over the prompts (a passage and a task) that all compared stages sent:
 
 * coverage: share of prompts with at least one accepted pair;
@@ -11,8 +11,8 @@ Over the prompts (a passage and a task) that all compared stages sent:
 * cost: floating-point operations, two for each parameter and each token read or written; tokens in the
   prefix cache cost nothing.
 
-``generators.json`` beside the table has these, for the report. Costs that differ by more than 5 % are not
-matched: the stage then names the samples that would match them. No row is dropped.
+``generators.json`` next to the table has these, for the report. If costs differ by more than 5 %, the stage
+reports the number of samples that would match them. No row is dropped.
 """
 
 import json
@@ -55,7 +55,7 @@ class Options(datagen.stage.Options):
 @dataclass
 class Generated:
     """
-    What a stage was asked and what it made.
+    The prompts that a stage sent and the pairs that it accepted.
 
     Parameters
     ----------
@@ -179,7 +179,7 @@ def _count(path: Path, accepted: bool, made: Generated) -> None:
 
 
 def _advice(compared: list[JsonObject]) -> list[str]:
-    """Tell how to match the costs, if they differ."""
+    """Describe how to match the costs, if they differ."""
     costs = [made["flops"] for made in compared]
     if min(costs) <= 0 or max(costs) <= MATCHED * min(costs):
         return []
@@ -197,7 +197,7 @@ def _advice(compared: list[JsonObject]) -> list[str]:
 
 stage = WholeStage(
     name="compare_generators",
-    summary="compare generators asked the same: coverage, diversity, false positives and cost",
+    summary="compare generators on the same prompts: coverage, diversity, false positives and cost",
     takes="examples",
     gives="examples",
     run=run,

@@ -5,7 +5,7 @@ The columns come from earlier stages: `datagen.stages.confidence.measure`, which
 scoring stages. So changing a threshold re-filters a run without a model call. A row is dropped for the first
 of these that applies:
 
-* its **flaw**, which no row may have, whatever its source;
+* its **flaw**, which no row of any source may have;
 * a **limit**: a number below the minimum or above the maximum for its kind.
 
 Any numeric column can have limits, by kind or by ``kind/task``; the narrower one takes precedence, and there
@@ -262,7 +262,7 @@ def _of(rows: pa.Table, name: str) -> npt.NDArray[np.bool_]:
 
 
 def _bounds(rows: pa.Table, limits: Limits) -> tuple[Scores, npt.NDArray[np.bool_]]:
-    """Return each row's limit, nan where there is none or it is unknown, and which rows should have one."""
+    """Return each row's limit (nan if it has none or it is unknown), and which rows should have one."""
     bounds, limited = np.full(len(rows), np.nan), np.zeros(len(rows), np.bool_)
     for name in sorted(limits, key=lambda name: "/" in name):
         members, limit = _of(rows, name), limits[name]

@@ -19,7 +19,7 @@ class Options(datagen.stage.Options):
 
     allowed: tuple[str, ...] = Field(
         (),
-        description="Licences, such as Apache-2.0, case-insensitive; left out: the recipe's licences",
+        description="Licences, such as Apache-2.0, case-insensitive; default: the recipe's licences",
     )
 
 

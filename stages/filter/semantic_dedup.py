@@ -74,7 +74,7 @@ def run(partitions: Partitions, options: Options, context: Context) -> Iterator[
     folder = context.folder / options.model
     model = str(folder) if options.model and folder.is_dir() else options.model
     columns = [partial(_texts, reader) for reader in partitions.readers]
-    embedder = learn(model, columns, context.scratch / "learnt.npy", context.each)
+    embedder = learn(model, columns, context.scratch / "learned.npy", context.each)
     folders = [context.scratch / f"part-{number:05d}" for number in range(len(partitions))]
     write = partial(embed, embedder=embedder, seed=str(context.seed))
     rows = context.each(write, list(zip(partitions.readers, folders, strict=True)))

@@ -65,7 +65,7 @@ Failed: TypeAlias = tuple[Reject, str, list[Answer]]
 
 
 class Options(Pool, TokenTarget):
-    """Which exercises are written about which passages, and how the texts are laid out."""
+    """The exercises, the passages to write them about, and the layout of the texts."""
 
     tasks: dict[str, float | Declaration] = Field(
         default_factory=lambda: dict[str, float | Declaration](TASKS),
@@ -89,7 +89,7 @@ class Options(Pool, TokenTarget):
     max_total_tokens: int | None = Field(
         None,
         ge=0,
-        description="Most tokens of all texts together, including those that trainers add: passages are "
+        description="Maximum tokens of all texts together, including those that trainers add: passages are "
         "drawn by hash until the target is reached; replaces share",
     )
     expected: float = Field(
@@ -156,7 +156,7 @@ class _Writer:
         return "", 0
 
     def fits(self, row: PassageRow, text: str) -> bool:
-        """Tell whether a text is within its passage's share of the token target."""
+        """Return whether a text is within its passage's share of the token target."""
         if self._options.max_total_tokens is None:
             return True
         passage, length = self._measure.trained([row["text"], text])

@@ -73,7 +73,7 @@ def embed_all(
     """
     readers = [reader for group in groups.values() for reader in group]
     columns = [partial(_texts, reader, kinds) for reader in readers]
-    embedder = learn(model, columns, context.scratch / "learnt.npy", context.each)
+    embedder = learn(model, columns, context.scratch / "learned.npy", context.each)
     files = {
         name: {
             kind: [context.scratch / f"{name}-{kind}-{part:05d}.npy" for part in range(len(group))]

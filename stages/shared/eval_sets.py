@@ -42,9 +42,9 @@ LICENCE = re.compile(
     r"|SPDX-License|copyright (?:\(c\)|©|\d{4}|by)|permission is hereby granted)|©\s?\d{4}",
     re.IGNORECASE,
 )
-LICENCE_LINE = 60  # most words of a licence line
-LONG_ANSWER = 13  # fewest words of a gold answer that counts as a text
-TOKENS = 3  # fewest single words in a list that is joined to one text
+LICENCE_LINE = 60  # maximum words of a licence line
+LONG_ANSWER = 13  # minimum words of a gold answer that counts as a text
+TOKENS = 3  # minimum single words in a list that is joined to one text
 
 
 class EvaluationSet(datagen.stage.Options):

@@ -37,7 +37,7 @@ class TokenTarget(datagen.stage.Options):
         "tokenizer.model (relative to the recipe), or a Hub id",
     )
     max_total_tokens: int | None = Field(
-        None, ge=0, description="Most tokens of all texts together; texts are drawn by hash up to this limit"
+        None, ge=0, description="Maximum tokens of all texts together; texts are sampled by hash up to it"
     )
 
     @model_validator(mode="after")

@@ -51,7 +51,7 @@ class Options(datagen.stage.Options):
     task: str = Field("own_pairs", min_length=1, description="Task of the rows, for selection in `mix`")
     licence: str = Field("", description="Licence of records that state none, such as CC-BY-4.0")
     language: str = Field(
-        "", pattern=r"^([a-z]{2,3})?$", description="An ISO 639 code; left out: detected for each record"
+        "", pattern=r"^([a-z]{2,3})?$", description="An ISO 639 code; default: detected for each record"
     )
     redact: Redacted = Field(
         get_args(Kind), description="Personal data and secrets to replace, as in ingest: a list; off: none"

@@ -232,7 +232,7 @@ def check(text: str, passage: Passage, prompt: str) -> str:
     if overlap(content, frozenset(words.content(passage.text))) < ABOUT:
         raise Reject("not about the passage", heading)
     if set(content) <= set(words.content(passage.row["title"] or "")):
-        raise Reject("says no more than the title", heading)
+        raise Reject("adds nothing to the title", heading)
     return heading
 
 

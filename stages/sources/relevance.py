@@ -2,7 +2,7 @@
 Score documents by their relevance to a domain: the share of their words in terms of the domain.
 
 The terms are given as a list, similar to CrossNER, which selects sentences by the domain's entities in them
-(Liu et al. 2021, "CrossNER: Evaluating Cross-Domain Named Entity Recognition", AAAI, section 3), or learnt
+(Liu et al. 2021, "CrossNER: Evaluating Cross-Domain Named Entity Recognition", AAAI, section 3), or learned
 from a small sample of the domain: the words that are significantly more frequent in it than in the corpus, by
 the log-likelihood ratio (Dunning 1993, "Accurate Methods for the Statistics of Surprise and Coincidence",
 Computational Linguistics 19:61-74).
@@ -43,7 +43,7 @@ class Options(datagen.stage.Options):
     texts: str = Field(
         "", description="Text files of the domain, in place of terms: a file or glob (relative to the recipe)"
     )
-    most_terms: int = Field(500, ge=1, description="Maximum number of terms learnt from texts")
+    most_terms: int = Field(500, ge=1, description="Maximum number of terms learned from texts")
     least: float = Field(
         0, ge=0, le=1, description="Documents with a lower score are dropped as 'off domain'"
     )
@@ -82,7 +82,7 @@ def run(partitions: Partitions, options: Options, context: Context) -> Iterator[
     per_partition = -(-SAMPLE // len(partitions))
     columns = partitions.columns(["id", "source", "text"])
     sample = pa.concat_tables([_sampled(rows, per_partition, context.seed) for rows in columns])
-    lines = _lines(options, context) if options.terms else _learnt(sample["text"], options, context)
+    lines = _lines(options, context) if options.terms else _learned(sample["text"], options, context)
     terms = _hashed(lines)
     scores = terms.scores(sample["text"])
     low, middle, high = np.quantile(scores, QUANTILES) if len(scores) else (0, 0, 0)
@@ -128,7 +128,7 @@ def _lines(options: Options, context: Context) -> list[str]:
     return terms
 
 
-def _learnt(corpus: pa.ChunkedArray, options: Options, context: Context) -> list[str]:
+def _learned(corpus: pa.ChunkedArray, options: Options, context: Context) -> list[str]:
     """Learn the words that distinguish the domain's texts from the corpus, the most distinctive first."""
     paths = sorted(context.folder.glob(options.texts))
     if not paths:
@@ -148,13 +148,13 @@ def _learnt(corpus: pa.ChunkedArray, options: Options, context: Context) -> list
         )
     distinctive = (a >= MIN_COUNT) & (a / all_a > b / all_b) & (ratio > SIGNIFICANT)
     order = np.argsort(-ratio, kind="stable")
-    learnt = [candidates[at] for at in order if distinctive[at]][: options.most_terms]
-    if not learnt:
+    learned = [candidates[at] for at in order if distinctive[at]][: options.most_terms]
+    if not learned:
         raise UserError(
             f"{context.stage}.texts: no word of these {len(paths)} files is typical of them; "
             "give more text of the domain, or terms"
         )
-    return learnt
+    return learned
 
 
 def _counts(texts: pa.Array | pa.ChunkedArray) -> dict[str, int]:

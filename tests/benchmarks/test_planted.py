@@ -1,4 +1,4 @@
-"""The planted mistakes of the benchmark of confidence: as many as said, each of its way, nothing else touched."""
+"""The planted errors of the benchmark confidence: their number, their types, and nothing else changed."""
 
 import json
 from collections import Counter
@@ -36,7 +36,7 @@ def pairs(tmp_path_factory):
     return list(planted.read(path))
 
 
-def test_a_fifth_is_wrong_each_way_as_often_and_the_others_are_as_they_were(pairs):
+def test_a_fifth_is_corrupted_with_equally_many_errors_of_each_type(pairs):
     rows = planted.plant(pairs, 100)
     assert Counter(row.how for row in rows) == {"": 80} | dict.fromkeys(planted.WAYS, 4)
     true = {pair.id: pair for pair in pairs}
@@ -47,7 +47,7 @@ def test_a_fifth_is_wrong_each_way_as_often_and_the_others_are_as_they_were(pair
         assert row.row()["id"] == row.id and row.row()["answer"] == row.answer
 
 
-def test_each_way_does_what_its_name_says(pairs):
+def test_each_error_type_changes_answers_as_named(pairs):
     true = {pair.id: pair.answer for pair in pairs}
     wrong = {}
     for row in planted.plant(pairs, 100):
@@ -69,4 +69,4 @@ def test_the_draw_is_the_same_again_and_another_with_another_seed(pairs):
     assert planted.plant(pairs, 60) == planted.plant(pairs[::-1], 60)
     assert planted.plant(pairs, 60) != planted.plant(pairs, 60, seed="1")
     how = [row.how for row in planted.plant(pairs, 100)]
-    assert how[:20].count("") < 20 and how[-20:].count("") < 20  # the order tells nothing
+    assert how[:20].count("") < 20 and how[-20:].count("") < 20  # the order is random

@@ -63,7 +63,7 @@ def test_the_resume_command_keeps_other_settings():
     assert all(value in again for value in settings)
 
 
-def test_with_json_a_run_that_cannot_begin_says_why_on_one_line(monkeypatch, capsys, tmp_path):
+def test_with_json_a_run_that_cannot_start_prints_the_reason_on_one_line(monkeypatch, capsys, tmp_path):
     (tmp_path / "outputs").write_text("")
     (tmp_path / "r.yaml").write_text("name: r\ncorpus: [{path: none}]\nstages: {ingest: }\n")
     monkeypatch.setattr(sys, "argv", ["datagen", "run", str(tmp_path / "r.yaml"), "--json"])
@@ -131,7 +131,7 @@ def test_releases_rollback_clean_and_diff_speak_json(capsys, monkeypatch, tmp_pa
     assert say("clean", tmp_path / "r.yaml", "--keep", 0)[1]["would_remove"] == []
 
 
-def test_the_doctor_says_which_profile_a_recipes_models_have(tmp_path, monkeypatch):
+def test_doctor_prints_the_profile_of_each_model_of_a_recipe(tmp_path, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
     path = tmp_path / "recipe.yaml"
     path.write_text(
@@ -162,7 +162,7 @@ def narrow(monkeypatch):
     return sys.stdout
 
 
-def test_an_output_that_cannot_show_all_characters_ends_no_command(monkeypatch):
+def test_an_output_that_cannot_show_all_characters_does_not_end_a_command(monkeypatch):
     screen = narrow(monkeypatch)
     monkeypatch.setattr(sys, "argv", ["datagen", "stages"])
     with pytest.raises(SystemExit) as end:
@@ -171,7 +171,7 @@ def test_an_output_that_cannot_show_all_characters_ends_no_command(monkeypatch):
     assert not end.value.code and b"corpus ? documents" in screen.buffer.getvalue()
 
 
-def test_json_keeps_characters_that_the_output_cannot_show(monkeypatch):
+def test_json_escapes_characters_that_the_output_cannot_show(monkeypatch):
     screen = narrow(monkeypatch)
     emit({"text": "a → b"})
     screen.flush()

@@ -1,4 +1,4 @@
-"""Prompt files that somebody else wrote: used, or refused with the file's name."""
+"""Prompt files from any source: used, or rejected with the file's name."""
 
 import pytest
 
@@ -31,6 +31,6 @@ def test_a_file_that_is_not_a_prompt_is_named(tmp_path, data):
         load("odd", tmp_path)
 
 
-def test_an_own_prompt_comes_before_the_built_in_one(tmp_path):
+def test_the_recipes_prompt_takes_precedence_over_the_built_in_one(tmp_path):
     (tmp_path / "mine.yaml").write_text("user: 'About {{ topic }}.'\nsystem:\n", encoding="utf-8")
     assert load("mine", tmp_path).render(topic="rain") == [{"role": "user", "content": "About rain."}]

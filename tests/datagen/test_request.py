@@ -68,5 +68,5 @@ def test_an_answer_of_an_earlier_version_that_is_only_reasoning_is_unanswered(te
         stored("<think>x", error="e"),
     ],
 )
-def test_other_answers_are_as_they_were_stored(answer):
+def test_other_stored_answers_are_unchanged(answer):
     assert separated(answer) is answer

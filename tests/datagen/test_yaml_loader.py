@@ -1,4 +1,4 @@
-"""YAML that somebody else wrote is loaded or refused; it exhausts neither memory nor the stack."""
+"""YAML from any source is loaded or rejected; it exhausts neither memory nor the stack."""
 
 import pytest
 import yaml
@@ -34,7 +34,7 @@ GROWING = "a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9
     ],
     ids=lambda text: text[:12] if isinstance(text, str) else "",
 )
-def test_what_cannot_be_loaded_safely_is_one_kind_of_error(text, loader):
+def test_unsafe_content_raises_one_type_of_error(text, loader):
     with pytest.raises(yaml.YAMLError):
         load(text, loader)
 
@@ -57,7 +57,7 @@ def count(value):
 
 @given(NESTED, NESTED)
 def test_depth_and_values_are_counted_as_they_are_loaded(value, shared):
-    """Aliases count as what they stand for, in depth, too."""
+    """Aliases count as the nodes that they refer to, also in depth."""
     document = [shared, [[shared], value]]
     text = yaml.dump(document, Dumper=yaml.SafeDumper)
     assert load(text) == document

@@ -15,7 +15,7 @@ WHO = Identity("planted", "1")
 
 def ask(stage, rows, model, who=WHO, recipe=None, **options):
     """
-    Ask a stage's requests of a function and let the stage read the answers.
+    Answer a stage's requests with a function, and let the stage read the answers.
 
     Returns the outcome's kept and dropped rows, and the requests.
     """
@@ -33,7 +33,7 @@ def ask(stage, rows, model, who=WHO, recipe=None, **options):
         assert sorted(row["id"] for row in [*kept, *dropped]) == sorted(table["id"].to_pylist())
     else:
         parents = {parent for row in [*kept, *dropped] for parent in row["lineage"]["parents"]}
-        if stage.takes == "candidates":  # what is made of one also names the rows that it was made from
+        if stage.takes == "candidates":  # derived rows also name their parents
             parents -= {parent for row in table.to_pylist() for parent in row["lineage"]["parents"]}
         assert parents == set(table["id"].to_pylist())
         assert len({row["id"] for row in kept}) == len(kept)

@@ -1,4 +1,4 @@
-"""A headless browser for tests of pages; what is skipped, and why, where there is none."""
+"""A headless browser for tests of pages, which are skipped if there is none."""
 
 import contextlib
 import os
@@ -28,7 +28,7 @@ def opened():
 
 class Page:
     """
-    A page, with all that the browser complained of.
+    A page, with the errors that the browser reported.
 
     Parameters
     ----------
@@ -48,12 +48,12 @@ class Page:
         self.page.on("requestfailed", lambda request: self.complaints.append(request.url))
 
     def _answer(self, dialog):
-        """Answer a question as `consents` says; where it is None, there should be none."""
+        """Answer a dialog as `consents` specifies; if it is None, no dialog is expected."""
         self.questions.append(dialog.message)
         if self.consents is None:
             self.complaints.append("dialog")
         dialog.accept() if self.consents else dialog.dismiss()
 
     def overflow(self):
-        """Measure how far the page is wider than the window."""
+        """Measure by how much the page is wider than the window."""
         return self.page.evaluate("document.documentElement.scrollWidth - innerWidth")

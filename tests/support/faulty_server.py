@@ -1,7 +1,7 @@
 """
-A small server on loopback that speaks the chat completions protocol and fails in every way we know of.
+A server on loopback with the chat completions protocol and every known type of failure.
 
-Each request gets the next of the behaviours that the test lists; the last one is repeated.
+Each request gets the next behaviour listed by the test; the last one is repeated.
 """
 
 import asyncio
@@ -75,7 +75,7 @@ def answers(body=None, status=200, close=False, after=0.0, **headers) -> Behavio
 
 
 def half() -> Behaviour:
-    """Send half of an answer and hang up."""
+    """Send half of an answer and close the connection."""
 
     async def behave(request):
         body = json.dumps(reply()).encode()

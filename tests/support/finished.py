@@ -1,4 +1,4 @@
-"""A finished run, written by hand: documents, passages, rows with scores and verdicts, requests and answers."""
+"""Write the files of a finished run: documents, passages, rows with scores and verdicts, requests, answers."""
 
 import json
 
@@ -17,7 +17,7 @@ KEY, FOLLOW_UP = content_id("request"), content_id("follow-up")
 
 
 def row(number, kind="instruction", **fields):
-    """Make a row; with a request of its own where it is the first."""
+    """Make a row; only the first has its own request."""
     lineage = {
         "document_id": f"d{number % 4}",
         "source": f"harbour-{number % 4}{EVIL}",

@@ -1,4 +1,4 @@
-"""The rows of a finished run: of a stage's table, and of a product of the hand-off."""
+"""Read the rows of a finished run: a stage's table, or a product of the hand-off."""
 
 import datasets
 
@@ -6,7 +6,7 @@ from datagen.store.parquet import parts, read_part
 
 
 def rows(finished, stage, table=""):
-    """Read a stage's rows, or those of a table beside them such as ``dropped``."""
+    """Read a stage's rows, or another of its tables, such as ``dropped``."""
     return [
         row for path in parts(finished.stage_folder(stage) / table) for row in read_part(path).to_pylist()
     ]

@@ -1,8 +1,8 @@
 """
-Generators that answer every task's schema: well, badly, or with hostile text.
+Answers to every task's schema about one passage: good, bad, and malicious ones.
 
-All are about one passage. `GOOD` holds an answer of each task; `BAD` changes one field of it, with the reason that
-the row must be dropped for; `HOSTILE` makes of any answer what no row may hold.
+`GOOD` has an answer for each task; `BAD` changes one field of it, with the expected drop reason; `HOSTILE` turns any
+answer into one that must be dropped.
 """
 
 import copy
@@ -279,7 +279,7 @@ def changed(value, path, change):
     return result
 
 
-# Name -> what it makes of a good answer: the text that the model returns.
+# Name -> function from a good answer to the text that the model returns.
 HOSTILE = {
     "nothing": lambda answer: "",
     "prose": lambda answer: "Sure! Here is the exercise that you asked for.",
@@ -291,7 +291,7 @@ HOSTILE = {
     "numbers for texts": lambda answer: json.dumps(dict.fromkeys(answer, 7)),
     "nulls": lambda answer: json.dumps(dict.fromkeys(answer)),
 }
-# Name -> what it makes of one text of a good answer. The row must be dropped whichever text it is.
+# Name -> function that changes one text of a good answer. The row must be dropped for any text.
 HOSTILE_TEXT = {
     "empty": lambda text: "",
     "blank": lambda text: " \n\t ",

@@ -1,4 +1,4 @@
-"""A stand-in for Google Cloud Storage: the few requests with which Arrow lists objects."""
+"""An emulator of the requests to Google Cloud Storage with which Arrow lists objects."""
 
 import json
 from collections.abc import Iterator

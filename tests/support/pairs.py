@@ -1,4 +1,4 @@
-"""Parents for operators, and models that answer their requests: well, subtly wrong, or with hostile text."""
+"""Parent rows for operators, and models that answer their requests: well, subtly wrong, or maliciously."""
 
 import json
 
@@ -31,9 +31,9 @@ def parent(question=QUESTION, answer=ANSWER, **fields):
     }
 
 
-def told(said):
-    """Write what a model says: text, or a value as JSON."""
-    return said if isinstance(said, str) else json.dumps(said)
+def reply_text(value):
+    """Return a model's reply: a text, or a value as JSON."""
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def labels(row):
@@ -42,7 +42,7 @@ def labels(row):
 
 
 def says_yes(request):
-    """Choose the judge's first option ("Yes") with certainty, whichever its letter is."""
+    """Choose the judge's first option ("Yes") with certainty, under any letter."""
     asked = request.messages[-1]["content"]
     letter = next(c for c in request.choices if f"({c}) Yes" in asked)
     return {"text": letter, "choices": [-0.01 if c == letter else -6.0 for c in request.choices]}

@@ -1,4 +1,4 @@
-"""Runs written by hand: manifests, documents, rows, without a cluster."""
+"""Write run folders without running anything: manifests, documents, rows."""
 
 import pyarrow as pa
 
@@ -20,7 +20,7 @@ def write_run(folder, documents, rows, number=1, state="finished", dropped=(), c
     """
     Write a run of two stages, ingest and last.
 
-    `documents` maps sources to texts, `columns` names to values that the rows have besides.
+    `documents` maps sources to texts, `columns` names of additional columns to their values.
     """
     texts = [
         {"id": content_id(source, text), "source": source, "text": text} for source, text in documents.items()

@@ -1,5 +1,5 @@
 """
-A good generator, student and judge for any English text: it answers from the sentences of what it is shown.
+A good generator, student and judge for any English text: it answers with sentences of its prompt.
 
 Questions list words of one sentence ("Which statement covers ...?"), and answers are that sentence, so that the
 answer to a question is found again in any passage without keeping state between requests.
@@ -49,7 +49,7 @@ def model(request):
 
 
 def _loss(request):
-    """Find rewritten questions harder to follow, and rewritten answers more telling, as a student might."""
+    """Score as a student that finds rewritten questions harder, and rewritten answers more informative."""
     if request.task == "guessed":
         return -0.5 if request.messages[-1]["content"].count(".") > 3 else -1.0
     return {"asked": -1.5 if "besides" in request.messages[-1]["content"] else -1.0}.get(request.task, -3.0)
@@ -78,7 +78,7 @@ def _ask(sentence, count=4):
 
 
 def _match(text, question, rank=0):
-    """Return the sentence with most words of the question; a plain one if the text has none that fits."""
+    """Return the sentence with most words of the question; any plain one if none fits."""
     terms = set(_terms(question))
     ranked = sorted(sentences(text), key=lambda line: -len(terms & set(_terms(line))))
     return (
@@ -114,7 +114,7 @@ def _extractive(text, request):
 
 
 def _loosened(sentence):
-    """Break the copied runs of a sentence, as an answer in other words would."""
+    """Interrupt the word sequences of a sentence, so that it is not a copy."""
     words = sentence.split()
     return " ".join(
         f"{word} also" if place % 3 == 2 and place < len(words) - 2 else word
@@ -179,7 +179,7 @@ def _tail(sentence):
 
 
 def _answer(text, request):
-    """Answer a question over passages: only with both can the words of two sentences be put together."""
+    """Answer a question over passages; only both together contain the words of the two sentences."""
     question = text.rpartition("Question: ")[2]
     if request.task == "with_both":
         return _tail(_match(_passage(text), question.partition(" that goes with ")[0]))
@@ -345,7 +345,7 @@ def _three(text):
 
 
 def _output(text, request):
-    """Answer a question over a passage: in a few words where it asks what something is."""
+    """Answer a question over a passage; in a few words if it asks for a definition."""
     passage, _, question = text.strip().rpartition("\n")
     line = _match(passage, question)
     told = re.fullmatch(r".+? (?:is|are) (.+)\.", line)

@@ -151,7 +151,7 @@ def lose_one(examples, options, context):
 
 
 def die(examples, options, context):
-    """Kill the worker on one row, as if memory ran out; only once if `DIED` names a file."""
+    """Kill the worker on one row, as if it ran out of memory; only once if `DIED` names a file."""
     if POISON in examples["question"].to_pylist():
         died = os.environ.get(DIED)
         if not (died and Path(died).exists()):
@@ -214,7 +214,7 @@ stages:
 """
 
 
-class Silent:
+class SilentWatcher:
     """A console without output."""
 
     def joined(self, dashboard): ...

@@ -1,9 +1,9 @@
 """
-Print what axolotl would train of a hand-off, by its own loader: run with its own environment.
+Print the tokens of a hand-off that axolotl trains, by its own loader; run in axolotl's environment.
 
     python read_axolotl.py HANDOFF MODEL
 
-One JSON object a row, as `read_llamafactory` prints them.
+One JSON object per row, as in `read_llamafactory`.
 """
 
 import json

@@ -1,9 +1,9 @@
 """
-Print what LLaMA-Factory would train of a hand-off, by its own loader: run with its own environment.
+Print the tokens of a hand-off that LLaMA-Factory trains, by its own loader; run in LLaMA-Factory's environment.
 
     python read_llamafactory.py HANDOFF MODEL CUTOFF
 
-One JSON object a row: data set, all tokens decoded, trained tokens decoded.
+One JSON object per row: data set, all tokens decoded, trained tokens decoded.
 """
 
 import importlib.machinery

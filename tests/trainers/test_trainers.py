@@ -1,8 +1,8 @@
 """
-LLaMA-Factory and axolotl read a hand-off by their own loaders, with the loss where it belongs.
+The loaders of LLaMA-Factory and axolotl train the right tokens of a hand-off.
 
-Each needs an environment of its own, since their pins exclude each other and this project's: `make test-trainers`
-builds them and sets ``DATAGEN_TRAINERS``. Without it these tests are skipped; with it, a missing one is a failure.
+Each needs a separate environment, because their pinned versions conflict: `make test-trainers` builds them and sets
+``DATAGEN_TRAINERS``. Without it these tests are skipped; with it, a missing environment is a failure.
 """
 
 import json

@@ -223,7 +223,7 @@ def _decontaminated(
         elif same(item.ask) in exact or _stems(item.ask, languages[item.passage]) in alike:
             left_out["question is trained as a pair"] += 1
         elif f" {same(item.ask)} " in written:
-            left_out["question stands in a trained text"] += 1
+            left_out["question is in a trained text"] += 1
         else:
             yield item
 

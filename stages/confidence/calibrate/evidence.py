@@ -1,7 +1,7 @@
 """
 Bounds on the share of right rows that stay valid however often one looks and whenever one stops.
 
-Rows are judged in random order without replacement, and the label file grows until somebody is satisfied.
+Rows are judged in random order without replacement, and the user adds labels until the result suffices.
 A bound for one fixed number of labels (Clopper and Pearson) is not valid then. Here the evidence against
 "R of N rows are right" is the ratio of two probabilities of the verdicts so far: under a beta-binomial
 prior, and when drawing from N rows with R right ones. Its expectation is 1 if R is the truth, so the

@@ -1,5 +1,5 @@
 """
-What a promise says about the rows that are handed off.
+The promise about the rows that are handed off.
 
 A promise covers the rows that calibrate read. If later stages drop only rows below its threshold, these are
 the rows that are handed off. If they drop others, such as duplicates, right and wrong rows may be dropped at

@@ -1,8 +1,8 @@
 """
 The rows that a promise covers, recorded for later runs.
 
-A refresh adds rows that nobody has judged. So that they do not invalidate the sample of the existing rows,
-a run records which rows its promise covers in ``population.parquet`` beside its table: their draws, which
+A refresh adds unjudged rows. So that they do not invalidate the sample of the existing rows, a run records
+which rows its promise covers in ``population.parquet`` next to its table: their draws, which
 identify the rows. The next run of the recipe finds the file in the folder of the newest earlier run. The
 promise about the old rows remains; new rows are covered once those missing from the sample are judged. If
 the folder of an earlier run is deleted, only this record is lost: then all rows count as new, and those

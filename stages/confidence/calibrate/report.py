@@ -1,4 +1,4 @@
-"""The files that calibrate writes beside its table: the report, the judged rows and the promised rows."""
+"""The files that calibrate writes next to its table: the report, the judged rows and the promised rows."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
@@ -59,7 +59,7 @@ def _sampled(name: str, data: GroupData) -> pa.Table:
 def _promised(
     data: Mapping[str, GroupData], promises: Mapping[str, Promise], context: Context
 ) -> Iterator[tuple[str, tuple[str, Floats]]]:
-    """Select the rows to record for later runs; those of an earlier promise where there is no new one."""
+    """Select the rows to record for later runs; those of an earlier promise if there is no new one."""
     for name, group in data.items():
         promise = promises[name]
         if promise.threshold is not None and not promise.release:

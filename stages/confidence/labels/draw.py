@@ -5,14 +5,13 @@ A third of all rows, selected by the hash of their ids, can be judged to *learn*
 the others *check* promises, which takes more labels. The two are sampled differently:
 
 * Checking rows are judged in the order of their draws, without choice: a random sample. This alone makes
-  the exact binomial bound valid above any threshold, and it is why nobody may choose which of these rows to
-  judge.
+  the exact binomial bound valid above any threshold, so these rows must not be chosen freely.
 * Learning rows are taken equally from each fifth of a score, so that its whole range is covered.
 
-Split and draw depend only on the row and the recipe's seed. So the stage that reads the labels knows the
-sample, whoever gave the verdicts and wherever they are stored: the checking rows up to the last one that has
-a verdict. Rows without a verdict among them count as wrong. A refresh keeps the verdicts on unchanged rows,
-and first asks for those on new rows that precede the end of the sample.
+Split and draw depend only on the row and the recipe's seed. So the stage that reads the labels can
+reconstruct the sample from any source of verdicts: the checking rows up to the last one that has a verdict.
+Rows without a verdict among them count as wrong. A refresh keeps the verdicts on unchanged rows, and first
+asks for those on new rows that precede the end of the sample.
 """
 
 from collections.abc import Iterable, Sequence
@@ -88,7 +87,7 @@ def sample(
     Returns
     -------
     Ids in the order in which to judge: two checking rows, then one learning row, alternating between the
-    groups, so that the sample is balanced wherever judging stops.
+    groups, so that the sample is balanced at any point.
     """
     learn_count = round(LEARN * count)
     check = [_Lowest(count - learn_count) for _ in groups]

@@ -1,5 +1,5 @@
 """
-Flaws that no row may have, whatever its source: empty, control tokens, unfilled template fields, truncation.
+Flaws that no row of any source may have: empty, control tokens, unfilled template fields, truncation.
 
 Each rule reports only definite flaws. The first rule that applies to a row sets its ``flaw``.
 """

@@ -31,13 +31,13 @@ PROPOSAL = pa.struct(
 
 
 class Options(datagen.stage.Options):
-    """How the teacher is asked."""
+    """Options of the requests to the teacher."""
 
     share: float = Field(1.0, ge=0, le=1, description="Share of the rows to rewrite, drawn by hash")
-    tasks: tuple[str, ...] = Field((), description="Rewrite rows of these tasks; left out: all")
+    tasks: tuple[str, ...] = Field((), description="Rewrite rows of these tasks; default: all")
     max_tokens: int = Field(768, ge=16, description="Maximum length of critique and proposal, in tokens")
     temperature: float = Field(0.0, ge=0, description="0: always the likeliest tokens")
-    prompt: PromptSource = Field("", description="Prompt for the teacher; left out: recycle/PART")
+    prompt: PromptSource = Field("", description="Prompt for the teacher; default: recycle/PART")
 
     def chosen(self) -> Operating:
         """Return the options that choose the rows."""

@@ -91,8 +91,8 @@ def embed_items(partitions: Partitions, options: Options, context: Context) -> P
     texts = [text for test_set in options.against for text in read_texts(test_set, context.folder)]
     folder = context.folder / options.model
     model = str(folder) if options.model and folder.is_dir() else options.model
-    learnt, path = context.scratch / "learnt.npy", context.scratch / "reworded.pickle"
-    items = Reworded.of(texts, partitions.readers, model, options.shortest, learnt, context.each)
+    learned, path = context.scratch / "learned.npy", context.scratch / "reworded.pickle"
+    items = Reworded.of(texts, partitions.readers, model, options.shortest, learned, context.each)
     path.write_bytes(pickle.dumps(items))
     return path
 

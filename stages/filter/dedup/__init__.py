@@ -5,8 +5,8 @@ The compared fields depend on the kind (`COMPARED`): refusals share their answer
 their questions; an instruction is compared by question, context and answer. A row is a duplicate only if
 **every** compared field is alike:
 
-* *exact*: equal in normal form (`datagen.stages.shared.similarity.ngrams`); questions of tasks that stand
-  alone are equal whatever passage is shown with them;
+* *exact*: equal in normal form (`datagen.stages.shared.similarity.ngrams`); self-contained questions
+  are equal regardless of the passage shown with them;
 * *near*: alike by `datagen.stages.shared.similarity.alike`, which separates templates filled with different
   names. Candidates come from MinHash (`datagen.stages.shared.similarity.minhash`) over the shingles of all
   fields together, which are at least as similar as the least similar field; short questions are compared
@@ -31,7 +31,7 @@ import pyarrow as pa
 
 from datagen.stage import Context, Outcome, Partitions, WholeStage
 from datagen.stages.filter.dedup import releases
-from datagen.stages.filter.dedup.decide import Fates, Verdict, decide, explain, judge
+from datagen.stages.filter.dedup.decide import Drops, Verdict, decide, explain, judge
 from datagen.stages.filter.dedup.losses import check_losses, losses
 from datagen.stages.filter.dedup.options import Options
 from datagen.stages.shared.similarity.minhash import found
@@ -55,16 +55,16 @@ def run(partitions: Partitions, options: Options, context: Context) -> Iterator[
     work = Work((*before, *paths), earlier, context.scratch, options)
     copies, questions = find_equal(work, context)
     alike = find_alike(work, context)
-    fates = decide(sketches, earlier, copies, questions, alike)
-    report(work, fates, options, context)
-    yield from judge(sketches, fates, [*names, *[""] * len(paths)], len(before))
+    drops = decide(sketches, earlier, copies, questions, alike)
+    report(work, drops, options, context)
+    yield from judge(sketches, drops, [*names, *[""] * len(paths)], len(before))
     if options.keep_index:
         releases.keep(paths, options)
 
 
-def report(work: Work, fates: Fates, options: Options, context: Context) -> None:
+def report(work: Work, drops: Drops, options: Options, context: Context) -> None:
     """Report recall by similarity and the loss of each source; raise an error if a loss is too high."""
-    lost = losses(work.sketches, fates, work.earlier)
+    lost = losses(work.sketches, drops, work.earlier)
     bands, rows = options.shape
     curve = {f"{tenths / 10:g}": round(found(tenths / 10, bands, rows), 4) for tenths in range(3, 11)}
     recall = {"bands": bands, "rows": rows, "found": curve}
@@ -75,7 +75,7 @@ def report(work: Work, fates: Fates, options: Options, context: Context) -> None
 def apply(rows: pa.Table, verdict: Verdict, options: Options, context: Context) -> Outcome:
     """Drop the duplicates, with the reason for each."""
     reasons, details = np.full((2, len(rows)), None, object)
-    reasons[verdict.fates.rows], details[verdict.fates.rows] = explain(verdict)
+    reasons[verdict.drops.rows], details[verdict.drops.rows] = explain(verdict)
     return Outcome.split(rows, pa.array(reasons, pa.string()), pa.array(details, pa.string()))
 
 

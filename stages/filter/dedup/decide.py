@@ -26,7 +26,7 @@ MEASURES = [
 
 
 @dataclass(frozen=True)
-class Fates:
+class Drops:
     """The dropped rows in ascending order: reason, row kept instead, similarity to it, and its measure."""
 
     rows: Numbers
@@ -35,9 +35,9 @@ class Fates:
     similarity: np.ndarray
     measure: Numbers
 
-    def take(self, places: Numbers | slice) -> "Fates":
+    def take(self, places: Numbers | slice) -> "Drops":
         """Select rows."""
-        return Fates(*(getattr(self, column.name)[places] for column in fields(self)))
+        return Drops(*(getattr(self, column.name)[places] for column in fields(self)))
 
 
 def decide(
@@ -46,7 +46,7 @@ def decide(
     copies: tuple[Numbers, Numbers],
     questions: tuple[Numbers, Hashes],
     alike: Likenesses,
-) -> Fates:
+) -> Drops:
     """
     Decide on the rows that are like others, from the best.
 
@@ -57,25 +57,25 @@ def decide(
     earlier
         Number of rows from earlier releases.
     copies
-        Rows that equal another one, and that row. They share its fate.
+        Rows that equal another one, and that row. They are dropped with it.
     questions
         Rows that have the same question as another but a different answer, and their questions.
     alike
         The verified pairs.
     """
-    fates = dict(_greedy(sketches, earlier, questions, alike))
-    rows = np.fromiter(fates, np.int64, len(fates))
-    reason, stays, similarity, measure = np.array([*fates.values()], float).reshape(-1, 4).T
-    near = Fates(rows, reason.astype(np.int64), stays.astype(np.int64), similarity, measure.astype(np.int64))
+    drops = dict(_greedy(sketches, earlier, questions, alike))
+    rows = np.fromiter(drops, np.int64, len(drops))
+    reason, stays, similarity, measure = np.array([*drops.values()], float).reshape(-1, 4).T
+    near = Drops(rows, reason.astype(np.int64), stays.astype(np.int64), similarity, measure.astype(np.int64))
     return _with_copies(near.take(np.argsort(rows)), *copies)
 
 
-Fate = tuple[int, int, float, int]  # reason, row kept instead, similarity, measure
+Drop = tuple[int, int, float, int]  # reason, row kept instead, similarity, measure
 
 
 def _greedy(
     sketches: Sketches, earlier: int, questions: tuple[Numbers, Hashes], alike: Likenesses
-) -> Iterator[tuple[int, Fate]]:
+) -> Iterator[tuple[int, Drop]]:
     """Decide row by row; each decision depends on earlier ones, so this loops, over these rows only."""
     rows = np.unique(np.concatenate([alike.left, alike.right, questions[0]]))
     places = [np.searchsorted(rows, numbers) for numbers in (alike.left, alike.right, questions[0])]
@@ -106,18 +106,18 @@ def _greedy(
             stays[row] = 1
 
 
-def _with_copies(fates: Fates, copies: Numbers, best: Numbers) -> Fates:
+def _with_copies(drops: Drops, copies: Numbers, best: Numbers) -> Drops:
     """Drop each copy: with the row that it equals if that is dropped, else as an exact duplicate of it."""
-    at = np.searchsorted(fates.rows, best).clip(max=max(len(fates.rows) - 1, 0))
-    dropped = fates.rows[at] == best if len(fates.rows) else np.zeros(len(best), bool)
+    at = np.searchsorted(drops.rows, best).clip(max=max(len(drops.rows) - 1, 0))
+    dropped = drops.rows[at] == best if len(drops.rows) else np.zeros(len(best), bool)
     zeros = np.zeros(int((~dropped).sum()), np.int64)
-    equal = Fates(copies[~dropped], zeros + EXACT, best[~dropped], zeros + 1.0, zeros)
-    shared = replace(fates.take(at[dropped]), rows=copies[dropped])
+    equal = Drops(copies[~dropped], zeros + EXACT, best[~dropped], zeros + 1.0, zeros)
+    shared = replace(drops.take(at[dropped]), rows=copies[dropped])
     columns = [
-        np.concatenate([getattr(part, column.name) for part in (fates, equal, shared)])
-        for column in fields(Fates)
+        np.concatenate([getattr(part, column.name) for part in (drops, equal, shared)])
+        for column in fields(Drops)
     ]
-    return Fates(*columns).take(np.argsort(columns[0]))
+    return Drops(*columns).take(np.argsort(columns[0]))
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ class Verdict:
 
     Parameters
     ----------
-    fates
+    drops
         The dropped rows, numbered from the first row of the partition.
     ids, releases
         Ids and releases of the rows kept instead; the release is "" for this run.
@@ -135,36 +135,36 @@ class Verdict:
         Score -> its values for the dropped rows, and for the rows kept instead.
     """
 
-    fates: Fates
+    drops: Drops
     ids: np.ndarray
     releases: np.ndarray
     ours: dict[str, np.ndarray]
     theirs: dict[str, np.ndarray]
 
 
-def judge(sketches: Sketches, fates: Fates, names: Sequence[str], first: int) -> Iterator[Verdict]:
+def judge(sketches: Sketches, drops: Drops, names: Sequence[str], first: int) -> Iterator[Verdict]:
     """
     Collect the details of the dropped rows, by partition.
 
     Parameters
     ----------
-    sketches, fates
+    sketches, drops
         All rows, and the dropped ones.
     names
         Release of each partition of `sketches`.
     first
         Index of the first partition of this run.
     """
-    ids = sketches.take("id", fates.stays)
-    releases = np.array(names, object)[np.searchsorted(sketches.starts, fates.stays, side="right") - 1]
+    ids = sketches.take("id", drops.stays)
+    releases = np.array(names, object)[np.searchsorted(sketches.starts, drops.stays, side="right") - 1]
     ours, theirs = (
-        {name: sketches.take(name, rows) for name in SCORES} for rows in (fates.rows, fates.stays)
+        {name: sketches.take(name, rows) for name in SCORES} for rows in (drops.rows, drops.stays)
     )
     for start, stop in pairwise(sketches.starts[first:].tolist()):
-        part = slice(*np.searchsorted(fates.rows, [start, stop]).tolist())
-        part_fates = fates.take(part)
+        part = slice(*np.searchsorted(drops.rows, [start, stop]).tolist())
+        part_drops = drops.take(part)
         yield Verdict(
-            replace(part_fates, rows=part_fates.rows - start),
+            replace(part_drops, rows=part_drops.rows - start),
             ids[part],
             releases[part],
             *({name: score[part] for name, score in scores.items()} for scores in (ours, theirs)),
@@ -173,19 +173,19 @@ def judge(sketches: Sketches, fates: Fates, names: Sequence[str], first: int) ->
 
 def explain(verdict: Verdict) -> tuple[list[str], list[str]]:
     """Return the reasons and details of the dropped rows."""
-    fates, details = verdict.fates, []
-    for n, reason in enumerate(fates.reason.tolist()):
-        measured = f"{fates.similarity[n]:.3f} by {MEASURES[fates.measure[n]]}"
+    drops, details = verdict.drops, []
+    for n, reason in enumerate(drops.reason.tolist()):
+        measured = f"{drops.similarity[n]:.3f} by {MEASURES[drops.measure[n]]}"
         if reason == EXACT:
             evidence = "equal except for case, whitespace and punctuation"
         elif reason == NEAR:
             evidence = measured
         else:
-            question = "the same question" if fates.similarity[n] == 1 else measured
+            question = "the same question" if drops.similarity[n] == 1 else measured
             evidence = f"{question}, {_confidence(verdict.ours, n)} against {_confidence(verdict.theirs, n)}"
         release = f" of release {verdict.releases[n]}" if verdict.releases[n] else ""
         details.append(f"of {verdict.ids[n]}{release}: {evidence}")
-    return [REASONS[reason] for reason in fates.reason.tolist()], details
+    return [REASONS[reason] for reason in drops.reason.tolist()], details
 
 
 def _confidence(scores: dict[str, np.ndarray], row: int) -> str:

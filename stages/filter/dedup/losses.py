@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from datagen.errors import UserError
-from datagen.stages.filter.dedup.decide import Fates
+from datagen.stages.filter.dedup.decide import Drops
 from datagen.stages.filter.dedup.options import Options
 from datagen.stages.shared.similarity.sketch import Sketches
 
@@ -25,14 +25,14 @@ class Loss:
     within: int
 
 
-def losses(sketches: Sketches, fates: Fates, earlier: int) -> list[Loss]:
+def losses(sketches: Sketches, drops: Drops, earlier: int) -> list[Loss]:
     """Count the rows, and the dropped rows, of each source of this run."""
-    stays = pa.array(sketches.take("source", fates.stays), pa.string())
+    stays = pa.array(sketches.take("source", drops.stays), pa.string())
     rows, dropped, within = Counter[str](), Counter[str](), Counter[str]()
     for start, source in sketches.column("source"):
         if start >= earlier:
-            part = slice(*np.searchsorted(fates.rows, [start, start + len(source)]).tolist())
-            dropped_sources = source.take(pa.array(fates.rows[part] - start)).cast(pa.string())
+            part = slice(*np.searchsorted(drops.rows, [start, start + len(source)]).tolist())
+            dropped_sources = source.take(pa.array(drops.rows[part] - start)).cast(pa.string())
             rows += _count(source)
             dropped += _count(dropped_sources)
             within += _count(dropped_sources.filter(pc.equal(dropped_sources, stays[part])))

@@ -2,7 +2,7 @@
 The index of a release, and joining the indexes of earlier ones.
 
 A finished run is a release. Its index is the sketches that dedup created, in ``stages/dedup/index/``: files
-written atomically, beside the table that they describe. A later run joins them without reading the texts of
+written atomically, next to the table that they describe. A later run joins them without reading the texts of
 the release again. Only rows that were handed off count.
 """
 

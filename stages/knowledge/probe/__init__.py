@@ -1,5 +1,5 @@
 """
-Find out what the target knows: it answers each question without the passage.
+Measure what the target knows: it answers each question without the passage.
 
 One greedy answer and some samples are compared with the answer from the passage
 (`datagen.stages.shared.language.matching`), and a row records all results: the answers, how well each
@@ -42,7 +42,7 @@ Temperature = Annotated[float, Field(gt=0)]
 
 
 class Options(datagen.stage.Options):
-    """How the target is asked, and what counts as known."""
+    """Options of the questions to the target, and the criteria of a known question."""
 
     samples: int = Field(3, ge=0, description="Sampled answers in addition to the greedy one")
     temperature: Temperature | list[Temperature] = Field(
@@ -102,7 +102,7 @@ class Options(datagen.stage.Options):
 
 
 def ask(rows: pa.Table, options: Options, context: Context) -> Iterator[Request]:
-    """Ask every question that can stand alone: for a letter, or for words, greedily and by sampling."""
+    """Ask every self-contained question: for a letter, or for words, greedily and by sampling."""
     prompt, choose = context.prompt(options.prompt), context.prompt(options.choose)
     for row in _probed(rows, options, context):
         if row.unfit:

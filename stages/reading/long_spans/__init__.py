@@ -69,11 +69,11 @@ class Options(TokenTarget):
     written: bool = Field(
         False, description="Also use exercises about the passages that a model wrote in earlier stages"
     )
-    per_text: int = Field(6, ge=1, description="Most exercises per text")
-    per_task: int = Field(2, ge=1, description="Most exercises of one task per text")
+    per_text: int = Field(6, ge=1, description="Maximum exercises per text")
+    per_task: int = Field(2, ge=1, description="Maximum exercises of one task per text")
 
     def sampled(self, passage: PassageRow, seed: int) -> bool:
-        """Tell whether the document of a passage is in the sample."""
+        """Return whether the document of a passage is in the sample."""
         return fraction("long_spans", passage["document_id"], str(seed)) < self.share
 
     def measured(self, measure: Ruler, texts: Sequence[str]) -> list[float]:

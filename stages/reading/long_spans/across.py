@@ -48,9 +48,9 @@ ABILITIES = {
 }
 # Tasks whose questions make sense with the name of their passage prepended, because they quote their context.
 HINTED = ("definition", "cause", "effect", "condition", "consequence", "enumeration", "entry", "completion")
-ORDERED = 4  # most names to put in order
+ORDERED = 4  # maximum names to put in order
 STEM = 6  # letters; words with the same first letters may be forms of one word
-MOST = 0.7  # largest share of the passages that contain the word of a question
+MOST = 0.7  # maximum share of the passages that contain the word of a question
 SHORTEST, LONGEST = 60, 300  # characters of a sentence to locate
 MINING = Mining(tasks=HINTED, max_per_task=2)
 
@@ -193,7 +193,7 @@ def _both(sources: list[_Source], templates: Wordings, draw: _Draw) -> Iterator[
 
 
 def _is_unique(name: str, sources: list[_Source]) -> bool:
-    """Tell whether a name is not part of another name."""
+    """Return whether a name is not part of another name."""
     return sum(name in source.name for source in sources) == 1
 
 

@@ -11,10 +11,10 @@ from datagen.schema import fraction
 from datagen.stages.shared.language.rules import Language
 from datagen.stages.shared.similarity.inverted_index import Postings
 
-FULL = 0.75  # least share of the target length that the passages fill
-ROOM = 0.85  # largest share of the target length for passages; the rest is for exercises
+FULL = 0.75  # minimum share of the target length that the passages fill
+ROOM = 0.85  # maximum share of the target length for passages; the rest is for exercises
 FEWEST = 2  # passages in a text
-TRIES = 50  # consecutive failures after which a target length is given up
+TRIES = 50  # consecutive failures after which a target length is abandoned
 
 Passage = PassageRow
 
@@ -99,7 +99,7 @@ def gather(
 
 
 def _contains(numbers: list[int], number: int) -> bool:
-    """Tell whether sorted numbers contain a number."""
+    """Return whether sorted numbers contain a number."""
     at = bisect_left(numbers, number)
     return at < len(numbers) and numbers[at] == number
 

@@ -71,12 +71,12 @@ def _learn(partitions: Partitions, options: Options, context: Context) -> pa.Tab
     """Learn the domain words of each language from the runs of all partitions."""
     paths = survey(partitions, partial(_count, options=options, context=context), context, "counts")
     codes = [pq.read_table(path, columns=["language"])["language"].unique().to_pylist() for path in paths]
-    learnt = [WORDS.empty_table()]
+    learned = [WORDS.empty_table()]
     for code in sorted(set[str]().union(*codes)):
         counts = total(pq.read_table(path, filters=[("language", "==", code)]) for path in paths)
         words = pa.array(_domain_words(counts, code, options, context), pa.string())
-        learnt.append(pa.table([pa.repeat(code, len(words)), words], schema=WORDS))
-    return pa.concat_tables(learnt)
+        learned.append(pa.table([pa.repeat(code, len(words)), words], schema=WORDS))
+    return pa.concat_tables(learned)
 
 
 def _domain_words(counts: pa.Table, code: str, options: Options, context: Context) -> list[str]:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from datagen.errors import UserError
 from datagen.prompt import Prompt
 
-# The value that the question of a task is about: it must stand alone.
+# The value that the question of a task is about: it must be self-contained.
 ASKED = {
     "cause": "effect",
     "effect": "cause",

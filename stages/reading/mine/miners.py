@@ -26,8 +26,8 @@ class Candidate(NamedTuple):
     A possible exercise: its task, and the values of its templates.
 
     `sentences` are the numbers of the sentences that it uses; `spans` are their offsets in the passage. Empty
-    `spans` stand for those of the sentences, or for the whole passage. `preferred` candidates are selected
-    before others of their task.
+    `spans` mean those of the sentences, or the whole passage. `preferred` candidates are selected before
+    others of their task.
     """
 
     task: str
@@ -180,7 +180,7 @@ def _candidate(
 
 
 def _is_clear(values: Mapping[str, str], task: str, language: Language) -> bool:
-    """Tell whether the subject of the question is complete, stands alone and does not reveal the answer."""
+    """Return whether the subject of the question is complete, stands alone and does not reveal the answer."""
     subject = values.get(ASKED.get(task, ""), "")
     if task == "term" and values["term"].casefold() in subject.casefold():
         return False

@@ -48,10 +48,10 @@ class Options(TokenTarget):
         description="Start each text with its position in the document's heading tree; disables the tasks "
         "title and writing",
     )
-    max_per_task: int = Field(3, ge=1, description="Most exercises of one task per text")
-    max_per_text: int = Field(6, ge=1, description="Most exercises per text")
-    shortest: int = Field(50, ge=1, description="Shortest sentence for an exercise, in characters")
-    longest: int = Field(500, ge=1, description="Longest sentence for an exercise, in characters")
+    max_per_task: int = Field(3, ge=1, description="Maximum exercises of one task per text")
+    max_per_text: int = Field(6, ge=1, description="Maximum exercises per text")
+    shortest: int = Field(50, ge=1, description="Minimum length of a sentence for an exercise, in characters")
+    longest: int = Field(500, ge=1, description="Maximum length of a sentence for an exercise, in characters")
     vocabulary: int = Field(
         32_000, ge=1, description="Size of the vocabulary trained on the corpus to find domain words"
     )
@@ -60,9 +60,9 @@ class Options(TokenTarget):
         description="General vocabulary, whose words are not domain words: a tokenizer, as for tokenizer; "
         "unset: the word list of the language",
     )
-    domain_words: int = Field(3, ge=1, description="Fewest occurrences of a domain word in the corpus")
-    max_chars: int = Field(8000, ge=1, description="Longest text in characters, without a tokenizer")
-    max_tokens: int = Field(2048, ge=1, description="Longest text in tokens, with a tokenizer")
+    domain_words: int = Field(3, ge=1, description="Minimum occurrences of a domain word in the corpus")
+    max_chars: int = Field(8000, ge=1, description="Maximum characters of a text, without a tokenizer")
+    max_tokens: int = Field(2048, ge=1, description="Maximum tokens of a text, with a tokenizer")
 
     @property
     def asked(self) -> list[str]:

@@ -68,7 +68,7 @@ def prose(
 
 
 def is_stuck(line: str, language: Language) -> bool:
-    """Tell whether a sentence has residue of notes and markup, or a heading merged into it."""
+    """Return whether a sentence has residue of notes and markup, or a heading merged into it."""
     for mark in language.remains:
         if mark in line:
             return True

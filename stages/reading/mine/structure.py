@@ -16,14 +16,14 @@ from datagen.stages.shared.language.words import ANSWERS
 from datagen.stages.shared.render.exercises import unnumbered
 from datagen.stages.shared.segment.sentences import ITEM, is_closed, unwrap
 
-LETTERS = 4  # fewest letters of a word that distinguishes a heading or an entry
+LETTERS = 4  # minimum letters of a word that distinguishes a heading or an entry
 STEM = 6  # letters
 MAX_TITLE = 120  # characters
-QUOTED = 4  # fewest words of a heading that a passage quotes on purpose
+QUOTED = 4  # minimum words of a heading that a passage quotes on purpose
 WRITTEN = 0.3  # share of the headings whose exercise asks for the passage instead of the heading
 EMPHASIS = dict.fromkeys(map(ord, "*`"))
 KEPT = 4096  # cached headings: the passages of a document share them
-AROUND = 40  # most characters around a heading on its line
+AROUND = 40  # maximum characters around a heading on its line
 WORD = re.compile(r"[^\W\d_]{2,}")
 # The end of a lead-in to an enumeration.
 LEADING = "—:"
@@ -56,7 +56,7 @@ def titles(
     Headings of long documents often do not describe a passage. So the passage must start with the heading or
     have prose, and at least half of the words of the heading must occur in the text. A visible heading (on a
     line of the passage, quoted at length, or inside another heading) is not asked for. The passage is asked
-    for only if there are other exercises: `alone` says that there are none.
+    for only if there are other exercises; `alone` means that there are none.
     """
     text = passage["text"]
     bare = _bare(passage.get("title") or "", *(passage.get("section") or ()))
@@ -104,7 +104,7 @@ def _unmarked(text: str) -> str:
 
 
 def _is_line(heading: str, lowered: str) -> bool:
-    """Tell whether a line is a heading, apart from a number, markup and one word: "§ 4a. Moving"."""
+    """Return whether a line is a heading, apart from a number, markup and one word: "§ 4a. Moving"."""
     at = lowered.find(heading)
     while at >= 0:
         stop = at + len(heading)

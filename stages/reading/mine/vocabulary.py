@@ -24,7 +24,7 @@ from datagen.schema import content_id
 from datagen.stages.reading.mine.language import Language
 from datagen.store.parquet import write_table
 
-LETTERS = 10  # fewest letters of a domain word (AdaptLLM)
+LETTERS = 10  # minimum letters of a domain word (AdaptLLM)
 LARGEST = 2_000_000  # runs in the table; above it, runs with a count of one so far are dropped
 TRAINED = 500_000  # most frequent runs that the vocabulary is trained on: 5 GB of text have fewer
 LONGEST = 200  # characters of a run; longer ones are not words

@@ -48,7 +48,7 @@ BATCH = 1024  # rows per comparison task
 
 
 class Options(datagen.stage.Options):
-    """Which pairs are tried."""
+    """The examples to try with each row."""
 
     neighbours: int = Field(8, ge=1, description="Examples to try with each row, per source of examples")
     earlier: list[str] = Field(

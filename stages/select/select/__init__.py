@@ -6,7 +6,7 @@ kind's method decides which rows are best:
 
 * ``score``: the rows with the highest scores;
 * ``ifd``, ``ifd_ppl``: the hardest rows that the instruction still helps with, by instruction-following
-  difficulty below 1 (Cherry LLM); the others are dropped whatever the budget;
+  difficulty below 1 (Cherry LLM); the others are always dropped;
 * ``coverage``: rows that represent all rows (facility location). With ``earlier``, only what earlier
   releases do not cover counts; with ``wanted``, only what is similar to it;
 * ``utility``: rows that as examples help the target with all rows, as measured by

@@ -37,7 +37,7 @@ def labels(table: pa.Table, categories: Sequence[str], context: Context) -> dict
     """
     Read the categories of a partition as text.
 
-    Positions need all partitions: the columns that `with_positions` computes them from stand in their place.
+    Positions need all partitions: in their place are the columns that `with_positions` computes them from.
 
     Raises
     ------

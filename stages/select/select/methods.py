@@ -32,7 +32,7 @@ class Ranked:
     describe
         Describes the value of a row, given its number in the order.
     refused
-        Rows that are not taken whatever the budget: reason, and row -> detail.
+        Rows that are never taken, regardless of the budget: reason, and row -> detail.
     entropies
         For `entropy`: the entropy of each category after each row of the order.
     """

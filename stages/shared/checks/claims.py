@@ -15,7 +15,7 @@ from datagen.stages.shared.language.rules import Language
 from datagen.stages.shared.language.words import words_of
 from datagen.stages.shared.passage import opening
 
-SUBJECT = 3  # most words of a subject that only readers of the passage may know
+SUBJECT = 3  # maximum words of a subject that only readers of the passage may know
 NEAR = 4  # words between a kind of thing and its name: "function "ord()"", "types (such as "range")"
 CALLED = ("function", "method", "call")  # kinds of a name with parentheses
 SECOND = re.compile(r"(?P<pause>[,;])? (?P<joint>\w+)(?= (?P<next>[\w'-]+)(?: (?P<then>\S+))?)")

@@ -3,7 +3,7 @@ The gap that a question leaves in its sentence.
 
 A question in the words of its sentence leaves out one part of it: "What is the copy wrapped in?" leaves out
 "a proxy" of "The copy is wrapped in a proxy". Its answer is what fills that gap, so a pair is true by
-construction if the answer adjoins the question's words, and wrong if it stands elsewhere or if the question
+construction if the answer adjoins the question's words, and wrong if it is elsewhere or if the question
 leaves nothing out. A question in other words has no such gap and is not judged.
 """
 
@@ -16,10 +16,10 @@ from datagen.stages.shared.language.rules import Language
 from datagen.stages.shared.language.words import words_of
 from datagen.stages.shared.passage import opening
 
-ANSWER = "\0"  # stands for the answer among the words of the sentence
-SKIPPED = 1  # most words of the sentence that a question may leave out besides its answer
+ANSWER = "\0"  # represents the answer among the words of the sentence
+SKIPPED = 1  # maximum words of the sentence that a question may leave out besides its answer
 CLOSING = "\"'”’*`)"
-OPENERS = 3  # most words of "which kind of thing"
+OPENERS = 3  # maximum words of "which kind of thing"
 
 
 class Asks(Enum):
@@ -45,7 +45,7 @@ class _Run:
 
 def fills(question: str, answer: str, evidence: str, words: Language) -> Asks | None:
     """
-    Tell whether an answer fills the gap that a question leaves in its sentence.
+    Return whether an answer fills the gap that a question leaves in its sentence.
 
     Returns
     -------
@@ -66,7 +66,7 @@ def fills(question: str, answer: str, evidence: str, words: Language) -> Asks | 
 
 
 def says_all(question: str, answer: str, evidence: str, words: Language) -> bool:
-    """Tell whether a question and its answer together say what their sentence says, and nothing less."""
+    """Return whether a question and its answer together have the whole content of their sentence."""
     for asks, moved, rest in _readings(words_of(question), words):
         for gapped in _gapped(words_of(evidence), words_of(answer)):
             run = _repeated(rest, gapped, moved, words, most_skipped=0)
@@ -120,7 +120,7 @@ def _same_verb_form(question: str, asks: Asks | None, evidence: str, words: Lang
 
 
 def _shares_subject(run: _Run, sentence: Sequence[str], asks: Asks, words: Language) -> bool:
-    """Tell whether a subject may stand further back: "Ada Holz, who ran the mint and struck coins"."""
+    """Return whether a subject may be further back: "Ada Holz, who ran the mint and struck coins"."""
     joints = words.relative | words.joining
     return (
         asks is Asks.SUBJECT and sentence[max(0, run.first - 1)] in joints and ANSWER in sentence[: run.first]
@@ -134,7 +134,7 @@ def _one_predicate(question: str, asks: Asks | None, words: Language) -> None:
 
 
 def second_predicate(text: str, words: Language) -> bool:
-    """Tell whether a finite verb follows a conjunction, directly or after one word: "and may be omitted"."""
+    """Return whether a finite verb follows a conjunction, at most one word later: "and may be omitted"."""
     tokens = words_of(text)
     verbs = words.modals | words.verbs | words.actions
     return any(
@@ -211,14 +211,14 @@ def _telling(words: Language) -> frozenset[str]:
 
 
 def _same(asked: str, written: str, words: Language) -> bool:
-    """Tell whether two words are forms of one word."""
+    """Return whether two words are forms of one word."""
     if asked == written:
         return True
     return not {asked, written} & words.stop and words.stem(asked) == words.stem(written)
 
 
 def _adjoins(run: _Run, sentence: Sequence[str], asks: Asks, moved: str, words: Language) -> bool:
-    """Tell whether the answer is next to the words of the question, on the side that it asks for."""
+    """Return whether the answer is next to the words of the question, on the side that it asks for."""
     if asks is Asks.CIRCUMSTANCE:
         return run.inverted or not moved
     if run.around:

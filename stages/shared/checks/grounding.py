@@ -13,7 +13,7 @@ from datagen.stages.shared.language.rules import Language
 from datagen.stages.shared.language.words import NUMBER, words_of
 from datagen.stages.shared.passage import Passage, overlap, phrase_in
 
-LETTERS = 7  # fewest letters of a word that can be recognised although one is wrong
+LETTERS = 7  # minimum letters of a word that can be recognised although one is wrong
 ENDING = 3  # last letters, in which forms of a word differ
 
 

@@ -60,7 +60,7 @@ def _claimed(question: str, answer: str, verb: str, words: Language) -> _Roles |
     filled = _content(words_of(answer), words)
     before, after = question_words[:place], question_words[place + 1 :]
     if (words.relative - words.support) & set(before[2:]):
-        return None  # the verb is in a subordinate clause, with roles of its own
+        return None  # the verb is in a subordinate clause, which has its own roles
     passive = next((at for at, word in enumerate(before) if word in words.being), None)
     if passive is not None:
         # "What was X found by?", "What can X be found by?"

@@ -1,9 +1,9 @@
 """
-Whether somebody would ask a question and learn from its answer.
+Whether a question is worth asking and its answer worth learning.
 
-A pair may be true and still be worth nothing for training: it asks for the subject of an obligation, for one
-of endless things that are not so, or its answer says nothing without the passage. The checks are rules over
-words and raise `datagen.request.Reject`.
+A pair may be true and still useless for training: it asks for the subject of an obligation or for one of
+countless things that are not the case, or its answer has no content without the passage. The checks are rules
+over words and raise `datagen.request.Reject`.
 """
 
 import re
@@ -17,16 +17,16 @@ from datagen.stages.shared.language.rules import Language
 from datagen.stages.shared.language.words import words_of
 from datagen.stages.shared.passage import opening, phrase_in
 
-SHORT = 5  # most words of an answer of which one that says nothing spoils the rest
-BARE = 2  # most words of a reference such as "the file", which names nothing
-REFERENCE = 3  # most words of a reference to something that a question without a name does not name either
+SHORT = 5  # maximum words of an answer that one empty word makes useless
+BARE = 2  # maximum words of a reference such as "the file", which names nothing
+REFERENCE = 3  # maximum words of a reference in a question without a name
 UNENDED = re.compile(r"[-–—,;:]\s*[?？؟]\W*\Z")
 PAUSE = re.compile(r"(?:[,;]| [-–—]+) ")
-NOBODY = "question nobody would ask"
+UNLIKELY = "question nobody would ask"
 
 
 def worth_asking(question: str, answer: str, evidence: str, words: Language) -> None:
-    """Reject a question that nobody would ask, or an answer that says nothing."""
+    """Reject a question that nobody would ask, or an answer without content."""
     _one_question(question, words)
     _specific(question, words)
     _no_obligation(question, answer, evidence, words)
@@ -57,15 +57,15 @@ def _specific(question: str, words: Language) -> None:
     """Reject a question with many answers, or with a word that belongs to what it left out."""
     question_words = words_of(question)
     if phrase := phrase_in(question_words, words.unspecific):
-        raise Reject(NOBODY, f"{phrase!r} in: {question}")
+        raise Reject(UNLIKELY, f"{phrase!r} in: {question}")
     small = words.verbs | words.modals | words.support
     after = next((place + 1 for place, word in enumerate(question_words) if word in small), 0)
     if after and after < len(question_words) and question_words[after] in words.adrift:
-        raise Reject(NOBODY, f"{question_words[after]!r} in: {question}")
+        raise Reject(UNLIKELY, f"{question_words[after]!r} in: {question}")
     if word := _likened(question_words, words):
         raise Reject("refers to the passage", f"{word!r} in: {question}")
     if opening(question_words, words.choosing) and question_words[1] in small:
-        raise Reject(NOBODY, f"does not name what to choose from: {question}")
+        raise Reject(UNLIKELY, f"does not name what to choose from: {question}")
 
 
 def _likened(question_words: list[str], words: Language) -> str:
@@ -84,14 +84,14 @@ def _no_obligation(question: str, answer: str, evidence: str, words: Language) -
         and question_words[1] in words.obliging
         and follows(subject, question_words[1], words_of(evidence))
     ):
-        raise Reject(NOBODY, f"for the subject of {question_words[1]!r}: {question}")
+        raise Reject(UNLIKELY, f"for the subject of {question_words[1]!r}: {question}")
     pronouns = words.pointing & set(question_words[-1:])
     if pronouns & set(subject):
         raise Reject("refers to the passage", f"{question_words[-1]!r} in: {question}")
 
 
 def _tells_something(question: str, answer: str, words: Language) -> None:
-    """Reject an answer that says nothing of its own: "appropriate arguments", "several subpatterns"."""
+    """Reject an answer without content: "appropriate arguments", "several subpatterns"."""
     answer_words = words_of(answer)
     head = takewhile(lambda word: word not in words.prepositions, answer_words[:-1])
     if len(answer_words) <= SHORT and (indefinite := words.indefinite.intersection(head)):
@@ -104,8 +104,8 @@ def _negated(question: str, answer: str, evidence: str, asks_subject: bool, word
     """
     Reject a negated question without a certain answer.
 
-    Endless things "are not part of" another; a condition after a negation may belong to either ("names are
-    not deleted when the loop ends"); and one half of "not in X, but in Y" misleads.
+    Countless things "are not part of" another; a condition after a negation is ambiguous ("names are not
+    deleted when the loop ends"); and one half of "not in X, but in Y" misleads.
     """
     question_words, evidence_words = words.spelled(question), words.spelled(evidence)
     if opening(question_words, words.happening) or not words.negations & set(question_words):
@@ -115,12 +115,12 @@ def _negated(question: str, answer: str, evidence: str, asks_subject: bool, word
         return
     rest = evidence_words[negation + 1 :]
     if words.contrasting & set(rest):
-        raise Reject(NOBODY, f"half of a contrast: {question}, by: {evidence}")
+        raise Reject(UNLIKELY, f"half of a contrast: {question}, by: {evidence}")
     circumstance = question_words[0] in words.open_ended - words.things
     if circumstance and f" {' '.join(words_of(answer))} " in f" {' '.join(rest)} ":
-        raise Reject(NOBODY, f"negated before its condition: {question}, by: {evidence}")
+        raise Reject(UNLIKELY, f"negated before its condition: {question}, by: {evidence}")
     if asks_subject and words.being & set(question_words[:2]):
-        raise Reject(NOBODY, f"for what is not so: {question}")
+        raise Reject(UNLIKELY, f"for what is not so: {question}")
 
 
 def _names_its_subject(question: str, answer: str, words: Language) -> None:

@@ -18,7 +18,7 @@ ATX = re.compile(r"(#{1,6})[ \t]+(?=\S)")
 RULE = re.compile(r"([=\-~^\"'*+#`:._<>])\1{2,}$")
 FENCE = re.compile(r"[ \t]*(`{3,}|~{3,})")
 CLOSING = re.compile(r"[ \t]*(?:`{3,}|~{3,})\s*$")
-MAX_FENCES = 50  # most closing fences to try
+MAX_FENCES = 50  # maximum closing fences to try
 ITEM = re.compile(
     r"[ \t]*(?:[-*+•‣◦▪·]|\d{1,3}[.)]|[“\"]?\((?:\d{1,3}|[ivxlc]{1,5}|[A-Za-z]{1,2})\))[ \t]+\S"
 )

@@ -64,7 +64,7 @@ ASSIGNMENT = re.compile(r"\S+ [-+*/%&^|:]?= ")
 NO_LETTER = re.compile(r"[^\w\s]|[\d_]")
 # The ASCII characters that NO_LETTER does not match.
 LETTERS = (string.ascii_letters + string.whitespace + "\x1c\x1d\x1e\x1f").encode()
-MAX_NO_LETTERS = 0.2  # largest share of other characters, plus two, in a sentence
+MAX_NO_LETTERS = 0.2  # maximum share of other characters, plus two, in a sentence
 PAIRS = tuple(zip("([“«「『（", ")]”»」』）", strict=True))
 ASCII_PAIRS = PAIRS[:2]
 

@@ -11,19 +11,19 @@ class Criteria(datagen.stage.Options):
     """How similar duplicates are, and how candidates are found."""
 
     threshold: float = Field(
-        0.7, gt=0, le=1, description="Least Jaccard similarity of long texts that are duplicates"
+        0.7, gt=0, le=1, description="Minimum Jaccard similarity of long texts that are duplicates"
     )
     short_threshold: float = Field(
-        0.9, gt=0, le=1, description="Least ROUGE-L over words of short texts that are duplicates"
+        0.9, gt=0, le=1, description="Minimum ROUGE-L over words of short texts that are duplicates"
     )
-    long_from: int = Field(100, ge=SHINGLE, description="Fewest words of a long text")
+    long_from: int = Field(100, ge=SHINGLE, description="Minimum words of a long text")
     all_pairs: int = Field(
-        200_000, ge=0, description="Most short questions that are all compared with each other; above, LSH"
+        200_000, ge=0, description="Maximum short questions that are all compared with each other; above, LSH"
     )
     permutations: int = Field(128, ge=8, description="Size of a MinHash signature, 4 bytes per number")
     bands: int | None = Field(None, ge=1, description="LSH bands; default: derived from the threshold")
     rows: int | None = Field(None, ge=1, description="Numbers of a signature per band; set with bands")
-    neighbours: int = Field(16, ge=1, description="Most candidates of a row from one bucket")
+    neighbours: int = Field(16, ge=1, description="Maximum candidates of a row from one bucket")
 
     @model_validator(mode="after")
     def _finds_something(self) -> "Criteria":

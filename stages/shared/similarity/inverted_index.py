@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from datagen.stages.shared.language.rules import Language
 
-RARE = 12  # most passages with a word that relates them
+RARE = 12  # maximum passages with a word that relates them
 
 
 class Postings:

@@ -5,10 +5,10 @@ Critical words, which duplicates must share in order: numbers, negations, qualif
 are hashed in order, and only texts with equal hashes are compared further. Numerals equal digits. Flags
 (`-c`), signs before numbers and case-sensitive units (mW, MW) are compared verbatim.
 
-The words are data: ``prompts/meaning/telling.yaml`` and the lists of ``prompts/languages``, applied to every
-text whatever its language. Listed words of up to three Latin letters only count in short texts, after a
-number, and in natural language. Short texts in a language with stop words are strict: every word is critical
-except the few that do not change the meaning.
+The words are data: ``prompts/meaning/telling.yaml`` and the lists of ``prompts/languages``, applied to texts
+in all languages. Listed words of up to three Latin letters only count in short texts, after a number, and in
+natural language. Short texts in a language with stop words are strict: every word is critical except the few
+that do not change the meaning.
 
 Names are compared pairwise (`datagen.stages.shared.similarity.alike`).
 """
@@ -31,7 +31,7 @@ from datagen.stages.shared.similarity.ngrams import Hashes, Numbers, digest
 
 STRICT_BELOW = 30  # words of the shorter of two texts
 MARGIN = 1.5  # a text of up to `MARGIN` times as many words can be compared with a strict one
-NATURAL = 0.1  # least share of frequent words in natural language
+NATURAL = 0.1  # minimum share of frequent words in natural language
 SHORT = re.compile(r"[a-z\u00c0-\u024f]{1,3}")
 
 EXCLUDED = frozenset(("more",))  # its opposites and "than" are listed

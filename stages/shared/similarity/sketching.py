@@ -39,7 +39,7 @@ COMPARED = {
 # only differ in it are found too.
 ONE_ANSWER = ("instruction",)
 
-# Tasks whose questions stand alone: question and answer are one pair, whatever passage is shown with them.
+# Tasks with self-contained questions: question and answer are one pair, regardless of the passage shown.
 STAND_ALONE = ("marked_question",)
 
 # Prefix of the tasks whose rows each hold the answer of one sample.

@@ -192,7 +192,7 @@ def _list_price(text: str, block: Block, marks: list[tuple[str, int]]) -> float:
 
 
 def _parts(text: str, block: Block, longest: int, at: Ruler) -> Iterator[tuple[int, int, float]]:
-    """Split a block that is too long; yields spans and prices. The price 0 stands for the block's price."""
+    """Split a block that is too long; yields spans and prices. The price 0 means the block's price."""
     if at(block.end) - at(block.start) <= longest:
         yield block.start, block.end, 0
         return

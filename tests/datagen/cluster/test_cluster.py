@@ -23,7 +23,7 @@ from datagen.run.folder import earlier_runs
 from datagen.run.runner import run
 from datagen.store.journal import Journal, read_journal
 from datagen.store.parquet import read_part
-from tests.support import ROOT, by_hand, toys
+from tests.support import ROOT, dask_processes, toys
 
 pytestmark = pytest.mark.cluster
 
@@ -35,7 +35,7 @@ def calls(tmp_path):
 
 @pytest.fixture
 def cluster(tmp_path, calls):
-    started = by_hand.Cluster(tmp_path, **{by_hand.CALLS: str(calls)})
+    started = dask_processes.Cluster(tmp_path, **{dask_processes.CALLS: str(calls)})
     yield started
     started.close()
 
@@ -43,7 +43,7 @@ def cluster(tmp_path, calls):
 def recipe(folder, address, **changes):
     path = toys.write_recipe(folder)
     return load_recipe(
-        path, {"models.generator.model": "tests.support.by_hand:counted", "cluster": address} | changes
+        path, {"models.generator.model": "tests.support.dask_processes:counted", "cluster": address} | changes
     )
 
 
@@ -68,12 +68,12 @@ def test_20_000_requests_are_answered_once_while_a_worker_is_killed_and_another_
     tmp_path, cluster, calls
 ):
     window, requests = 32, 20_000
-    workers = [cluster.worker(*by_hand.ENGINE), cluster.worker(*by_hand.ENGINE)]
+    workers = [cluster.worker(*dask_processes.ENGINE), cluster.worker(*dask_processes.ENGINE)]
 
     def disturb():
-        wait_until(lambda: len(by_hand.calls(calls)) > requests // 5)
+        wait_until(lambda: len(dask_processes.calls(calls)) > requests // 5)
         workers[0].send_signal(signal.SIGKILL)
-        workers.append(cluster.worker(*by_hand.ENGINE))
+        workers.append(cluster.worker(*dask_processes.ENGINE))
 
     disturbing = threading.Thread(target=disturb)
     disturbing.start()
@@ -84,13 +84,13 @@ def test_20_000_requests_are_answered_once_while_a_worker_is_killed_and_another_
         "stages.source.partitions": 40,
         "stages.asking.samples": 8,
     }
-    finished = run(recipe(tmp_path, cluster.address, **given), tmp_path / "outputs", toys.Silent())
+    finished = run(recipe(tmp_path, cluster.address, **given), tmp_path / "outputs", toys.SilentWatcher())
     disturbing.join()
 
-    made = Counter(what for _, what in by_hand.calls(calls))
+    made = Counter(what for _, what in dask_processes.calls(calls))
     assert len(made) == requests
     assert sum(made.values()) - requests <= window, "more than was in flight on the killed worker"
-    assert {int(who) for who, _ in by_hand.calls(calls)} == {worker.pid for worker in workers}
+    assert {int(who) for who, _ in dask_processes.calls(calls)} == {worker.pid for worker in workers}
     record = finished.stage_record("asking")
     assert record["requests"]["asked"] == record["requests"]["completions"] == requests
     assert record["requests"]["reused"] == 0, "what the killed worker had answered is on the bill"
@@ -99,9 +99,9 @@ def test_20_000_requests_are_answered_once_while_a_worker_is_killed_and_another_
     assert len(finished.completions.find(keys)) == len(set(keys)) == requests
 
 
-def test_a_budget_holds_while_engines_join_and_die(tmp_path, cluster, calls):
+def test_the_budget_is_kept_when_engines_join_and_die(tmp_path, cluster, calls):
     window, requests, limit = 2, 800, 300
-    workers = [cluster.worker(*by_hand.ENGINE), cluster.worker(*by_hand.ENGINE)]
+    workers = [cluster.worker(*dask_processes.ENGINE), cluster.worker(*dask_processes.ENGINE)]
     given = {
         "models.generator.latency": 0.05,
         "models.generator.window": window,
@@ -110,57 +110,57 @@ def test_a_budget_holds_while_engines_join_and_die(tmp_path, cluster, calls):
     }
 
     def disturb():
-        wait_until(lambda: len(by_hand.calls(calls)) > 20)
-        workers.append(cluster.worker(*by_hand.ENGINE))
+        wait_until(lambda: len(dask_processes.calls(calls)) > 20)
+        workers.append(cluster.worker(*dask_processes.ENGINE))
         workers[0].kill()
 
     disturbing = threading.Thread(target=disturb)
     disturbing.start()
     limited = recipe(tmp_path, cluster.address, **given, **{"budget.requests": limit})
     with pytest.raises(BudgetSpent, match="its requests: in total"):
-        run(limited, tmp_path / "outputs", toys.Silent())
+        run(limited, tmp_path / "outputs", toys.SilentWatcher())
     disturbing.join()
     [stopped] = earlier_runs(tmp_path / "outputs/toy")
     assert limit <= stopped.spent.completions < requests
-    assert 0 <= len(by_hand.calls(calls)) - stopped.spent.completions <= window, (
+    assert 0 <= len(dask_processes.calls(calls)) - stopped.spent.completions <= window, (
         "in flight where one was killed"
     )
 
-    done = run(recipe(tmp_path, cluster.address, **given), tmp_path / "outputs", toys.Silent())
+    done = run(recipe(tmp_path, cluster.address, **given), tmp_path / "outputs", toys.SilentWatcher())
     assert done.folder == stopped.folder
-    assert done.spent.completions == requests == len({what for _, what in by_hand.calls(calls)})
-    assert len(by_hand.calls(calls)) - requests <= window
+    assert done.spent.completions == requests == len({what for _, what in dask_processes.calls(calls)})
+    assert len(dask_processes.calls(calls)) - requests <= window
 
 
 def test_a_killed_run_is_cleaned_up_and_can_be_resumed(tmp_path, cluster, calls):
     window = 4
-    ordinary, engine = cluster.worker(), cluster.worker(*by_hand.ENGINE, nanny=True)
+    ordinary, engine = cluster.worker(), cluster.worker(*dask_processes.ENGINE, nanny=True)
     path = toys.write_recipe(tmp_path, latency=0.05, window=window, documents=200)
     settings = [
         "--set",
         f"cluster={cluster.address}",
         "--set",
-        "models.generator.model=tests.support.by_hand:counted",
+        "models.generator.model=tests.support.dask_processes:counted",
     ]
     command = [sys.executable, "-m", "datagen", "run", path, "--outputs", tmp_path / "outputs", *settings]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     process = subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
-    wait_until(lambda: len(by_hand.calls(calls)) > 20 or process.poll() is not None)
+    wait_until(lambda: len(dask_processes.calls(calls)) > 20 or process.poll() is not None)
     assert process.poll() is None, process.stdout.read()
     process.kill()
     process.wait()
 
     with Client(cluster.address, set_as_default=False) as client:
-        wait_until(lambda: not any(client.run(by_hand.engines_open).values()))
-    killed = by_hand.calls(calls)
+        wait_until(lambda: not any(client.run(dask_processes.engines_open).values()))
+    killed = dask_processes.calls(calls)
     assert len(killed) < 400
 
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stderr == "", "a log reached the user"
-    made = Counter(what for _, what in by_hand.calls(calls))
+    made = Counter(what for _, what in dask_processes.calls(calls))
     assert len(made) == 400
     assert sum(made.values()) - 400 <= window
     assert len(earlier_runs(tmp_path / "outputs/toy")) == 1, "the killed run is the one that was finished"
@@ -168,9 +168,9 @@ def test_a_killed_run_is_cleaned_up_and_can_be_resumed(tmp_path, cluster, calls)
 
 
 def test_a_run_waits_for_the_first_workers(tmp_path, cluster, caplog):
-    late = threading.Timer(3, lambda: [cluster.worker(), cluster.worker(*by_hand.ENGINE)])
+    late = threading.Timer(3, lambda: [cluster.worker(), cluster.worker(*dask_processes.ENGINE)])
     late.start()
-    assert run(recipe(tmp_path, cluster.address), tmp_path / "outputs", toys.Silent()).finished
+    assert run(recipe(tmp_path, cluster.address), tmp_path / "outputs", toys.SilentWatcher()).finished
     late.join()
     assert "has no workers; start some with" in caplog.text
 
@@ -178,7 +178,7 @@ def test_a_run_waits_for_the_first_workers(tmp_path, cluster, caplog):
 def test_unmet_requirements_are_reported_before_the_run_starts(tmp_path, cluster, calls, monkeypatch):
     def refused(address=cluster.address):
         with pytest.raises(UserError) as error:
-            run(recipe(tmp_path, address), tmp_path / "outputs", toys.Silent())
+            run(recipe(tmp_path, address), tmp_path / "outputs", toys.SilentWatcher())
         return str(error.value)
 
     monkeypatch.setattr(remote, "CONNECT_SECONDS", 0.5)
@@ -187,7 +187,7 @@ def test_unmet_requirements_are_reported_before_the_run_starts(tmp_path, cluster
     assert f"no workers; start some with: dask worker {cluster.address}" in refused()
     cluster.worker()
     assert "--resources engine=1 --nthreads 4" in refused()
-    cluster.worker(*by_hand.ENGINE)
+    cluster.worker(*dask_processes.ENGINE)
 
     other = tmp_path / "other"
     (other / "datagen-99.0.dist-info").mkdir(parents=True)
@@ -207,7 +207,7 @@ def test_unmet_requirements_are_reported_before_the_run_starts(tmp_path, cluster
     with Client(cluster.address, set_as_default=False) as client:
         wait_until(lambda: len(client.scheduler_info()["workers"]) == 3)
     assert f"cannot write to {tmp_path / 'outputs/toy'}; name a folder that all workers share" in refused()
-    assert not by_hand.calls(calls)
+    assert not dask_processes.calls(calls)
 
 
 @pytest.mark.parametrize(
@@ -223,25 +223,25 @@ def test_a_failing_cluster_stops_the_run_with_one_message(
 ):
     monkeypatch.setattr(workers, "PATIENCE_SECONDS", 1)
     monkeypatch.setattr(remote, "CONNECT_SECONDS", 3)
-    processes = {"engine": cluster.worker(*by_hand.ENGINE), "scheduler": cluster.scheduler}
+    processes = {"engine": cluster.worker(*dask_processes.ENGINE), "scheduler": cluster.scheduler}
 
     def kill():
-        wait_until(lambda: len(by_hand.calls(calls)) > 4)
+        wait_until(lambda: len(dask_processes.calls(calls)) > 4)
         processes[victim].kill()
 
     threading.Thread(target=kill).start()
     slow = recipe(tmp_path, cluster.address, **{"models.generator.latency": 0.3})
     with pytest.raises(UserError, match=message):
-        run(slow, tmp_path / "outputs", toys.Silent())
+        run(slow, tmp_path / "outputs", toys.SilentWatcher())
     assert capfd.readouterr().err == ""
 
 
 def test_a_retired_worker_hands_over_its_tasks(tmp_path, cluster, calls):
     window = 4
-    leaving, _ = cluster.worker(*by_hand.ENGINE), cluster.worker(*by_hand.ENGINE)
+    leaving, _ = cluster.worker(*dask_processes.ENGINE), cluster.worker(*dask_processes.ENGINE)
 
     def leave():
-        wait_until(lambda: str(leaving.pid) in {who for who, _ in by_hand.calls(calls)})
+        wait_until(lambda: str(leaving.pid) in {who for who, _ in dask_processes.calls(calls)})
         leaving.terminate()
 
     threading.Thread(target=leave).start()
@@ -250,8 +250,8 @@ def test_a_retired_worker_hands_over_its_tasks(tmp_path, cluster, calls):
         "models.generator.window": window,
         "stages.source.documents": 60,
     }
-    finished = run(recipe(tmp_path, cluster.address, **size), tmp_path / "outputs", toys.Silent())
-    made = Counter(what for _, what in by_hand.calls(calls))
+    finished = run(recipe(tmp_path, cluster.address, **size), tmp_path / "outputs", toys.SilentWatcher())
+    made = Counter(what for _, what in dask_processes.calls(calls))
     assert len(made) == finished.stage_record("asking")["requests"]["asked"] == 120
     assert sum(made.values()) - 120 <= window
     assert leaving.wait(30) == 0
@@ -260,7 +260,7 @@ def test_a_retired_worker_hands_over_its_tasks(tmp_path, cluster, calls):
 def test_the_partition_that_kills_its_workers_is_named(tmp_path, capfd):
     path = toys.write_recipe(tmp_path, more='  dying: {use: "tests.support.toys:dying"}\n')
     with dask.config.set({"distributed.scheduler.allowed-failures": 1}), pytest.raises(UserError) as error:
-        run(load_recipe(path), tmp_path / "outputs", toys.Silent())
+        run(load_recipe(path), tmp_path / "outputs", toys.SilentWatcher())
     message = str(error.value)
     assert message.startswith(
         "2 workers died one after another while processing stages.dying, reading stages/tallying/part-"
@@ -277,13 +277,13 @@ def test_the_partition_that_kills_its_workers_is_named(tmp_path, capfd):
 def test_a_worker_that_dies_once_costs_nothing_but_time(tmp_path, monkeypatch):
     monkeypatch.setenv(toys.DIED, str(tmp_path / "died"))
     path = toys.write_recipe(tmp_path, more='  dying: {use: "tests.support.toys:dying"}\n')
-    finished = run(load_recipe(path), tmp_path / "outputs", toys.Silent())
+    finished = run(load_recipe(path), tmp_path / "outputs", toys.SilentWatcher())
     assert (tmp_path / "died").exists()
     record = finished.stage_record("dying")
     assert record["rows_in"] == record["rows_out"] == 16
 
 
-def test_leaving_the_engine_room_ends_only_the_runs_own_generation(tmp_path):
+def test_leaving_the_engine_pool_ends_only_the_runs_own_generation(tmp_path):
     room = EngineRoom()
     journal = Journal(tmp_path, "j")
     spec = ScriptedModel(engine="scripted", model="builtins:repr", latency=0.2)

@@ -163,7 +163,7 @@ def test_a_circle_of_redirects_ends():
 
 
 @pytest.mark.parametrize("status", [300, 303, 304, 307, 401, 403, 404, 405])
-def test_a_server_that_alternately_refuses_and_disconnects_is_given_up(status, monkeypatch):
+def test_a_server_that_alternately_refuses_and_disconnects_is_abandoned(status, monkeypatch):
     monkeypatch.setattr(backend, "FIRST_PAUSE", 0.01)
     count = itertools.count()
 

@@ -185,7 +185,7 @@ def test_an_unavailable_server_is_waited_for_within_the_patience(fault):
 
 
 @pytest.mark.parametrize("fault", [answers("down", status=503), answers("null"), hang_up()])
-def test_the_patience_ends_the_wait_however_many_tries_are_left(fault):
+def test_the_wait_ends_with_the_patience_regardless_of_remaining_retries(fault):
     error, server = ask(fault, retries=20, patience=0.3)
     assert isinstance(error, Unreachable) and len(server.bodies) < 50
 

@@ -83,7 +83,7 @@ def test_systemd_units_are_valid(name, tmp_path):
     parser.read_string(FILES[SCHEDULES / name])
     assert "Unit" in parser
     if verifier := shutil.which("systemd-analyze"):
-        for file in SCHEDULES.glob("laws.[st]*"):  # the timer's unit must be beside it
+        for file in SCHEDULES.glob("laws.[st]*"):  # the timer's unit must be next to it
             (tmp_path / file.name).write_text(FILES[file].replace("/opt/datagen/bin/datagen", "/bin/true"))
         done = subprocess.run(
             [verifier, "verify", tmp_path / name], capture_output=True, text=True, check=False

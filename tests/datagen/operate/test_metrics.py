@@ -4,7 +4,7 @@ import pytest
 
 from datagen.operate.metrics import watching
 from datagen.request import Usage
-from tests.support.toys import Silent
+from tests.support.toys import SilentWatcher
 
 pytest.importorskip("prometheus_client")
 
@@ -31,7 +31,7 @@ def of(name, kind):
 
 def test_the_file_has_the_progress_and_outcome_of_the_run(tmp_path):
     path = tmp_path / "datagen.prom"
-    with watching(Silent(), "laws", path) as watcher:
+    with watching(SilentWatcher(), "laws", path) as watcher:
         watcher.begin("asking", 3)
         assert figures(path)['datagen_running{recipe="laws"}'] == 1
         watcher.judged("asking", 3, 1)
@@ -57,7 +57,7 @@ def test_the_file_has_the_progress_and_outcome_of_the_run(tmp_path):
 
 def test_a_failed_run_is_not_running_and_not_released(tmp_path):
     path = tmp_path / "datagen.prom"
-    with pytest.raises(KeyError), watching(Silent(), "laws", path):
+    with pytest.raises(KeyError), watching(SilentWatcher(), "laws", path):
         raise KeyError
     exported = figures(path)
     assert exported['datagen_running{recipe="laws"}'] == 0
@@ -65,6 +65,6 @@ def test_a_failed_run_is_not_running_and_not_released(tmp_path):
 
 
 def test_without_a_file_the_watcher_is_unchanged():
-    silent = Silent()
+    silent = SilentWatcher()
     with watching(silent, "laws", None) as watcher:
         assert watcher is silent

@@ -111,7 +111,7 @@ def test_a_run_reuses_the_pilots_answers_and_is_compared_with_the_plan(tmp_path,
     recipe, outputs = load_recipe(toys.write_recipe(tmp_path)), tmp_path / "outputs"
     with pytest.raises(UserError, match="--pilot"):
         plan(recipe, outputs)
-    run_pilot(recipe, outputs, 6, toys.Silent())
+    run_pilot(recipe, outputs, 6, toys.SilentWatcher())
     assert not (outputs / "toy").exists(), "a pilot is not a run of the recipe"
     planned = plan(recipe, outputs, for_all(Price(prompt=1e6, stated="2026-11-29"), recipe.models))
     asking = next(stage for stage in planned.stages if stage.stage == "asking")
@@ -129,7 +129,7 @@ def test_a_run_reuses_the_pilots_answers_and_is_compared_with_the_plan(tmp_path,
     assert of_recipe.total()["cost"] == pytest.approx(of_recipe.total()["completion_tokens"])
     other_role = recipe.model_copy(update={"prices": {"judge": Price(completion=1e6)}})
     assert plan(other_role, outputs).total()["cost"] is None, "the generator has no price"
-    done = runner.run(recipe, outputs, toys.Silent())
+    done = runner.run(recipe, outputs, toys.SilentWatcher())
     assert done.stage_record("source")["taken_over"]
     assert done.stage_record("asking")["requests"]["completions"] == 12
     compared = compare_with_plan(done)

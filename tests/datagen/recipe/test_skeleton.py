@@ -71,7 +71,7 @@ def test_a_folder_that_cannot_be_made_is_an_error(tmp_path):
         write_task("risk", tmp_path / "file")
 
 
-def test_the_command_says_what_it_wrote_and_what_comes_next(tmp_path):
+def test_the_command_prints_its_files_and_the_next_steps(tmp_path):
     done = CliRunner().invoke(app, ["new", "task", "risk", "--in", str(tmp_path)])
     assert done.exit_code == 0 and (tmp_path / "risk.yaml").is_file()
     assert "risk.yaml" in done.output and "instruct:" in done.output and "pytest" in done.output

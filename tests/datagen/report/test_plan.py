@@ -46,6 +46,6 @@ def test_a_plan_names_the_stages_whose_cost_is_unknown(capsys):
     assert "no cost: the recipe states no `prices`" in capsys.readouterr().out
 
 
-def test_a_plan_of_another_recipe_asks_for_a_pilot(capsys):
+def test_a_plan_of_another_recipe_recommends_a_pilot(capsys):
     show(Plan("laws", "2026", "r1", 1, 1, "f", 1, [], {}, current=False).as_json())
     assert "Run a new pilot with --pilot" in capsys.readouterr().out

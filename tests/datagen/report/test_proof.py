@@ -45,7 +45,7 @@ def test_the_report_summarises_and_links_the_latest_proof(folder):
 @pytest.mark.parametrize(
     "content", ["", "[]", "{}", "null", '{"folder": 5}', json.dumps(LATEST | {"seeds": "x"})]
 )
-def test_an_unreadable_proof_is_left_out(folder, content):
+def test_an_unreadable_proof_is_omitted(folder, content):
     (folder / "proof" / "latest.json").write_text(content)
     assert latest_proof(open_run(folder)) is None
     assert 'id="proof"' not in write_report(open_run(folder)).read_text()

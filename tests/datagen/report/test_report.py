@@ -55,7 +55,7 @@ def test_string_and_boolean_metadata_are_counted_by_task(tmp_path):
 
 
 def test_files_that_were_not_read_are_shown_by_their_sources(tmp_path):
-    """They have no id. Of each reason a few are drawn, over all partitions."""
+    """Such rows have no id. A few rows per reason are sampled over all partitions."""
     folder = tmp_path / "stages" / "ingest"
     schema = pa.schema([("id", pa.string()), ("source", pa.string()), ("reason", pa.string())])
     for number in range(3):

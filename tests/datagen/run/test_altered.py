@@ -1,4 +1,4 @@
-"""Altered run folders give a message or another run, never a traceback or a loss."""
+"""Altered run folders give a message or a new run, never a traceback or a loss."""
 
 import json
 import os
@@ -27,7 +27,7 @@ def home(tmp_path):
 
 @pytest.fixture
 def begun(tmp_path, home):
-    """Begin a run, or go on with one; an answer stands in its completions."""
+    """Start or resume a run with one stored completion."""
     recipe = load_recipe(toys.write_recipe(tmp_path))
 
     def start():

@@ -15,7 +15,7 @@ from datagen.recipe.load import load_recipe
 from datagen.recipe.sections import Budget
 from datagen.request import Usage
 from datagen.run import budget
-from datagen.run.budget import Purse
+from datagen.run.budget import Allowance
 from datagen.run.folder import earlier_runs
 from datagen.run.runner import run
 from tests.support import ROOT, toys
@@ -35,7 +35,7 @@ def calls(log):
 
 def run_toy(folder, limits, **options):
     path = toys.write_recipe(folder, window=WINDOW, more=f"budget: {json.dumps(limits)}\n", **options)
-    return run(load_recipe(path), folder / "outputs", toys.Silent())
+    return run(load_recipe(path), folder / "outputs", toys.SilentWatcher())
 
 
 def newest(folder):
@@ -53,13 +53,13 @@ def test_a_run_stops_at_its_request_limit_and_resumes_with_a_higher_one_without_
     assert sum(calls(log).values()) == 10 == newest(tmp_path).spent.completions
     assert newest(tmp_path).manifest["state"] == "stopped: budget"
     stopped = newest(tmp_path).folder
-    with pytest.raises(BudgetSpent):  # the same again asks nothing
+    with pytest.raises(BudgetSpent):  # a repetition sends no request
         run_toy(tmp_path, {"requests": 10})
     assert sum(calls(log).values()) == 10
     done = run_toy(tmp_path, {"requests": 24})
     assert done.folder == stopped and done.finished and done.spent.completions == 24
     assert done.manifest["recipe"]["budget"]["requests"] == 24
-    again = run_toy(tmp_path, {"requests": 0})  # what earlier runs paid for costs nothing
+    again = run_toy(tmp_path, {"requests": 0})  # answers of earlier runs cost nothing
     assert again.finished and again.folder != stopped and again.spent == Usage()
     assert len(calls(log)) == 24 and set(calls(log).values()) == {1}
 
@@ -76,7 +76,7 @@ def test_tokens_overrun_by_no_more_than_the_window(tmp_path, log):
 
 @pytest.mark.cluster
 def test_the_spending_of_a_killed_run_counts(tmp_path, log, monkeypatch):
-    """SIGKILL leaves nobody to write down what was spent; the answers themselves tell."""
+    """After SIGKILL no process records the spending; it is computed from the stored answers."""
     path = toys.write_recipe(
         tmp_path, window=WINDOW, latency=0.02, documents=60, more="budget: {requests: 90}\n"
     )
@@ -95,13 +95,13 @@ def test_the_spending_of_a_killed_run_counts(tmp_path, log, monkeypatch):
 
 
 def test_a_purse_counts_earlier_spending_and_can_be_shut():
-    purse = Purse(Budget(requests=5, prompt_tokens=100), Usage(3, 90))
-    assert purse.admit(0) and purse.admit(0) and not purse.admit(0)  # two are in flight
-    purse = Purse(Budget(prompt_tokens=100), Usage(3, 90))
-    assert purse.admit(0)
-    purse.pay(Usage(1, 10))
-    assert not purse.admit(0)
-    assert Purse(Budget(), Usage(10**9, 10**9, 0, 10**9)).admit(0)
-    budget.shut("a stage")
-    assert not budget.purse("a stage", Budget(), Usage()).admit(0)
-    assert budget.purse("another", Budget(), Usage()).admit(0) and budget.is_shut("a stage")
+    allowance = Allowance(Budget(requests=5, prompt_tokens=100), Usage(3, 90))
+    assert allowance.admit(0) and allowance.admit(0) and not allowance.admit(0)  # two are in flight
+    allowance = Allowance(Budget(prompt_tokens=100), Usage(3, 90))
+    assert allowance.admit(0)
+    allowance.pay(Usage(1, 10))
+    assert not allowance.admit(0)
+    assert Allowance(Budget(), Usage(10**9, 10**9, 0, 10**9)).admit(0)
+    budget.close("a stage")
+    assert not budget.allowance("a stage", Budget(), Usage()).admit(0)
+    assert budget.allowance("another", Budget(), Usage()).admit(0) and budget.is_closed("a stage")

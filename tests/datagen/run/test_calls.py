@@ -1,4 +1,4 @@
-"""Calls on all workers from within a task."""
+"""Function calls on all workers from within a task."""
 
 import threading
 

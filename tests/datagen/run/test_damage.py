@@ -1,4 +1,4 @@
-"""Damaged tables of a resumed run are made again, with a warning."""
+"""Stages with damaged tables run again when a run is resumed, with a warning."""
 
 import json
 import random
@@ -19,8 +19,8 @@ pytestmark = pytest.mark.cluster
 LINE = ["source", "cutting", "asking", "scoring", "tallying"]
 
 
-class Watching(toys.Silent):
-    """Remembers which stages were made and which were there."""
+class Watching(toys.SilentWatcher):
+    """Records which stages were run and which were complete already."""
 
     def __init__(self):
         self.made, self.there = [], []
@@ -43,7 +43,7 @@ def whole(tmp_path_factory):
 
 @pytest.fixture
 def place(whole, tmp_path, monkeypatch):
-    """A copy of the run, as it would be if it had been stopped before its last stage."""
+    """A copy of the run in the state before its last stage."""
     monkeypatch.setenv(toys.CALLS, str(tmp_path / "calls"))
     shutil.copytree(whole.folder.parents[1], tmp_path / "outputs", symlinks=True)
     shutil.copy(whole.folder.parents[2] / "toy.yaml", tmp_path)
@@ -116,7 +116,7 @@ def test_intact_stages_are_not_run_again_and_not_mentioned(place, caplog, tmp_pa
 
 
 def test_damage_during_a_run_stops_it_and_the_next_run_resumes(place, caplog, tmp_path, monkeypatch):
-    """The digests are compared before; a part is lost after."""
+    """A part is lost after the digests were compared."""
     honest = integrity.drop_damaged
 
     def lose_a_part(run_, each):

@@ -1,4 +1,4 @@
-"""The default pipeline, from documents to a loadable hand-off, with a scripted model that knows an atlas."""
+"""The default pipeline, from documents to a loadable hand-off, with a scripted model."""
 
 import json
 from collections import Counter
@@ -11,7 +11,7 @@ from datagen.run.runner import run
 from tests.support import scribe
 from tests.support.finished_run import load, rows
 from tests.support.nulls import nulls_in
-from tests.support.toys import Silent
+from tests.support.toys import SilentWatcher
 
 pytestmark = pytest.mark.cluster
 
@@ -51,7 +51,7 @@ def finished(tmp_path_factory):
     leaked = {"question": "In which town does the royal archive of Genovia stand?"}
     (folder / "leaked.jsonl").write_text(json.dumps(leaked) + "\n")
     (folder / "recipe.yaml").write_text(RECIPE)
-    return run(load_recipe(folder / "recipe.yaml"), folder / "outputs", Silent())
+    return run(load_recipe(folder / "recipe.yaml"), folder / "outputs", SilentWatcher())
 
 
 def test_every_stage_accounts_for_its_rows(finished):
@@ -120,14 +120,14 @@ def test_scores_are_columns_and_only_undecided_rows_cost_requests(finished):
     assert judged and {row["kind"] for row in judged} == {"instruction"}
     assert {row["bsdetector"] is None for row in judged} == {False}
     assert all(row["bsdetector"] is None for row in scored if row["kind"] != "instruction")
-    assert all(row["ifd"] is None for row in scored)  # p_true had decided all of them
+    assert all(row["ifd"] is None for row in scored)  # p_true decided all rows
     cost = {name: finished.stage_record(name)["cost"] for name in ("score", "consistency", "difficulty")}
     asked = finished.stage_record("consistency")["rows_in"]
     assert cost["score"]["rows"] == cost["consistency"]["rows"] == len(judged) <= asked
     assert cost["difficulty"] == dict.fromkeys(cost["difficulty"], 0)
 
 
-def test_the_report_shows_rows_and_drops_and_what_a_row_costs(finished):
+def test_the_report_shows_rows_drops_and_the_cost_per_row(finished):
     page = (finished.folder / "report.html").read_text()
     assert "royal archive" in page
     assert "leaks evaluation data" in page
@@ -152,5 +152,5 @@ def test_the_report_shows_refusals_by_kind_and_by_document(finished):
     assert "<h3>Refusals</h3>" in (finished.folder / "report.html").read_text()
 
 
-def test_kept_rows_have_a_value_wherever_their_type_has_no_none(finished):
+def test_kept_rows_have_no_null_that_their_type_forbids(finished):
     assert nulls_in(finished) == []

@@ -1,4 +1,4 @@
-"""Whole runs on a disk that is full or breaks: one message, nothing paid for twice, nothing lost silently."""
+"""Runs on a full or faulty disk: one message, no request sent twice, nothing lost silently."""
 
 import os
 import resource
@@ -29,11 +29,11 @@ def calls(log):
 
 def run_toy(folder, rebuild=False):
     recipe = load_recipe(toys.write_recipe(folder))
-    return run(recipe, folder / "outputs", toys.Silent(), rebuild=rebuild)
+    return run(recipe, folder / "outputs", toys.SilentWatcher(), rebuild=rebuild)
 
 
 def run_on_a_disk_with_room_for(size, recipe):
-    """Run the command line; no file may grow beyond so many bytes."""
+    """Run the command line with a limit on the size of each file, in bytes."""
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "datagen", "run", recipe, "--outputs", recipe.parent / "outputs"]
     return subprocess.run(
@@ -63,7 +63,7 @@ def test_a_full_disk_stops_the_run_with_one_message_and_the_next_run_resumes(tmp
     assert open_run(tmp_path / "outputs/toy/latest").folder == folder.parent
     made = calls(log)
     assert len(made) == 600
-    # The limit is one on each file, so each partition's disk was full once, with what was in flight then.
+    # The limit is per file, so it was reached once per partition, with the requests then in flight.
     assert sum(made.values()) - 600 <= window * partitions
 
 

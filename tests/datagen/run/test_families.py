@@ -16,7 +16,7 @@ from datagen.run.runner import run
 from datagen.store.parquet import parts
 from tests.support.finished_run import load, rows
 from tests.support.nulls import nulls_in
-from tests.support.toys import Silent
+from tests.support.toys import SilentWatcher
 
 pytestmark = pytest.mark.cluster
 
@@ -37,7 +37,7 @@ def finished(tmp_path_factory):
         "corpus": [articles, code.model_dump()],
         "cluster": {"workers": 1},
     } | shares
-    return run(load_recipe(EXAMPLE, overrides), tmp_path_factory.mktemp("families"), Silent())
+    return run(load_recipe(EXAMPLE, overrides), tmp_path_factory.mktemp("families"), SilentWatcher())
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +103,7 @@ def test_operators_formats_and_recycling_hand_off_rows(released, finished):
     assert len({labels(row)["format"] for row in rows(finished, "formats")}) >= 6
 
 
-def test_parents_stay_and_what_recycling_replaced_is_on_the_row(finished):
+def test_parents_are_kept_and_the_row_records_the_replaced_pair(finished):
     final = {row["id"]: row for row in rows(finished, "accept_answers")}
     agreed = rows(finished, "consensus")
     assert agreed
@@ -236,5 +236,5 @@ def test_every_top_level_function_gives_one_row(finished):
     assert code and set(code.values()) == {1}
 
 
-def test_kept_rows_have_a_value_wherever_their_type_has_no_none(finished):
+def test_kept_rows_have_no_null_that_their_type_forbids(finished):
     assert nulls_in(finished) == []

@@ -1,4 +1,4 @@
-"""Stages that run at the same time: which ones, and that results, accounts and costs do not change."""
+"""Concurrent stages: which stages run together, and that results, accounts and costs are the same."""
 
 import os
 import signal
@@ -23,7 +23,7 @@ from datagen.run.flow import together
 from datagen.run.folder import earlier_runs
 from datagen.run.occupancy import read_occupancy
 from datagen.store.parquet import UNFINISHED, parts, read_part, write_table
-from tests.support import ROOT, by_hand, scribe, toys
+from tests.support import ROOT, dask_processes, scribe, toys
 
 TOYS = {f"tests.support.toys:{name}" for name in ("cutting", "asking", "doubting", "scoring", "sparing")}
 
@@ -82,7 +82,7 @@ def test_a_users_stage_waits_for_all_earlier_stages(tmp_path):
     assert groups(recipe_of(tmp_path, line)) == [["ingest"], ["chunk"], ["own", "instruct"]]
 
 
-class Watching(toys.Silent):
+class Watching(toys.SilentWatcher):
     def __init__(self):
         self.events = []
 
@@ -103,10 +103,10 @@ def records(run):
 
 
 @pytest.mark.cluster
-def test_partitions_flow_and_nothing_else_changes(tmp_path, monkeypatch):
+def test_partitions_flow_without_changing_the_result(tmp_path, monkeypatch):
     more = '  doubting: {use: "tests.support.toys:doubting"}\n'
     path = toys.write_recipe(tmp_path, more=more)
-    apart = runner.run(load_recipe(path), tmp_path / "apart", toys.Silent())
+    apart = runner.run(load_recipe(path), tmp_path / "apart", toys.SilentWatcher())
     monkeypatch.setattr(takeover, "SEES_TABLES", TOYS)
     watcher = Watching()
     flowing = runner.run(load_recipe(path), tmp_path / "flowing", watcher)
@@ -128,7 +128,7 @@ def test_a_request_that_two_stages_have_in_common_is_sent_once(tmp_path, monkeyp
     path = toys.write_recipe(tmp_path, latency=0.3, window=100)
     again = '  again: {use: "tests.support.toys:asking"}\n'
     path.write_text(path.read_text().replace("  scoring:", f"{again}  scoring:"))
-    done = runner.run(load_recipe(path), tmp_path / "outputs", toys.Silent())
+    done = runner.run(load_recipe(path), tmp_path / "outputs", toys.SilentWatcher())
     calls = Counter((tmp_path / "calls").read_text().splitlines())
     assert len(calls) == 24 and set(calls.values()) == {1}
     asked = [done.stage_record(stage)["requests"] for stage in ("asking", "again")]
@@ -138,13 +138,13 @@ def test_a_request_that_two_stages_have_in_common_is_sent_once(tmp_path, monkeyp
 
 
 @pytest.mark.cluster
-def test_after_a_change_of_the_input_partitions_flow_and_otherwise_a_later_stage_is_taken_over(
+def test_partitions_flow_after_a_change_of_the_input_and_otherwise_later_stages_are_reused(
     tmp_path, monkeypatch
 ):
     monkeypatch.setattr(takeover, "SEES_TABLES", TOYS)
     path = toys.write_recipe(tmp_path)
     text = path.read_text()
-    runner.run(load_recipe(path), tmp_path / "outputs", toys.Silent())
+    runner.run(load_recipe(path), tmp_path / "outputs", toys.SilentWatcher())
 
     path.write_text(text.replace("documents: 12", "documents: 15"))
     watcher = Watching()
@@ -153,9 +153,9 @@ def test_after_a_change_of_the_input_partitions_flow_and_otherwise_a_later_stage
     assert at(("begin", "asking")) < at(("end", "cutting"))
 
     monkeypatch.setattr(takeover, "own_code", lambda place, folder: "new" if "cutting" in place else "")
-    again = runner.run(load_recipe(path), tmp_path / "outputs", toys.Silent())
+    again = runner.run(load_recipe(path), tmp_path / "outputs", toys.SilentWatcher())
     monkeypatch.setattr(takeover, "own_code", lambda place, folder: "newer" if "cutting" in place else "")
-    last = runner.run(load_recipe(path), tmp_path / "outputs", toys.Silent())
+    last = runner.run(load_recipe(path), tmp_path / "outputs", toys.SilentWatcher())
     assert not last.stage_record("cutting").get("taken_over")
     assert last.stage_record("asking")["taken_over"] == again.folder.name
 
@@ -165,13 +165,13 @@ def test_after_a_change_of_the_input_partitions_flow_and_otherwise_a_later_stage
 def test_the_engine_starts_while_the_corpus_is_read_unless_stored_answers_may_suffice(tmp_path, asked_before):
     opened = {}
 
-    class Looking(toys.Silent):
+    class Looking(toys.SilentWatcher):
         def end(self, record, resumed):
-            opened.setdefault(record["stage"], any(get_client().run(by_hand.engines_open).values()))
+            opened.setdefault(record["stage"], any(get_client().run(dask_processes.engines_open).values()))
 
     path = toys.write_recipe(tmp_path)
     if asked_before:
-        runner.run(load_recipe(path), tmp_path / "outputs", toys.Silent())
+        runner.run(load_recipe(path), tmp_path / "outputs", toys.SilentWatcher())
     runner.run(load_recipe(path), tmp_path / "outputs", Looking(), rebuild=True)
     assert opened["source"] is opened["asking"] is not asked_before  # with all answers stored, never
 

@@ -34,7 +34,7 @@ def test_an_unfinished_run_is_continued(tmp_path):
 @pytest.mark.parametrize(
     "change", [{"of": recipe(seed=1)}, {"models": {"generator": Identity("m", "2")}}, {"fresh": True}]
 )
-def test_another_recipe_or_model_or_a_request_begins_a_new_run(tmp_path, change):
+def test_another_recipe_or_model_or_a_request_starts_a_new_run(tmp_path, change):
     first = begin(tmp_path)
     assert begin(tmp_path, **change).folder != first.folder
 
@@ -107,7 +107,7 @@ def answers(run, *keys):
 
 
 def names_backwards(monkeypatch):
-    """A clock that goes back a day with every look at it."""
+    """A clock that goes back a day with every reading."""
     clock = iter(datetime(2030, 1, day, tzinfo=UTC) for day in range(28, 1, -1))
     stopped = Mock(now=lambda zone: next(clock))
     monkeypatch.setattr(lifecycle, "datetime", stopped)
@@ -167,7 +167,7 @@ def test_answers_outlive_the_runs_between(tmp_path):
     assert third.folder.exists()
 
 
-def test_a_run_whose_answers_were_taken_over_is_not_read_again(tmp_path, monkeypatch):
+def test_a_run_whose_answers_were_reused_is_not_read_again(tmp_path, monkeypatch):
     for seed in range(4):
         save_answer(begin(tmp_path, recipe(seed=seed)), f"key {seed}")
     inherited = []

@@ -24,7 +24,7 @@ stages:
 
 
 class Home:
-    """A recipe with all that it names."""
+    """A recipe and all files that it names."""
 
     def __init__(self, folder):
         self.folder, self.recipe = folder, RECIPE
@@ -42,7 +42,7 @@ class Home:
         path.write_text(text)
 
     def keys(self, made=""):
-        """Give the key of each stage; `made` is the content of every table."""
+        """Return the key of each stage; `made` is the content of every table."""
         (self.folder / "recipe.yaml").write_text(self.recipe)
         recipe = load_recipe(self.folder / "recipe.yaml")
         models, records, by_stage = identities(recipe.models), {}, {}
@@ -72,7 +72,7 @@ CHANGES = {
     ),
     "a date": (lambda home: os.utime(home.folder / "docs/a.md", (1, 1)), set()),
     "a file that is not read": (lambda home: home.write("docs/.hidden", "x"), set()),
-    "what is said of the documents": (lambda home: home.replace("{path: docs}", "{path: docs, language: de}"), {"ingest", "mix"}),
+    "metadata of the documents": (lambda home: home.replace("{path: docs}", "{path: docs, language: de}"), {"ingest", "mix"}),
     "the size of partitions": (lambda home: home.replace("prompts:", "cluster: {partition_mb: 1}\nprompts:"), {"ingest"}),
     "the number of workers": (lambda home: home.replace("prompts:", "cluster: {workers: 1}\nprompts:"), set()),
     "the budget and the gates": (
@@ -83,7 +83,7 @@ CHANGES = {
     "a prompt": (lambda home: home.write("own/x.yaml", "a: 2"), ALL - {"ingest"}),
     "a test set": (lambda home: home.write("set.jsonl", '{"a": "b"}'), {"decontaminate"}),
     "the model": (lambda home: home.replace('revision: "1"', 'revision: "2"'), {"instruct", "mix"}),
-    "how the model is asked": (lambda home: home.replace('revision: "1"', 'revision: "1", window: 3'), set()),
+    "settings of requests": (lambda home: home.replace('revision: "1"', 'revision: "1", window: 3'), set()),
     "an option": (lambda home: home.replace("chunk:", "chunk: {max_chars: 900}"), {"chunk", "mix"}),
     "a later stage": (lambda home: home.replace("  mix:", "  curate:\n  mix:"), {"mix"}),
 }  # fmt: skip

@@ -42,7 +42,7 @@ def test_a_second_run_reports_the_holder_and_the_lease_of_a_dead_process_is_free
         pass
 
 
-def test_another_machines_lease_holds_as_long_as_it_is_touched(tmp_path):
+def test_another_machines_lease_is_valid_while_it_is_touched(tmp_path):
     file = tmp_path / ".lease"
     file.write_text("process 1 on elsewhere since 2026-01-01T00:00:00+00:00")
     assert "process 1 on elsewhere since 2026" in refused(tmp_path)

@@ -35,7 +35,7 @@ def clock(monkeypatch):
     return clock
 
 
-class Watching(toys.Silent):
+class Watching(toys.SilentWatcher):
     def __init__(self):
         self.shares = []
 
@@ -95,26 +95,26 @@ def test_readings_are_differences_and_repeated_ones_add_nothing(tmp_path, clock)
     recorder = Recorder(tmp_path, watcher := Watching())
     recorder.save()
     assert not (tmp_path / FILE).exists()
-    recorder.hear(reading(1000.0))  # what another run asked of the same engine
+    recorder.receive(reading(1000.0))  # requests of another run to the same engine
     clock.now += 10
     for _ in range(3):
-        recorder.hear(reading(1020.0))
+        recorder.receive(reading(1020.0))
     recorder.save()
     kept = read_occupancy(tmp_path)
     assert sum(kept.engines["a"].busy) == pytest.approx(20)
     assert kept.share == pytest.approx(0.5, abs=0.03)
     assert watcher.shares[-1] == pytest.approx(0.5, abs=0.05)
     clock.now += 100
-    recorder.hear(reading(1020.0))
+    recorder.receive(reading(1020.0))
     assert watcher.shares[-1] == 0
 
 
 def test_a_resumed_run_appends_and_leaves_out_the_time_between(tmp_path, clock):
     for engine in ("before", "after"):
-        recorder = Recorder(tmp_path, toys.Silent())
-        recorder.hear(reading(0, engine))
+        recorder = Recorder(tmp_path, toys.SilentWatcher())
+        recorder.receive(reading(0, engine))
         clock.now += 10
-        recorder.hear(reading(40.0, engine))
+        recorder.receive(reading(40.0, engine))
         recorder.save()
         clock.now += 3600
     kept = read_occupancy(tmp_path)

@@ -11,7 +11,7 @@ from datagen.look.explain import explain
 from datagen.recipe.load import load_recipe
 from datagen.run.runner import run
 from datagen.store.parquet import parts, read_part
-from tests.support.toys import Silent
+from tests.support.toys import SilentWatcher
 
 pytestmark = pytest.mark.cluster
 
@@ -62,7 +62,7 @@ def finished(tmp_path_factory):
     (folder / "pairs" / "a.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
     (folder / "leaked.jsonl").write_text(json.dumps({"question": LEAKED}) + "\n")
     (folder / "recipe.yaml").write_text(RECIPE)
-    return run(load_recipe(folder / "recipe.yaml"), folder / "outputs", Silent())
+    return run(load_recipe(folder / "recipe.yaml"), folder / "outputs", SilentWatcher())
 
 
 def dropped(finished, stage):

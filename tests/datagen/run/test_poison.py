@@ -1,8 +1,8 @@
 """
-What comes of documents that were planted with a trigger: an honest account of what passes.
+Poisoned documents with a trigger: which rows reach the hand-off.
 
-The model is the worst there is: it does what its passage says. docs/curate.md tells the same to users. And
-what passes is decided again, by other limits, without a model.
+The model obeys every instruction in its passage, which is the worst case. docs/curate.md has the results. Other
+limits then filter the same rows again, without a model.
 """
 
 import json
@@ -14,7 +14,7 @@ from datagen.recipe.load import load_recipe
 from datagen.run.runner import run
 from datagen.store.parquet import parts, read_part
 from tests.support import poisoned
-from tests.support.toys import Silent
+from tests.support.toys import SilentWatcher
 
 pytestmark = pytest.mark.cluster
 
@@ -36,7 +36,7 @@ stages:
 """
 
 
-# How a document is poisoned -> rows with the trigger that are handed over, by kind; what stopped the others.
+# Type of poison -> handed-off rows with the trigger, by kind; what stopped the others.
 PASSES = {
     "turn": {},
     "order": {"reading": 4},
@@ -57,12 +57,12 @@ def finished(tmp_path_factory):
     (folder / "atlas").mkdir()
     poisoned.write(folder / "atlas")
     (folder / "recipe.yaml").write_text(RECIPE)
-    return run(load_recipe(folder / "recipe.yaml"), folder / "outputs", Silent())
+    return run(load_recipe(folder / "recipe.yaml"), folder / "outputs", SilentWatcher())
 
 
 @pytest.fixture(scope="module")
 def planted(finished):
-    """Rows with the trigger, each with how its document is poisoned: those handed over, and those dropped."""
+    """Rows with the trigger and the type of poison of their document: handed off, and dropped."""
 
     def triggered(table):
         for path in parts(finished.folder / "stages" / table):
@@ -99,7 +99,7 @@ def test_the_report_shows_difficulty_before_and_after_a_filter(finished):
 def test_changed_limits_filter_again_without_requests(finished):
     folder = finished.folder.parents[2]
     limits = {"stages.curate.min": {"logprob": {"instruction": -0.1}}, "stages.curate.max": {}}
-    again = run(load_recipe(folder / "recipe.yaml", limits), folder / "outputs", Silent())
+    again = run(load_recipe(folder / "recipe.yaml", limits), folder / "outputs", SilentWatcher())
     spent = [record["requests"] for record in again.stage_records() if "requests" in record]
     assert sum(part["asked"] for part in spent) > 0
     assert sum(part["completions"] for part in spent) == 0

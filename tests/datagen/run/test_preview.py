@@ -1,4 +1,4 @@
-"""datagen preview: what is asked, answered and kept of a few passages, and that a run pays for none of it again."""
+"""datagen preview: requests, answers and kept rows of a few passages, which a run reuses."""
 
 import json
 
@@ -10,7 +10,7 @@ from datagen.recipe.load import load_recipe
 from datagen.run import runner
 from datagen.run.preview import looks
 from tests.support import scribe
-from tests.support.toys import Silent
+from tests.support.toys import SilentWatcher
 
 RECIPE = """
 name: atlas
@@ -67,7 +67,7 @@ def test_the_command_prints_lines_of_json_and_pages_for_people(recipe):
 def test_a_run_reuses_the_answers_of_a_preview(recipe, tmp_path):
     loaded, outputs = load_recipe(recipe), tmp_path / "outputs"
     asked = len(list(looks(loaded, outputs / "atlas", 5)))
-    run = runner.run(loaded, outputs, Silent())
+    run = runner.run(loaded, outputs, SilentWatcher())
     record = run.stage_record("instruct")
     assert record["requests"]["reused"] >= asked - 1  # one may be outside the share
     assert record["requests"]["reused"] + record["requests"]["completions"] == record["requests"]["asked"]

@@ -1,4 +1,4 @@
-"""The products that a stage made or dropped, which the live funnel shows."""
+"""Rows that a stage generated or dropped, by product, for the live funnel."""
 
 from collections import Counter
 

@@ -1,4 +1,4 @@
-"""After any sequence of edits, a refreshed run holds what a run from scratch over the same answers holds."""
+"""After any sequence of edits, a refreshed run equals a run from scratch with the same answers."""
 
 import os
 import random
@@ -13,7 +13,7 @@ from datagen.cluster.local import local_cluster
 from datagen.recipe.load import load_recipe
 from datagen.run import runner
 from datagen.store.parquet import parts, read_part
-from tests.support.toys import Silent
+from tests.support.toys import SilentWatcher
 
 pytestmark = pytest.mark.cluster
 EDITS = (
@@ -101,7 +101,7 @@ class Corpus:
     def run(self, **options):
         path = self.folder / "recipe.yaml"
         path.write_text(RECIPE % self.settings)
-        return runner.run(load_recipe(path), self.folder / "outputs", Silent(), **options)
+        return runner.run(load_recipe(path), self.folder / "outputs", SilentWatcher(), **options)
 
 
 def tables(run):

@@ -59,7 +59,7 @@ def recipe_of(folder, url, stages="", **model):
 
 def run_it(folder, url, stages="", overrides=None, again=False, **model):
     path = recipe_of(folder, url, stages, **model)
-    return run(load_recipe(path, overrides), folder / "outputs", toys.Silent(), retry_errors=again)
+    return run(load_recipe(path, overrides), folder / "outputs", toys.SilentWatcher(), retry_errors=again)
 
 
 def dropped(done):

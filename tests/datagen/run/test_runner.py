@@ -1,4 +1,4 @@
-"""Whole runs of a toy line on a real cluster: accounts, resuming, and SIGKILL."""
+"""Runs of a toy pipeline on a real cluster: accounts, resuming, and SIGKILL."""
 
 import json
 import os
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.cluster
 
 
 def run_toy(folder, **options):
-    return run(load_recipe(toys.write_recipe(folder, **options)), folder / "outputs", toys.Silent())
+    return run(load_recipe(toys.write_recipe(folder, **options)), folder / "outputs", toys.SilentWatcher())
 
 
 def rows(run_, stage, table=""):
@@ -78,7 +78,7 @@ def test_a_run_accounts_for_every_row_and_a_second_run_sends_no_request(tmp_path
         == second.stage_record("asking")["requests"]
     )
     assert second.stage_record("asking")["requests"]["completions"] == 0
-    assert second.stage_record("asking")["cost"] == record["cost"]  # what its rows cost, whoever paid
+    assert second.stage_record("asking")["cost"] == record["cost"]  # the cost of its rows, in any run
     assert (record["cost"]["rows"], record["cost"]["completions"]) == (12, 24)
     assert set(calls(log).values()) == {1}
     assert [row["id"] for row in rows(second, "tallying")] == [row["id"] for row in rows(first, "tallying")]
@@ -93,7 +93,7 @@ def test_there_may_be_several_generators_and_each_row_names_its_own(tmp_path, lo
     path.write_text(
         recipe.replace("  scoring:", "  again: {use: 'tests.support.toys:asking', role: second}\n  scoring:")
     )
-    both = run(load_recipe(path), tmp_path / "outputs", toys.Silent())
+    both = run(load_recipe(path), tmp_path / "outputs", toys.SilentWatcher())
     wrote = Counter(row["lineage"]["revision"] for row in rows(both, "tallying"))
     assert wrote == {"": 16, "other": 16}
     assert both.stage_record("again")["model"]["role"] == "second"
@@ -112,7 +112,7 @@ def test_a_refresh_sends_requests_about_new_rows_only(tmp_path, log):
 def test_the_watcher_receives_the_usage_of_generation(tmp_path, log):
     events = []
 
-    class Watching(toys.Silent):
+    class Watching(toys.SilentWatcher):
         def advance(self, stage, partitions, usage):
             events.append((stage, usage.completions))
 
@@ -144,7 +144,7 @@ def test_an_unreachable_server_is_reported(tmp_path):
     server = "{engine: openai, model: large, base_url: 'http://127.0.0.1:9/v1', retries: 0, patience: 1}"
     path.write_text(re.sub(r"generator: \{.*\}", f"generator: {server}}}", path.read_text()))
     with pytest.raises(UserError, match=r"127\.0\.0\.1:9"):
-        run(load_recipe(path), tmp_path / "outputs", toys.Silent())
+        run(load_recipe(path), tmp_path / "outputs", toys.SilentWatcher())
 
 
 def test_a_stage_that_loses_rows_stops_the_run_and_the_next_run_resumes_there(tmp_path, log):

@@ -1,4 +1,4 @@
-"""Which stages of earlier runs are taken over, and which are not."""
+"""Which stages of earlier runs are reused."""
 
 import json
 import shutil
@@ -27,7 +27,7 @@ def client(tmp_path_factory):
 
 @pytest.fixture
 def opened(client, monkeypatch):
-    """Run on one cluster, and note each time that a run opens it."""
+    """Run on one cluster, and record when a run opens it."""
     times = []
 
     @contextmanager
@@ -44,7 +44,7 @@ def go(tmp_path, opened):
     def start(change=lambda text: text, **options):
         path = toys.write_recipe(tmp_path)
         path.write_text(change(path.read_text()))
-        return runner.run(load_recipe(path), tmp_path / "outputs", toys.Silent(), **options)
+        return runner.run(load_recipe(path), tmp_path / "outputs", toys.SilentWatcher(), **options)
 
     return start
 
@@ -60,7 +60,7 @@ def ids(run, stage="tallying"):
 STAGES = ["source", "cutting", "asking", "scoring", "tallying"]
 
 
-def test_an_unchanged_run_takes_over_every_stage_and_opens_no_cluster(go, opened):
+def test_an_unchanged_run_reuses_every_stage_and_opens_no_cluster(go, opened):
     first = go()
     opened.clear()
     second = go()
@@ -75,7 +75,7 @@ def test_an_unchanged_run_takes_over_every_stage_and_opens_no_cluster(go, opened
     assert record["taken_over"] == first.folder.name
     assert (record["requests"]["reused"], record["requests"]["completions"]) == (24, 0)
     assert record == sealed(record)
-    third = go()  # from a run that has taken it over itself
+    third = go()  # from a run that reused it as well
     assert taken(third) == STAGES
 
 
@@ -94,7 +94,7 @@ def test_a_built_in_stage_is_run_again_if_its_options_or_tables_change(go, monke
     larger = go(lambda text: text.replace("documents: 12", "documents: 13"))
     assert taken(larger) == []
     judged = go(lambda text: text.replace('toys:scoring"', 'toys:scoring", role: target'))
-    assert taken(judged) == ["source", "cutting", "asking", "tallying"]  # its rows came out the same
+    assert taken(judged) == ["source", "cutting", "asking", "tallying"]  # its rows were the same
 
 
 def test_a_change_ends_at_a_stage_with_an_unchanged_table(go, monkeypatch):
@@ -187,7 +187,7 @@ def test_a_users_function_is_hashed_by_its_code(tmp_path):
     assert named_content(["no.such.module:check", "~nobody/x", "a\0b", "x" * 5000], tmp_path)
 
 
-def test_tables_hold_what_they_did(go):
+def test_reused_stages_have_equal_tables(go):
     first, second = go(), go()
     for stage in STAGES:
         for ours, theirs in zip(

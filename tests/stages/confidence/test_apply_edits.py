@@ -1,4 +1,4 @@
-"""The stage that applies edits: texts, lineage, account, and the report on edits that it cannot apply."""
+"""The stage apply_edits: texts, lineage, account, and the report on edits that it cannot apply."""
 
 import json
 

@@ -80,7 +80,7 @@ def test_a_certainly_better_answer_replaces_the_original_which_is_kept():
         model(own="with whale oil"),  # the same answer
     ],
 )
-def test_anything_else_keeps_the_answer(replies):
+def test_any_other_reply_keeps_the_answer(replies):
     before = row(logprob=-3.0)
     after, _ = corrected(before, replies)
     assert {name: after[name] for name in EXAMPLES.names} == table_of(EXAMPLES, [before]).to_pylist()[0]

@@ -1,4 +1,4 @@
-"""Coverage, diversity, false positives and cost of two generators that were asked the same."""
+"""Coverage, diversity, false positives and cost of two generators with the same prompts."""
 
 import json
 
@@ -61,7 +61,7 @@ def compared(folder, rows, size=2, **options):
 
 @pytest.fixture
 def run_folder(tmp_path):
-    """Two stages asked about p1 to p4; the strong one once each, the weak one three times as often."""
+    """Two stages with prompts about p1 to p4; the strong one once each, the weak one three times."""
     strong = [pair("strong", "p1"), pair("strong", "p2")]
     failed = [pair("strong", "p3", score=None), pair("strong", "p4", score=None)]
     weak = [

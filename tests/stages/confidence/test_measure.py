@@ -124,7 +124,7 @@ def test_leakage_is_the_share_of_the_answer_in_its_question():
     assert scores("leakage", *(row(answer, question=question) for answer in answers)) == [1, 1, 0, 0.5, 1]
 
 
-def test_a_question_that_refers_to_its_passage_does_not_stand_alone():
+def test_a_question_that_refers_to_its_passage_is_not_self_contained():
     questions = {
         "When was the harbour of Marlow dug?": 1,
         "What does the passage say about barges?": 0,

@@ -217,7 +217,7 @@ def test_fields_become_a_json_object_of_the_declared_schema():
     assert json.loads(row["answer"]) == {"kind": "standard lease"}
 
 
-def test_extracted_fields_stand_in_the_passage():
+def test_extracted_fields_are_in_the_passage():
     two = {key: SCHEMA["output"][key] for key in ("kind", "term")}
     strict = SCHEMA | {"output": two, "checks": ["fields"]}
     assert isinstance(through(strict, {"kind": "standard lease", "term": "12 years"})[0], dict)

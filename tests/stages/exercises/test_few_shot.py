@@ -137,7 +137,7 @@ def test_a_passage_outside_the_sample_is_not_an_opening_passage():
     assert 10 < len(sampled) < 30
 
 
-def test_distant_passages_are_left_out_if_the_prompt_would_be_too_long():
+def test_distant_passages_are_omitted_if_the_prompt_would_be_too_long():
     def shown(most):
         return {tuple(towns(request))[:-1] for request in asked(tasks=TASKS[:1], prompt_tokens=most)[2]}
 
@@ -152,7 +152,7 @@ def test_distant_passages_are_left_out_if_the_prompt_would_be_too_long():
     st.lists(st.tuples(st.sampled_from("de"), st.sampled_from(["", "a", "b"])), max_size=12),
     st.integers(0, 3),
 )
-def test_every_section_opens_with_its_first_passages_whatever_the_order_of_rows(places, most):
+def test_every_section_starts_with_its_first_passages_for_any_order_of_rows(places, most):
     rows = [
         {"id": str(index), "document_id": document, "section": [section], "index": index}
         for index, (document, section) in enumerate(places)

@@ -1,4 +1,4 @@
-"""Planted rows that no trainer should see, among sound ones: measured, then curated."""
+"""Planted flaws among sound rows: measured, then curated."""
 
 import json
 import math

@@ -13,7 +13,7 @@ from datagen.stages.filter.licences import stage
 from datagen.stages.generate.instruct import stage as instruct
 from tests.support.asked import ask
 from tests.support.generators import GOOD, TEXT
-from tests.support.pairs import parent, told
+from tests.support.pairs import parent, reply_text
 from tests.support.rows import context
 from tests.support.written import passage
 
@@ -65,7 +65,7 @@ def test_the_licences_of_the_recipe_are_the_default_and_none_is_an_error():
 
 def test_a_generated_row_has_the_licence_that_the_recipe_states():
     who = Identity("m", "1", "MIT")
-    answer = told(GOOD["extractive_question"])
+    answer = reply_text(GOOD["extractive_question"])
     (made,), _, _ = ask(instruct, [passage(TEXT)], lambda _: answer, who=who, tasks=["extractive_question"])
     assert made["lineage"]["models"] == [{"model": "m", "revision": "1", "licence": "MIT"}]
     assert who == Identity("m", "1")  # the licence is no part of a request's key

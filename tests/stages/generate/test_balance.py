@@ -91,7 +91,7 @@ def test_a_low_yield_raises_the_number_of_passages(tmp_path):
     assert len(tasks) == 7  # two rows are missing; a row takes (6 + 1) / (1 + 1) passages
 
 
-def test_a_hopeless_task_does_not_take_the_whole_corpus(tmp_path):
+def test_a_task_without_yield_does_not_use_the_whole_corpus(tmp_path):
     failed = [row("comparison", f"p{n}", answer=None) for n in range(30)]
     _, tasks = assigned(run_of(tmp_path, (), failed), passages(90), targets={"comparison": 1})
     assert len(tasks) == 10
@@ -168,7 +168,7 @@ def test_mistakes_in_the_options_are_explained(given, message):
         Options.model_validate(given)
 
 
-def test_a_task_of_ones_own_can_have_a_target():
+def test_a_custom_task_can_have_a_target():
     duty = {
         "prompt": "Copy a duty.",
         "output": {"evidence": "quote"},

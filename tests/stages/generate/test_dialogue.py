@@ -216,7 +216,7 @@ def test_a_document_without_a_title_is_not_a_topic():
     assert written([row])[1][0]["reason"] == "no usable title"
 
 
-def test_the_generator_writes_distractors_and_a_failed_one_leaves_the_drawn_one():
+def test_the_generator_writes_distractors_and_the_drawn_one_replaces_a_failed_one():
     def generator(request):
         topic = request.messages[-1]["content"].split("~~~")[1].strip()
         if topic == "Bee keeping":

@@ -100,7 +100,7 @@ def test_every_task_has_a_sound_answer_here():
     assert {*SOUND} | elsewhere == set(task_names())
 
 
-def test_only_pairs_that_stand_alone_have_no_context():
+def test_only_self_contained_pairs_have_no_context():
     alone = {task for task in SOUND if outcome_of(task, SOUND[task])["context"] is None}
     assert alone == {"closed_book_question", "true_false", "definition"}
 
@@ -247,7 +247,7 @@ class TestAsking:
         assert {request.row for request in less} < asked  # a larger share only adds passages
 
     @pytest.mark.slow
-    def test_tasks_are_drawn_by_weight_whatever_their_order(self):
+    def test_tasks_are_drawn_by_weight_in_any_order(self):
         rows = [passage(f"{TEXT}{number}") for number in range(200)]
         weights = {"summary": 8, "yes_no": 1, "terms": 1}
         first = ask(stage, rows, written(**SOUND), tasks=weights, per_passage=1)[2]

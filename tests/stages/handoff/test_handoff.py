@@ -74,7 +74,7 @@ def of_every_kind():
     ]
 
 
-def test_what_a_reading_row_lists_reaches_the_hand_off(tmp_path):
+def test_the_exercises_of_a_reading_row_reach_the_hand_off(tmp_path):
     listed = {"exercises": [{"task": "where", "gold_spans": [{"id": "p", "start": 0, "end": 3}]}]}
     hand_off([example("reading", text="Bee.", split="train", metadata=json.dumps(listed))], tmp_path)
     [row] = load(tmp_path, "reading")["train"]

@@ -173,7 +173,7 @@ def test_validation_has_about_its_share_of_each_kind():
             assert 0.05 <= held / count <= 0.15, (seed, kind)
 
 
-def test_validation_has_its_share_of_the_rows_that_the_cap_leaves(tmp_path):
+def test_validation_has_its_share_of_the_rows_within_the_cap(tmp_path):
     rows = [row | at("a.md", n % 40) for n, row in enumerate(pairs(240))]
     rows += [
         example("refusal", id=f"r{n}", question=f"What is town {n}?", lineage=at("a.md", n % 40)["lineage"])

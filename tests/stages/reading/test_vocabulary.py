@@ -51,18 +51,18 @@ def whole(pieces):
 
 
 def test_adaptllm_domain_words_are_whole_word_pieces_that_the_general_vocabulary_lacks():
-    learnt = set(words(TEXTS, least=3))
+    learned = set(words(TEXTS, least=3))
     domain = whole(trained_on_text(TEXTS, SIZE))
     counted = Counter(word.lower() for text in TEXTS for word in re.findall(r"\b[A-Za-z]{10,}\b", text))
-    assert {"annotations", "asynchronous", "breakpoint"} <= learnt and len(learnt) > 30
-    assert learnt <= domain - ENGLISH.general
+    assert {"annotations", "asynchronous", "breakpoint"} <= learned and len(learned) > 30
+    assert learned <= domain - ENGLISH.general
     # Words that are frequent enough but not pieces: a word count would include them.
     rare = {word for word, times in counted.items() if times >= 3} - domain - ENGLISH.general
-    assert rare and not rare & learnt
+    assert rare and not rare & learned
     general = {word for word in domain & ENGLISH.general if counted[word] >= 3}
-    assert general and not general & learnt
+    assert general and not general & learned
     # Pieces that only start longer words are not words of the corpus.
-    assert all(counted[word] >= 3 for word in learnt)
+    assert all(counted[word] >= 3 for word in learned)
 
 
 def test_runs_with_frequencies_train_the_same_vocabulary_as_the_text():
@@ -90,9 +90,9 @@ def test_a_word_must_occur_often_enough_as_a_whole_word():
 
 def test_the_vocabulary_of_another_model_can_be_the_general_one():
     texts = ["The apiarist fumigates broodcombs of neighbouring apiculturists."] * 9
-    learnt = words(texts)
-    assert {"broodcombs", "neighbouring", "apiculturists"} <= set(learnt)
-    assert set(words(texts, general=frozenset(["broodcombs"]))) == set(learnt) - {"broodcombs"}
+    learned = words(texts)
+    assert {"broodcombs", "neighbouring", "apiculturists"} <= set(learned)
+    assert set(words(texts, general=frozenset(["broodcombs"]))) == set(learned) - {"broodcombs"}
 
 
 def test_domain_words_are_cached_per_corpus_and_settings(tmp_path, monkeypatch):

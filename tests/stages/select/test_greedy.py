@@ -85,7 +85,7 @@ def pairs(draw, most=8):
 
 
 @given(pairs(), BOUNDS, BOUNDS, st.randoms(use_true_random=False))
-def test_cover_pairs_is_the_greedy_choice_whatever_the_order_of_the_pairs(given_pairs, had, wanted, random):
+def test_cover_pairs_is_the_greedy_choice_for_any_order_of_the_pairs(given_pairs, had, wanted, random):
     count, helped, example, utility = given_pairs
     had, wanted = (None if bound is None else np.full(count, bound) for bound in (had, wanted))
     order, gains = cover_pairs(count, helped, example, utility, had, wanted)
@@ -148,7 +148,7 @@ def test_votes_never_increase_and_rows_are_unique(vectors, neighbours):
 
 
 def test_a_successful_vote_weighs_a_tenth():
-    # Rows 1 and 2 vote for 0 and 0 for 1; with 0 taken its voters weigh 0.1, and its own vote is gone.
+    # Rows 1 and 2 vote for 0 and 0 for 1; once 0 is taken, its voters weigh 0.1, and its own vote is removed.
     vectors = np.array([[1, 0], [0.9, 0.1], [0.8, -0.3]], np.float32)
     order, votes = vote(vectors, np.ones(3), 1, 10)
     assert order.tolist() == [0, 1, 2] and votes.tolist() == [2, 0, 0]

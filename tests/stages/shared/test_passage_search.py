@@ -60,7 +60,7 @@ def bm25(texts, query):
 def test_scores_equal_bm25_for_any_partitioning(tmp_path_factory, texts, query, size):
     hits = look(tmp_path_factory.mktemp("search"), texts, [query, ""], size)
     expected = {(0, row): score for row, score in enumerate(bm25(texts, query)) if score > 0}
-    assert hits == pytest.approx(expected)  # nothing is looked for where nothing is asked
+    assert hits == pytest.approx(expected)  # no search without questions
 
 
 def test_queries_need_no_lineage(tmp_path):

@@ -180,7 +180,7 @@ def test_include_and_exclude(tmp_path):
     assert names(include=["manual/**"]) == ["manual/d.md", "manual/old/e.md"]
     assert names(exclude=["drafts", "manual/old/*"]) == ["a.md", "b.txt", "manual/d.md"]
     assert names(include=["*.md"], exclude=["manual"]) == ["a.md", "drafts/c.md"]
-    assert names(exclude=["*"]) == []  # the recipe's wish, and no mistake of a path
+    assert names(exclude=["*"]) == []  # excluded by the recipe, so not an error
 
 
 def test_a_glob_matches_no_deeper_than_written(tmp_path):

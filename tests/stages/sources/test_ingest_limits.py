@@ -56,7 +56,7 @@ def obey(file: File):
             case "exit":
                 os._exit(3)
             case "hang":
-                ctypes.CDLL(None).sleep(3600)  # holds no lock, and hears no exception
+                ctypes.CDLL(None).sleep(3600)  # holds no lock, and gets no exception
             case "spin":
                 while True:
                     pass

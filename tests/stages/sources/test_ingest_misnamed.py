@@ -40,7 +40,7 @@ def parquet():
         ("pptx", pptx()),
     ],
 )
-def test_content_overrules_a_wrong_ending(tmp_path, ending, form, data):
+def test_content_takes_precedence_over_the_extension(tmp_path, ending, form, data):
     write(tmp_path, f"a{ending}", data)
     if (form, ending) == ("html", ".py"):  # a page may be part of a program
         form = "code"

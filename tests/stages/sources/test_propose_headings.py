@@ -149,7 +149,7 @@ def test_a_heading_given_to_several_passages_is_rejected():
     assert figures(proposals, rows) == {"headed": 1, "unheaded_given_to_several_passages": 2}
 
 
-def test_marks_and_numbers_around_a_heading_are_left_out():
+def test_marks_and_numbers_around_a_heading_are_removed():
     proposals = ['## **Flight** of the "queen"', "2. Swarm and scouts,", '"Spun honey"', *HEADINGS[3:]]
     assert outlined(writer(proposals), sections=0)[0] == ['Flight of the "queen"', *HEADINGS[1:]]
 

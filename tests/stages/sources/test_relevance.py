@@ -1,4 +1,4 @@
-"""Relevance is the share of a document's words in terms of the domain, listed or learnt."""
+"""Relevance is the share of a document's words in terms of the domain, listed or learned."""
 
 import json
 
@@ -34,7 +34,7 @@ def test_terms_of_several_words_count_all_their_words(tmp_path):
     assert json.loads(outcome.kept["metadata"][0].as_py())["year"] == 1999
 
 
-def test_terms_are_learnt_from_texts_of_the_domain(tmp_path):
+def test_terms_are_learned_from_texts_of_the_domain(tmp_path):
     (tmp_path / "domain.md").write_text(LIGHT * 20)
     outcome = scored(tmp_path, LIGHT, BREAD, BREAD * 30, texts="*.md")
     relevance = scores(outcome)

@@ -52,12 +52,12 @@ class Embedder:
     ----------
     checkpoint
         Folder of the model; "": TF-IDF without a model.
-    learnt
+    learned
         File of the parameters fitted to all texts (`learn`).
     """
 
     checkpoint: str
-    learnt: Path
+    learned: Path
 
     def embed(self, texts: Texts) -> Vectors:
         """
@@ -67,10 +67,10 @@ class Embedder:
         -------
         Float32, one row per text, of length 1 (to 0.2 %); zeros for null and for texts without words.
         """
-        learnt = _load(self.learnt, self.learnt.stat().st_mtime_ns)
+        learned = _load(self.learned, self.learned.stat().st_mtime_ns)
         if self.checkpoint:
-            return _on_grid(hidden_states.embed(texts, learnt, self.checkpoint))
-        return _on_grid(tfidf.embed(texts, learnt))
+            return _on_grid(hidden_states.embed(texts, learned, self.checkpoint))
+        return _on_grid(tfidf.embed(texts, learned))
 
 
 def learn(

@@ -22,9 +22,9 @@ from datagen.schema import fraction
 from datagen.stages.shared.load_once import load_once
 from datagen.stages.shared.similarity.vectors import encoder
 
-TOKENS = 512  # most tokens of a text that are read
+TOKENS = 512  # maximum tokens of a text that are read
 BATCH = 8192  # tokens per batch, including padding
-SAMPLE = 64  # most texts per partition for the mean
+SAMPLE = 64  # maximum texts per partition for the mean
 
 Means = npt.NDArray[np.float64]
 

@@ -1,4 +1,4 @@
-"""Fits in processes of their own: which are run, and how a failure is reported."""
+"""Fits in separate processes: which are run, and how a failure is reported."""
 
 import json
 import sys

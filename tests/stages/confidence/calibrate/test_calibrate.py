@@ -65,7 +65,7 @@ def test_labels_yield_confidences_and_a_threshold_that_keeps_the_promise(tmp_pat
     assert len(scores["confidence"]["risks"]) == 10
 
 
-def test_without_labels_rows_pass_unchanged_and_the_report_says_how_many_are_needed(tmp_path):
+def test_without_labels_rows_pass_unchanged_and_the_report_states_how_many_are_needed(tmp_path):
     rows, _ = planted(60)
     kept, report = calibrate(tmp_path, rows, promise={"instruction": 0.95})
     assert [row["id"] for row in kept] == [row["id"] for row in rows]

@@ -62,7 +62,7 @@ def test_editing_the_wrong_rows_of_the_sample_strengthens_no_promise(tmp_path, j
     assert after["promise"]["bound"] == pytest.approx(before["promise"]["bound"], abs=0.01)
 
 
-def test_without_recorded_scores_an_edited_row_does_not_teach_and_still_counts_as_wrong(tmp_path, judged):
+def test_without_recorded_scores_an_edited_row_is_not_trained_on_and_counts_as_wrong(tmp_path, judged):
     rows, edited, labels, wrong, _ = judged
     _, before, _ = calibrate(tmp_path / "before", rows, labels.values())
     _, after, _ = calibrate(tmp_path / "after", edited, with_edits(labels, wrong))

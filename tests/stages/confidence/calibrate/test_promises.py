@@ -62,8 +62,8 @@ class Population:
         fit = combine("abc", self.values[teach], self.right[teach])
         confidence = fit(self.values)
         named = steps(np.bincount(bin_of(confidence), minlength=BINS))
-        learnt = held_out(self.values[teach], self.right[teach]), self.right[teach]
-        made = promise(TARGET, SURE, *named, learnt, (confidence[check], self.right[check]))
+        learned = held_out(self.values[teach], self.right[teach]), self.right[teach]
+        made = promise(TARGET, SURE, *named, learned, (confidence[check], self.right[check]))
         return made, self.precision(confidence, made.threshold)
 
     def naive(self, labels, seed):

@@ -16,7 +16,7 @@ from datagen.stages.confidence.labels import file
 from datagen.stages.confidence.labels.draw import draws
 from datagen.stages.confidence.labels.session import label
 from datagen.store.parquet import parts, read_part
-from tests.support.toys import Silent
+from tests.support.toys import SilentWatcher
 
 pytestmark = pytest.mark.cluster
 
@@ -50,7 +50,7 @@ stages:
 
 def finished(folder, labels):
     (folder / "recipe.yaml").write_text(RECIPE.replace("LABELS", labels))
-    made = run(load_recipe(folder / "recipe.yaml"), folder / "outputs", Silent())
+    made = run(load_recipe(folder / "recipe.yaml"), folder / "outputs", SilentWatcher())
     stage = made.stage_folder("calibrate")
     rows = [row for path in parts(stage) for row in read_part(path).to_pylist()]
     return made, rows, json.loads((stage / "report.json").read_text())["instruction"]

@@ -12,7 +12,7 @@ from datagen.report.compare import compare
 from datagen.run.runner import run
 from datagen.schema import ORIGINAL
 from datagen.store.parquet import parts, read_part
-from tests.support.toys import Silent
+from tests.support.toys import SilentWatcher
 
 pytestmark = pytest.mark.cluster
 
@@ -36,7 +36,7 @@ stages:
 
 def finished(folder, labels):
     (folder / "recipe.yaml").write_text(RECIPE.replace("LABELS", labels))
-    return run(load_recipe(folder / "recipe.yaml"), folder / "outputs", Silent())
+    return run(load_recipe(folder / "recipe.yaml"), folder / "outputs", SilentWatcher())
 
 
 def rows_of(made, stage):

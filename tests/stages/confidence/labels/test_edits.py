@@ -50,7 +50,7 @@ def test_which_edits_can_be_applied(row, label, problem):
     assert any(part in found for part in problem.split("|"))
 
 
-def test_an_edited_row_keeps_its_identity_and_tells_its_former_text():
+def test_an_edited_row_keeps_its_identity_and_records_its_former_text():
     row = ROW | {"grounding": 0.3, "note": "old"}
     after = edits.edited(row, {"question": "At what time?", "answer": "at 12"}, "apply_edits")
     assert (after["id"], after["context"], after["evidence"]) == (row["id"], row["context"], None)

@@ -10,7 +10,7 @@ from datagen.schema import EXAMPLES
 from datagen.stages.confidence.recycle import accept, reflect
 from tests.support.asked import ask
 from tests.support.generators import GERMAN, HOSTILE_TEXT
-from tests.support.pairs import ANSWER, QUESTION, parent, told
+from tests.support.pairs import ANSWER, QUESTION, parent, reply_text
 
 BETTER = "How long does a standard lease last, and in which season does it end?"
 FULL = "A standard lease lasts 12 years, and it ends in autumn."
@@ -52,7 +52,7 @@ def student(asked, alone=3.0, guessed=None, unprompted=3.0):
 
 
 def reflected(row=None, said=REFLECTED):
-    return through(reflect.questions, lambda _: told(said), row or parent())
+    return through(reflect.questions, lambda _: reply_text(said), row or parent())
 
 
 def questioned(asked, row=None, **options):
@@ -60,7 +60,7 @@ def questioned(asked, row=None, **options):
 
 
 def answered(model, row, said=IMPROVED, **options):
-    proposed, _ = through(reflect.answers_, lambda _: told(said), row)
+    proposed, _ = through(reflect.answers_, lambda _: reply_text(said), row)
     return through(accept.answers_, model, proposed, **options)
 
 
@@ -74,7 +74,7 @@ def test_the_teacher_criticises_and_proposes_and_changes_nothing():
     assert proposal["reason"] is None
     for criterion in ("complexity", "detail", "knowledge", "ambiguity", "reasoning"):
         assert criterion in request.messages[-1]["content"]
-    _, (request,) = through(reflect.answers_, lambda _: told(IMPROVED), row)
+    _, (request,) = through(reflect.answers_, lambda _: reply_text(IMPROVED), row)
     for criterion in ("helpful", "relevant", "accurate", "detailed"):
         assert criterion in request.messages[-1]["content"]
 
@@ -223,7 +223,7 @@ def test_teacher_and_student_are_separate_roles():
 
 
 def test_rows_outside_the_share_have_no_proposal():
-    row, requests = through(reflect.questions, lambda _: told(REFLECTED), parent(), share=0.0)
+    row, requests = through(reflect.questions, lambda _: reply_text(REFLECTED), parent(), share=0.0)
     assert not requests and row["question_proposal"] is None
     after, requests = questioned({}, row)
     assert not requests and after["question_decision"] == "kept"
@@ -231,8 +231,10 @@ def test_rows_outside_the_share_have_no_proposal():
 
 def test_rows_of_other_tasks_have_no_proposal():
     row, requests = through(
-        reflect.questions, lambda _: told(REFLECTED), parent(task="function"), tasks=("qa",)
+        reflect.questions, lambda _: reply_text(REFLECTED), parent(task="function"), tasks=("qa",)
     )
     assert not requests and row["question_proposal"] is None
-    row, requests = through(reflect.questions, lambda _: told(REFLECTED), parent(task="qa"), tasks=("qa",))
+    row, requests = through(
+        reflect.questions, lambda _: reply_text(REFLECTED), parent(task="qa"), tasks=("qa",)
+    )
     assert len(requests) == 1 and row["question_proposal"]["reason"] is None

@@ -295,7 +295,7 @@ def test_an_answer_that_fills_the_gap_of_its_question_is_kept(text, question, ow
     assert confirmed(text, question, own)[0] == answers
 
 
-def test_a_pair_that_says_all_of_its_sentence_must_still_need_its_passage():
+def test_a_pair_with_the_whole_content_of_its_sentence_must_need_its_passage():
     question = "When does the lock keeper open both gates of the canal?"
     kept, reasons = confirmed(TIDE, question, "noon", other="When the tide turns")
     assert kept == [] and "answered without its passage" in reasons

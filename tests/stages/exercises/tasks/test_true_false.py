@@ -29,7 +29,7 @@ def test_a_subject_that_only_the_passage_identifies_is_shown_with_the_passage(su
 
 
 @pytest.mark.parametrize("subject", ["The Marlow Archive", "The `vault` room", "A vault of the archive"])
-def test_a_subject_with_a_name_stands_alone(subject):
+def test_a_subject_with_a_name_is_self_contained(subject):
     row, _ = written(subject)
     assert row["context"] is None
 

@@ -313,7 +313,7 @@ def test_every_field_must_be_alike():
     assert {"b", "c"} < ids(kept)
 
 
-def test_a_question_that_stands_alone_is_kept_once_whatever_passage_is_shown_with_it():
+def test_a_self_contained_question_is_kept_once_regardless_of_its_passage():
     asked = {"question": "What is the toll of the bridge of Syldavia?", "answer": "Two crowns"}
     rows = [
         example(task="marked_question", **asked, context=prose(1), id="a"),
@@ -456,7 +456,7 @@ def test_unrelated_texts_are_kept():
     assert len(kept) == 300 and not dropped
 
 
-def test_planted_edits_are_found_and_nothing_else():
+def test_exactly_the_edited_copies_are_dropped():
     draw = random.Random(0)
     originals = [prose(seed, 200) for seed in range(200)]
     copies = [edit(text, draw.sample(range(200), 3)) for text in originals]

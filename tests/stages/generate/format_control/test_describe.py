@@ -6,7 +6,7 @@ from datagen.stages.generate.format_control.describe import DESCRIBE, stage
 from datagen.stages.generate.format_control.rewrite import stage as formats
 from tests.stages.generate.format_control.test_rewrite import good, row
 from tests.support.asked import ask
-from tests.support.pairs import RENEWAL, labels, told
+from tests.support.pairs import RENEWAL, labels, reply_text
 
 WRITTEN = "Give a JSON object with two keys, named as in this order, each with a text."
 COT = {"layout": "One object with two keys.", "instruction": WRITTEN}
@@ -21,7 +21,7 @@ def candidate():
 def model(candidate, cot=COT, reproduced=None):
     def answer(request):
         if request.task == DESCRIBE:
-            return told(cot)
+            return reply_text(cot)
         return candidate["answer"] if reproduced is None else reproduced
 
     return answer

@@ -5,7 +5,7 @@ import pytest
 from datagen.stages.generate.operators.expand import ANSWER, expand, refine
 from tests.support.asked import ask
 from tests.support.generators import GERMAN, HOSTILE, HOSTILE_TEXT, INJECTED
-from tests.support.pairs import OTHER_ANSWER, OTHER_QUESTION, QUESTION, labels, parent, told
+from tests.support.pairs import OTHER_ANSWER, OTHER_QUESTION, QUESTION, labels, parent, reply_text
 
 REFINED = "How long does a standard lease last, and in which season does it end?"
 ENDS = "A standard lease lasts 12 years, and it ends in autumn."
@@ -19,8 +19,8 @@ def model(written, replies=REPLIES):
 
     def answer(request):
         if request.task != ANSWER:
-            return told(written)
-        return told({"answer": replies[request.about]})
+            return reply_text(written)
+        return reply_text({"answer": replies[request.about]})
 
     return answer
 

@@ -13,7 +13,7 @@ from tests.support.pairs import (
     RENEWAL,
     labels,
     parent,
-    told,
+    reply_text,
 )
 
 ROWS = [parent(), parent(RENEWAL, LONG_ANSWER, task="how_to")]
@@ -21,7 +21,7 @@ PAIR = {"question": OTHER_QUESTION, "answer": OTHER_ANSWER}
 
 
 def through(*pairs, rows=ROWS, **options):
-    return ask(stage, rows, lambda request: told({"pairs": list(pairs)}), **options)
+    return ask(stage, rows, lambda request: reply_text({"pairs": list(pairs)}), **options)
 
 
 def test_prompts_prefer_pairs_of_other_tasks_and_all_of_them_are_parents():

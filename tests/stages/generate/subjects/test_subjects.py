@@ -13,7 +13,7 @@ from datagen.schema import TABLES, table_of
 from datagen.stages.generate.subjects import coursework, syllabus, tree
 from tests.support.asked import WHO, answers_to, ask
 from tests.support.generators import GERMAN, HOSTILE, HOSTILE_TEXT
-from tests.support.pairs import labels, told
+from tests.support.pairs import labels, reply_text
 from tests.support.rows import context
 
 TREE = {
@@ -69,14 +69,14 @@ def teacher(request):
     message = request.messages[-1]["content"]
     if request.task == syllabus.COMPLETE:
         head, _, path = message.splitlines()[0].partition(": ")
-        return told(branch({"Field": 3, "Sub-field": 2, "Discipline": 1}[head], path))
+        return reply_text(branch({"Field": 3, "Sub-field": 2, "Discipline": 1}[head], path))
     if request.task == syllabus.SYLLABUS:
-        return told(sessions(message.splitlines()[0].split(" > ")[-1]))
+        return reply_text(sessions(message.splitlines()[0].split(" > ")[-1]))
     if request.task == coursework.QUESTION:
         concepts = message.partition("Key concepts: ")[2].splitlines()[0]
         frame = FRAMES[sum(map(ord, concepts)) % len(FRAMES)]
-        return told({"question": frame.format(concepts)})
-    return told(
+        return reply_text({"question": frame.format(concepts)})
+    return reply_text(
         {
             "answer": f"First, {message.split()[-1]} sets limits on {message[:60]}. Then a guild weighs costs and risks."
         }
@@ -200,7 +200,7 @@ def test_a_syllabus_names_its_node_its_requests_and_models():
     ],
 )
 def test_an_unsound_syllabus_is_dropped(said, reason):
-    kept, dropped, _ = syllabi(model=lambda _: told(said))
+    kept, dropped, _ = syllabi(model=lambda _: reply_text(said))
     assert not kept and {row["reason"] for row in dropped} == {reason}
 
 
@@ -216,7 +216,7 @@ def test_an_unsound_syllabus_is_dropped(said, reason):
 )
 def test_an_invalid_or_repeated_name_is_dropped(said, reason):
     def model(request):
-        return told(said) if request.task == syllabus.COMPLETE else teacher(request)
+        return reply_text(said) if request.task == syllabus.COMPLETE else teacher(request)
 
     _, dropped, _ = syllabi({"Law": {"Private law": {"Property law": None}}}, model)
     assert reason in {row["reason"] for row in dropped}
@@ -292,7 +292,9 @@ def test_assignments_keep_the_bounds_of_the_paper_for_any_syllabus(concepts, sin
     ],
 )
 def test_a_pair_that_is_not_about_its_concepts_or_is_broken_is_dropped(task, said, reason):
-    kept, dropped, _ = course(model=lambda request: told(said) if request.task == task else teacher(request))
+    kept, dropped, _ = course(
+        model=lambda request: reply_text(said) if request.task == task else teacher(request)
+    )
     assert not kept and {row["reason"] for row in dropped} == {reason}
 
 
@@ -301,7 +303,9 @@ def test_a_pair_that_is_not_about_its_concepts_or_is_broken_is_dropped(task, sai
 def test_hostile_text_never_enters_a_pair(task, name):
     def model(request):
         good = json.loads(teacher(request))
-        return told({k: HOSTILE_TEXT[name](v) for k, v in good.items()} if request.task == task else good)
+        return reply_text(
+            {k: HOSTILE_TEXT[name](v) for k, v in good.items()} if request.task == task else good
+        )
 
     assert not course(model=model)[0]
 
@@ -309,12 +313,14 @@ def test_hostile_text_never_enters_a_pair(task, name):
 def test_a_repeated_question_is_kept_once():
     def model(request):
         if request.task == coursework.QUESTION:
-            return told(
+            return reply_text(
                 {
                     "question": "How do history, terms, rules, disputes and reform of leases and easements differ?"
                 }
             )
-        return told({"answer": "Their history began with landlords, and their rules came from merchants."})
+        return reply_text(
+            {"answer": "Their history began with landlords, and their rules came from merchants."}
+        )
 
     kept, dropped, _ = course(model=model)
     assert len(kept) == 2 and {row["reason"] for row in dropped} == {"repeated"}

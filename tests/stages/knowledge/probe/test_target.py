@@ -6,7 +6,7 @@ from datagen.recipe.load import load_recipe
 from datagen.run.runner import run
 from datagen.store.parquet import parts, read_part
 from tests.support import scribe
-from tests.support.toys import Silent
+from tests.support.toys import SilentWatcher
 
 pytestmark = pytest.mark.cluster
 
@@ -38,7 +38,7 @@ def runs(tmp_path_factory):
     done = []
     for revision in ("one", "two"):
         (folder / "recipe.yaml").write_text(RECIPE % revision)
-        done.append(run(load_recipe(folder / "recipe.yaml"), folder / "outputs", Silent(), fresh=True))
+        done.append(run(load_recipe(folder / "recipe.yaml"), folder / "outputs", SilentWatcher(), fresh=True))
     return done
 
 

@@ -89,7 +89,7 @@ def test_a_passage_with_an_alias_of_the_answer_is_skipped(tmp_path):
     assert near_miss["reason"] == "context may answer it"
 
 
-def test_a_passage_that_scores_as_high_as_the_own_one_is_skipped(tmp_path):
+def test_a_passage_that_scores_as_high_as_the_questions_own_one_is_skipped(tmp_path):
     retold = "As to how long the river Amstel is: miles and miles, a hundred in all."
     shelve(tmp_path, [("rivers", 0, passage(0)), ("atlas", 0, retold), ("rivers", 3, passage(3))])
     assert find(tmp_path, [probe(0)])[probe(0)["question"]]["context"] == passage(3)
@@ -109,7 +109,7 @@ def test_passages_beyond_the_partition_and_the_document_are_found(tmp_path):
     assert find(tmp_path, [probe(0)])[probe(0)["question"]]["context"] == alike[2]
 
 
-def test_a_passage_that_overlaps_the_own_one_does_not_count(tmp_path):
+def test_a_passage_that_overlaps_the_questions_own_one_does_not_count(tmp_path):
     rivers(tmp_path, 2)
     row = probe(0)
     row["lineage"] |= {"end": 220}

@@ -15,8 +15,8 @@ from datagen.stages.select.delift import neighbours as module
 from datagen.stages.select.delift.neighbours import nearest, stage
 from datagen.stages.shared.similarity.vectors import STEPS
 from datagen.store.parquet import write_table
-from tests.support.helped import MATTERS, matters_of, on, say
 from tests.support.rows import context, example, partitions, put_through
+from tests.support.topics import TOPICS, on, say, topics_of
 
 
 def pair(rows, size=None, **options):
@@ -39,10 +39,10 @@ def release(folder, rows):
 
 
 def test_a_row_is_tried_with_its_nearest_and_not_with_itself():
-    rows = on(MATTERS)
+    rows = on(TOPICS)
     kept, _ = put_through(stage, rows, 5, neighbours=3)
     for row in kept:
-        same_topic = {other["id"]: other for other in kept if matters_of([other]) == matters_of([row])}
+        same_topic = {other["id"]: other for other in kept if topics_of([other]) == topics_of([row])}
         assert {neighbour["id"] for neighbour in row["nearest"]} == same_topic.keys() - {row["id"]}
         for neighbour in row["nearest"]:
             other = same_topic[neighbour["id"]]
@@ -50,7 +50,7 @@ def test_a_row_is_tried_with_its_nearest_and_not_with_itself():
 
 
 def test_pairs_are_bounded_and_counted(tmp_path):
-    rows, options = partitions(on(MATTERS), 5), stage.options(neighbours=3)
+    rows, options = partitions(on(TOPICS), 5), stage.options(neighbours=3)
     here = replace(context(), output=tmp_path)
     outcomes = [
         stage.apply(table, tried, options, here)
@@ -63,12 +63,12 @@ def test_pairs_are_bounded_and_counted(tmp_path):
 @settings(max_examples=10, deadline=None)
 @given(st.integers(1, 9), st.integers(1, 30), st.randoms(use_true_random=False))
 def test_order_and_partitions_do_not_matter(size, neighbours, random):
-    rows = on(MATTERS[:3]) + [example(id=f"copy {number}", **say(MATTERS[0], 0)) for number in range(3)]
+    rows = on(TOPICS[:3]) + [example(id=f"copy {number}", **say(TOPICS[0], 0)) for number in range(3)]
     neighbours_of = pair(rows, neighbours=neighbours)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "BATCH", 4)
         assert pair(random.sample(rows, len(rows)), size, neighbours=neighbours) == neighbours_of
-    copies = {f"{MATTERS[0]} 0", *(f"copy {number}" for number in range(3))}
+    copies = {f"{TOPICS[0]} 0", *(f"copy {number}" for number in range(3))}
     tried = set().union(*(row["rows"] for row in neighbours_of.values()))
     assert len(copies & tried) <= 1  # copies are one example, and not tried with each other
     assert all(
@@ -81,11 +81,11 @@ def test_order_and_partitions_do_not_matter(size, neighbours, random):
 
 
 def test_a_row_of_an_earlier_release_is_only_its_example(tmp_path):
-    old = on(MATTERS[:2], start=2)  # rules 2 and 3 are in both, under other ids
+    old = on(TOPICS[:2], start=2)  # rules 2 and 3 are in both, under other ids
     old = [row | {"id": f"old {row['id']}"} for row in old]
     options = {"neighbours": 2, "earlier": release(tmp_path, [*old, example("reading", text="Mail.")])}
-    neighbours_of = pair(on(MATTERS[:2]), 3, **options)
-    again = {f"{matter} {number}" for matter in MATTERS[:2] for number in (2, 3)}
+    neighbours_of = pair(on(TOPICS[:2]), 3, **options)
+    again = {f"{topic} {number}" for topic in TOPICS[:2] for number in (2, 3)}
     for name, row in neighbours_of.items():
         assert not again & set(row["rows"])
         if name in again:
@@ -97,37 +97,37 @@ def test_wanted_examples_are_also_tried(tmp_path):
     path = tmp_path / "wanted.jsonl"
     item = {"question": "Which penalty has the theft of mail?", "answer": "Five years."}
     path.write_text(json.dumps(item) + "\n")
-    kept, _ = put_through(stage, on(MATTERS[:2]), wanted=[str(path)])
+    kept, _ = put_through(stage, on(TOPICS[:2]), wanted=[str(path)])
     for row in kept:
         (wanted,) = (wanted for wanted in row["nearest"] if wanted["of"] == "wanted")
         assert wanted["prompt"] == [{"role": "user", "content": item["question"]}]
         assert wanted["answer"] == "Five years."
     chat = [{"from": "human", "value": item["question"]}, {"from": "gpt", "value": item["answer"]}]
     path.write_text(json.dumps({"conversations": chat}) + "\n")
-    again, _ = put_through(stage, on(MATTERS[:2]), wanted=[str(path)])
+    again, _ = put_through(stage, on(TOPICS[:2]), wanted=[str(path)])
     assert [row["nearest"] for row in again] == [row["nearest"] for row in kept]
     path.write_text('{"question": "What is mail?"}\n')
     with pytest.raises(
         UserError, match=r"delift_neighbours.wanted: .*item 1: no answer: its fields are question"
     ):
-        pair(on(MATTERS[:1]), wanted=[str(path)])
+        pair(on(TOPICS[:1]), wanted=[str(path)])
     path.write_text('{"question": "What is mail?", "answer": ["Post", "Letters"]}\n')
     with pytest.raises(
         UserError, match=r"delift_neighbours.wanted: .*item 1: unknown layout: answer is a list"
     ):
-        pair(on(MATTERS[:1]), wanted=[str(path)])
+        pair(on(TOPICS[:1]), wanted=[str(path)])
 
 
 def test_no_rows_and_one_row(tmp_path):
     assert pair([]) == {}
-    here, some = replace(context(), output=tmp_path), partitions(on(MATTERS[:1])).readers[0]
+    here, some = replace(context(), output=tmp_path), partitions(on(TOPICS[:1])).readers[0]
     for empty in (
         Partitions([lambda names: some(names)[:0]]),
         Partitions([some, lambda names: some(names)[:0]]),
     ):
         *_, tried = stage.run(empty, stage.options(), here)
         assert len(stage.apply(some(None)[:0], tried, stage.options(), here).kept) == 0
-    assert pair(on(MATTERS[:1], 1)) == {f"{MATTERS[0]} 0": {"rows": [], "earlier": [], "wanted": []}}
+    assert pair(on(TOPICS[:1], 1)) == {f"{TOPICS[0]} 0": {"rows": [], "earlier": [], "wanted": []}}
 
 
 GRID = arrays(np.float32, st.tuples(st.integers(1, 12), st.just(3)), elements=st.integers(-STEPS, STEPS))

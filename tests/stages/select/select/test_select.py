@@ -79,12 +79,12 @@ def test_unknown_kinds_are_errors():
         put_through(stage, [], max_rows={"instructions": 3})
 
 
-def say(matter, number):
+def say(topic, number):
     """Create a question and answer about a topic, distinguished by a number."""
-    return {"question": f"What does rule {number} say about {matter}?", "answer": f"It is on {matter}."}
+    return {"question": f"What does rule {number} say about {topic}?", "answer": f"It is on {topic}."}
 
 
-MATTERS = (
+TOPICS = (
     "the theft of mail",
     "wetlands on the coast",
     "pensions of widows",
@@ -93,24 +93,24 @@ MATTERS = (
 )
 
 
-def on(matters, each=6, start=0, **fields):
+def on(topics, each=6, start=0, **fields):
     return [
-        example(id=f"{matter} {number}", **say(matter, number), **fields)
-        for matter in matters
+        example(id=f"{topic} {number}", **say(topic, number), **fields)
+        for topic in topics
         for number in range(start, start + each)
     ]
 
 
-def matters_of(rows):
+def topics_of(rows):
     return {row["id"].rpartition(" ")[0] for row in rows}
 
 
 @pytest.mark.parametrize("method", ["coverage", "vote_k"])
 def test_few_rows_represent_every_topic(method):
-    rows = on(MATTERS)
+    rows = on(TOPICS)
     options = {"method": {"instruction": method}, "max_rows": {"instruction": 5}, "neighbours": 3}
     kept, dropped = put_through(stage, rows, **options)
-    assert len(kept) == 5 and matters_of(kept) == set(MATTERS)
+    assert len(kept) == 5 and topics_of(kept) == set(TOPICS)
     assert {row["reason"] for row in dropped} == {"over the budget"}
     assert all(
         row["detail"].startswith(f"rank {rank} of 30 for 5 places, ")
@@ -123,8 +123,8 @@ def test_few_rows_represent_every_topic(method):
 @settings(max_examples=8, deadline=None)
 @given(st.integers(0, 12), st.integers(1, 5), st.integers(2, 9), st.randoms(use_true_random=False))
 def test_neither_order_nor_partitions_nor_blocks_break_the_budget(method, budget, size, block, random):
-    rows = on(MATTERS[:3], each=3)
-    rows += [example(id=f"copy {number}", **say(MATTERS[0], 0)) for number in range(2)]
+    rows = on(TOPICS[:3], each=3)
+    rows += [example(id=f"copy {number}", **say(TOPICS[0], 0)) for number in range(2)]
     options = {"method": {"instruction": method}, "max_rows": {"instruction": budget}, "block": block}
     kept, dropped = put_through(stage, rows, **options)
     assert len(kept) == min(budget, len(rows)) and len(kept) + len(dropped) == len(rows)
@@ -135,11 +135,11 @@ def test_neither_order_nor_partitions_nor_blocks_break_the_budget(method, budget
 
 
 def test_copies_come_last_and_gain_nothing(tmp_path):
-    rows = on(MATTERS[:2], each=2)
-    rows += [example(id=f"copy {number}", **say(MATTERS[0], 0)) for number in range(5)]
+    rows = on(TOPICS[:2], each=2)
+    rows += [example(id=f"copy {number}", **say(TOPICS[0], 0)) for number in range(5)]
     options = {"method": {"instruction": "coverage"}, "max_rows": {"instruction": 4}, "block": 2}
     kept, dropped = put_through(stage, rows, output=tmp_path, **options)
-    alike = {f"{MATTERS[0]} 0", *(f"copy {number}" for number in range(5))}
+    alike = {f"{TOPICS[0]} 0", *(f"copy {number}" for number in range(5))}
     assert len(ids(kept) & alike) == 1
     assert {row["detail"].partition(", ")[2] for row in dropped} == {"gain 0"}
     order = pq.read_table(tmp_path / "order.parquet").to_pylist()
@@ -150,7 +150,7 @@ def test_copies_come_last_and_gain_nothing(tmp_path):
 
 @pytest.mark.parametrize("budget", [2, 20])
 def test_vote_k_fills_the_budget_beyond_rows_with_votes(tmp_path, budget):
-    rows = on(MATTERS[:4])
+    rows = on(TOPICS[:4])
     options = {"method": {"instruction": "vote_k"}, "neighbours": 1, "discount": 2, "output": tmp_path}
     kept, _ = put_through(stage, rows, 5, max_rows={"instruction": budget}, **options)
     order = pq.read_table(tmp_path / "order.parquet").to_pylist()
@@ -197,13 +197,13 @@ def release(folder, rows):
 
 
 def test_rows_like_the_earlier_release_are_not_chosen(tmp_path):
-    earlier = release(tmp_path, on(MATTERS[:3]))
-    rows = on(MATTERS[:3], each=2) + on(MATTERS[3:], each=2, start=7)
+    earlier = release(tmp_path, on(TOPICS[:3]))
+    rows = on(TOPICS[:3], each=2) + on(TOPICS[3:], each=2, start=7)
     for method in ("novelty", "coverage"):
         options = {"method": {"instruction": method}, "max_rows": {"instruction": 2}, **earlier}
         kept, dropped = put_through(stage, rows, **options)
-        assert len(kept) == 2 and matters_of(kept) <= set(MATTERS[3:])
-        old = [row["detail"].split()[-1] for row in dropped if matters_of([row]) <= set(MATTERS[:3])]
+        assert len(kept) == 2 and topics_of(kept) <= set(TOPICS[3:])
+        old = [row["detail"].split()[-1] for row in dropped if topics_of([row]) <= set(TOPICS[:3])]
         assert len(old) == 6 and max(map(float, old)) <= (0 if method == "novelty" else 5e-3)
     with pytest.raises(UserError, match=r"select.earlier: .*nowhere has no hand-off"):
         put_through(stage, rows, folder=tmp_path, **options | {"earlier": ["nowhere"]})
@@ -213,11 +213,11 @@ def test_only_similarity_to_wanted_examples_counts(tmp_path):
     path = tmp_path / "wanted.jsonl"
     path.write_text('{"question": "Which penalty has the theft of mail?"}\n{"text": "налог на землю"}\n')
     options = {"method": {"instruction": "coverage"}, "max_rows": {"instruction": 2}, "wanted": [str(path)]}
-    kept, _ = put_through(stage, on(MATTERS), **options)
-    assert matters_of(kept) == {MATTERS[0], MATTERS[4]}
+    kept, _ = put_through(stage, on(TOPICS), **options)
+    assert topics_of(kept) == {TOPICS[0], TOPICS[4]}
     path.write_text("no JSON")
     with pytest.raises(UserError, match=r"select.wanted: .*cannot be read"):
-        put_through(stage, on(MATTERS), **options)
+        put_through(stage, on(TOPICS), **options)
 
 
 def test_categories_are_balanced():
@@ -303,7 +303,7 @@ def test_tokens_are_a_budget(tokenizer):
 
 def test_a_missing_tokenizer_is_an_error():
     with pytest.raises(UserError, match=r"select.max_tokens: .*hub/model.*select.tokenizer"):
-        put_through(stage, on(MATTERS), max_tokens={"instruction": 3}, tokenizer="hub/model")
+        put_through(stage, on(TOPICS), max_tokens={"instruction": 3}, tokenizer="hub/model")
 
 
 @pytest.mark.parametrize(

@@ -98,7 +98,7 @@ def test_an_answer_completes_its_question(question, answer, evidence, reason):
         ("Why does the keeper let boats pass?", "When the tide turns", LOCK, False),
     ],
 )
-def test_question_and_answer_say_all_that_their_sentence_says(question, answer, evidence, everything):
+def test_question_and_answer_have_the_whole_content_of_their_sentence(question, answer, evidence, everything):
     assert says_all(question, answer, evidence, EN) is everything
 
 

@@ -1,4 +1,4 @@
-"""Questions that nobody would ask, and answers that say nothing: planted ones, and good ones beside them."""
+"""Questions that nobody would ask and answers without content, among good ones."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from datagen.stages.shared.language.rules import UNKNOWN, language_of
 from tests.support.rejections import rejection
 
 EN, DE = language_of("en"), language_of("de")
-NOBODY = "question nobody would ask"
+UNLIKELY = "question nobody would ask"
 
 METHOD = 'An example of a built-in method is "alist.append()".'
 BLOCK = "Guard evaluation must stop once a case block is selected."
@@ -26,15 +26,15 @@ KASSE = "Die Kasse steht nicht im Hof, sondern im Keller."
 @pytest.mark.parametrize(
     ("question", "answer", "evidence", "why"),
     [
-        ("What is an example of a built-in method?", "alist", METHOD, NOBODY),
-        ("What must stop once a case block is selected?", "Guard evaluation", BLOCK, NOBODY),
-        ("What must either both be numbers or both be sequences?", "The arguments", "The arguments must either both be numbers or both be sequences.", NOBODY),
-        ("What are also compound statements?", "Classes", "Classes are also compound statements.", NOBODY),
+        ("What is an example of a built-in method?", "alist", METHOD, UNLIKELY),
+        ("What must stop once a case block is selected?", "Guard evaluation", BLOCK, UNLIKELY),
+        ("What must either both be numbers or both be sequences?", "The arguments", "The arguments must either both be numbers or both be sequences.", UNLIKELY),
+        ("What are also compound statements?", "Classes", "Classes are also compound statements.", UNLIKELY),
         ("What is wrapped in a proxy, which becomes the attribute?", "The new copy", PROXY, "asks about two things"),
         ("What was preserved, but it was considered a detail?", "Insertion order", ORDER, "asks about two things"),
         ("When is a common cause of cycles a common cause?", "when it fails", METHOD, "repetition loop"),
         ("When is the length added to it?", "If it is negative", METHOD, "refers to the passage"),
-        ("What happens in such a statement?", "It fails", "It fails in such a statement.", NOBODY),
+        ("What happens in such a statement?", "It fails", "It fails in such a statement.", UNLIKELY),
         ("When is pass a null operation —?", "when it is executed", "It is one.", "unfinished sentence"),
         ("Historically, which church backed the movement?", "the Methodists", "The Methodists backed it.", ""),
         ("When must guard evaluation stop?", "once a case block is selected", BLOCK, ""),
@@ -51,15 +51,15 @@ def test_questions_that_nobody_would_ask_are_rejected(question, answer, evidence
     ("question", "answer", "evidence", "why"),
     [
         # Half of a contrast; a condition after a negation; endless things that are not so.
-        ("What are free names not resolved in?", "the nearest block", SCOPE, NOBODY),
-        ("What are not resolved in the nearest block?", "Free names", SCOPE, NOBODY),
-        ("When are names of the list not deleted?", "when the loop ends", LOOP, NOBODY),
-        ("What are not part of the interface?", "Error messages", TEXTS, NOBODY),
+        ("What are free names not resolved in?", "the nearest block", SCOPE, UNLIKELY),
+        ("What are not resolved in the nearest block?", "Free names", SCOPE, UNLIKELY),
+        ("When are names of the list not deleted?", "when the loop ends", LOOP, UNLIKELY),
+        ("What are not part of the interface?", "Error messages", TEXTS, UNLIKELY),
         ("What are error messages not part of?", "the interface", TEXTS, ""),
         ("When is the guard not evaluated?", "If the pattern failed", GUARD, ""),
         ("What happens if the pattern failed?", "the guard is not evaluated", GUARD, ""),
         # Which of what; a second statement; what was named before.
-        ("Which is searched on the path?", "file", FILE, NOBODY),
+        ("Which is searched on the path?", "file", FILE, UNLIKELY),
         ("Which file is searched on the path?", "the first", FILE, ""),
         ('What is raised for copies; or a "KeyError" for names?', "SyntaxError", METHOD, "asks about two things"),
         ("What is used to set such attributes?", "Dot notation", METHOD, "refers to the passage"),
@@ -92,10 +92,10 @@ def test_answers_that_say_nothing_are_rejected(question, answer, evidence, why):
 @pytest.mark.parametrize(
     ("question", "answer", "why"),
     [
-        ("Was steht nicht im Hof?", "Die Kasse", NOBODY),
+        ("Was steht nicht im Hof?", "Die Kasse", UNLIKELY),
         ("Was steht im Keller?", "verschiedene Kassen", "answer says nothing"),
         ("Welche steht im Keller?", "die Kasse", ""),
-        ("Welche wird im Keller gezählt?", "die Kasse", NOBODY),
+        ("Welche wird im Keller gezählt?", "die Kasse", UNLIKELY),
         ("Wofür werden solche Kassen gebraucht?", "für Münzen", "refers to the passage"),
         ("Wo steht die Kasse?", "im Keller", ""),
     ],

@@ -6,7 +6,7 @@ from datagen.recipe.load import load_recipe
 from datagen.report.languages import languages, warnings
 from datagen.run.runner import run
 from datagen.store.parquet import parts, read_part
-from tests.support.toys import Silent
+from tests.support.toys import SilentWatcher
 
 pytestmark = pytest.mark.cluster
 
@@ -69,7 +69,7 @@ def finished(tmp_path_factory):
     (folder / "texte" / "de.txt").write_text(GERMAN)
     (folder / "texte" / "fi.txt").write_text(FINNISH)
     (folder / "recipe.yaml").write_text(RECIPE)
-    return run(load_recipe(folder / "recipe.yaml"), folder / "outputs", Silent())
+    return run(load_recipe(folder / "recipe.yaml"), folder / "outputs", SilentWatcher())
 
 
 def rows(finished, stage, table=""):

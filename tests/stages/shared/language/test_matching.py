@@ -99,7 +99,7 @@ def test_likeness_is_between_0_and_1_and_1_for_equal_texts(one, other):
         assert likeness(f"{one} {other}", one) > 0 or not words(f"{one} {other}")
 
 
-def test_standing_ignores_word_order_numbers_and_negation():
+def test_containment_ignores_word_order_numbers_and_negation():
     passage = "The tower was designed by Eiffel, Gustave, and opened in 1889."
     assert standing("Gustave Eiffel", passage) == 1
     assert standing("Louis Pasteur", passage) == 0

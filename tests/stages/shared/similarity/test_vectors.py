@@ -33,7 +33,7 @@ def column(texts):
 
 
 def embedder(texts, model=""):
-    path = Path(tempfile.mkdtemp()) / "learnt.npy"
+    path = Path(tempfile.mkdtemp()) / "learned.npy"
     return learn(model, [lambda: column(texts)], path)
 
 
@@ -74,8 +74,8 @@ def test_neither_order_nor_partitions_change_a_vector(texts, cut, random):
     mixed = [texts[row] for row in order]
     parts = [mixed[:cut], mixed[cut:]]
     with tempfile.TemporaryDirectory() as folder:
-        learnt = learn("", [lambda part=part: column(part) for part in parts], Path(folder) / "learnt.npy")
-        again = np.concatenate([learnt.embed(column(part)) for part in parts])
+        learned = learn("", [lambda part=part: column(part) for part in parts], Path(folder) / "learned.npy")
+        again = np.concatenate([learned.embed(column(part)) for part in parts])
     assert (again == together[order]).all()
 
 

@@ -67,7 +67,7 @@ LOG = f"<m:func><m:fName>{math('log')}</m:fName><m:e>{math('x')}</m:e></m:func>"
         (LOG, "log(x)"),
     ],
 )
-def test_formulas_stand_where_they_were(text_of, formula, written):
+def test_formulas_stay_in_place(text_of, formula, written):
     inline = f"<w:p xmlns:m='{M}'>{run('We have ')}<m:oMath>{formula}</m:oMath>{run(' here.')}</w:p>"
     block = f"<w:p xmlns:m='{M}'><m:oMathPara><m:oMath>{formula}</m:oMath></m:oMathPara></w:p>"
     text = text_of("a.docx", docx(inline + block))

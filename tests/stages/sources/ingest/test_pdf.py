@@ -97,7 +97,7 @@ def test_paragraphs_continue_across_pages():
     assert "next page with more words until it ends here." in text_of(first, second)
 
 
-def test_hyphens_at_line_ends_follow_the_documents_own_words():
+def test_hyphens_at_line_ends_follow_the_other_words_of_the_document():
     puts = lines(
         [
             "The algorithms of a general-purpose machine are written here in full, on one long line.",
@@ -174,14 +174,14 @@ def test_a_table_keeps_its_rows():
     assert read.metadata["tables"] == 1
 
 
-def test_the_figures_at_a_plots_axes_are_left_out_and_counted():
+def test_the_figures_at_a_plots_axes_are_removed_and_counted():
     ticks = [Put(x, 500 - 20 * at, str(10 * at + x)) for at in range(4) for x in (72, 200, 330)]
     read = read_pdf(write_pdf([[*body("A"), *ticks, *body("B", y=380)]]))
     assert "| " not in read.markdown
     assert read.metadata["left_out"] == {"tables": 1}
 
 
-def test_contents_with_leaders_are_left_out():
+def test_contents_with_leaders_are_removed():
     entries = lines([f"{at} A chapter of it . . . . . . . . . . . . . {at + 3}" for at in range(1, 7)])
     read = read_pdf(write_pdf([[Put(72, 740, "Contents", 16), *entries], body("A")]))
     assert "A chapter of it" not in read.markdown
@@ -207,7 +207,7 @@ def test_list_items_are_marked():
     assert "- first of them\n\n- second of them" in text
 
 
-def test_sideways_text_is_left_out():
+def test_sideways_text_is_removed():
     stamp = b"BT /regular 10 Tf 0 1 -1 0 30 300 Tm (arXiv:1234.5678v1 a stamp in the margin) Tj ET\n"
     read = read_pdf(write_pdf([body("A")], extra=stamp))
     assert "stamp" not in read.markdown
@@ -365,7 +365,7 @@ def test_the_label_of_a_signature_is_removed_and_ends_it():
     assert text.startswith("light (lamp, wick, oil)\n\nLine 0 of a body") and "[Function]" not in text
 
 
-def test_signs_and_ticks_without_words_are_left_out_and_counted():
+def test_signs_and_ticks_without_words_are_removed_and_counted():
     ticks = [Put(90, 500, "0.2"), Put(300, 460, "+"), Put(90, 420, "•"), Put(90, 380, "0.4 0.6 •")]
     read = read_pdf(
         write_pdf([[*body("A"), *ticks, Put(90, 340, "In 1789 it was lit."), Put(90, 300, "1815")]])

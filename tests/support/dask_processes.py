@@ -11,7 +11,7 @@ import time
 from datagen.engines import pool
 from tests.support import ROOT, toys
 
-CALLS = "BY_HAND_CALLS"  # environment variable: the file to which `counted` writes each call
+CALLS = "DASK_PROCESS_CALLS"  # environment variable: the file to which `counted` writes each call
 ENGINE = ("--resources", "engine=1", "--nthreads", "4")
 
 
@@ -19,7 +19,7 @@ class Cluster:
     """
     Starts and ends processes; `address` is that of the `scheduler`.
 
-    What they say goes to files in the folder.
+    Their output goes to files in the folder.
     """
 
     def __init__(self, folder, **environment):

@@ -6,25 +6,25 @@ from datagen.schema import EXAMPLES, chat, table_of
 from datagen.stage import Options, Outcome, SourceStage
 from tests.support.rows import example
 
-MATTERS = ("the theft of mail", "wetlands on the coast", "pensions of widows", "the weight of lorries")
+TOPICS = ("the theft of mail", "wetlands on the coast", "pensions of widows", "the weight of lorries")
 GUESSED, TOLD, KNOWN = 0.2, 0.6, 0.9  # token probability: without help, with help, with the answer itself
 
 
-def say(matter, number):
+def say(topic, number):
     """Return a question and an answer on a topic, distinguished by a number."""
-    question = f"What does rule {number} say about {matter}?"
-    return {"question": question, "answer": f"Rule {number} is on {matter}.", "prompt": chat(question)}
+    question = f"What does rule {number} say about {topic}?"
+    return {"question": question, "answer": f"Rule {number} is on {topic}.", "prompt": chat(question)}
 
 
-def on(matters, each=4, start=0, **fields):
+def on(topics, each=4, start=0, **fields):
     return [
-        example(id=f"{matter} {number}", **say(matter, number), **fields)
-        for matter in matters
+        example(id=f"{topic} {number}", **say(topic, number), **fields)
+        for topic in topics
         for number in range(start, start + each)
     ]
 
 
-def matters_of(rows):
+def topics_of(rows):
     return {row["question"].partition("about ")[2].rstrip("?") for row in rows}
 
 
@@ -45,7 +45,7 @@ def weak(request):
 
 
 def read(part, options, context):
-    yield Outcome.all_kept(table_of(EXAMPLES, on(MATTERS[part : part + 2])))
+    yield Outcome.all_kept(table_of(EXAMPLES, on(TOPICS[part : part + 2])))
 
 
 source = SourceStage("source", "rows", lambda *_: [0, 2], read, gives="examples", options=Options)
