@@ -30,7 +30,7 @@ from datagen.stage import Context, Outcome, Partitions, WholeStage
 from datagen.stages.handoff.forms import BOTH, without_passage
 from datagen.stages.handoff.handoff.configurations import KNOWLEDGE, KNOWLEDGE_TEST
 from datagen.stages.handoff.handoff.mixture import FILE
-from datagen.stages.handoff.mix import difficulty, questions, splits
+from datagen.stages.handoff.mix import contrasts, difficulty, questions, splits
 from datagen.stages.handoff.mix import ledger as ledgers
 from datagen.stages.handoff.mix.ledger import Flags, Ledger
 from datagen.stages.handoff.mix.shares import Allotment, Part, Phase, allot
@@ -114,12 +114,14 @@ def run(partitions: Partitions, options: Options, context: Context) -> Iterator[
     seed = str(context.seed)
     ledger = ledgers.read(partitions, options.domains, seed)
     reasons, details = np.full(len(ledger), None, object), np.full(len(ledger), None, object)
-    _cap(ledger, options, np.full(len(ledger), True), reasons, details)
+    pairs = contrasts.read(partitions)
+    _limit_refusals(ledger, options, pairs, np.full(len(ledger), True), reasons, details)
     validation = splits.validation(ledger, _undecided(reasons), options.validation, seed)
     plan = _plan(partitions, ledger, ~validation & _undecided(reasons), options, context)
     tested, spent = (_flags(partitions, ids) for ids in (plan.held.keys(), plan.spent))
     _drop(reasons, details, spent, "question of the knowledge test", None)
-    _cap(ledger, options, ~tested & _undecided(reasons), reasons, details)  # again, among the remaining rows
+    # Again, among the remaining rows.
+    _limit_refusals(ledger, options, pairs, ~tested & _undecided(reasons), reasons, details)
     if options.requested:
         allotted = _allot(partitions, ledger, options, plan, ~validation & ~tested, reasons, details, context)
     else:
@@ -185,6 +187,22 @@ def _undecided(reasons: np.ndarray) -> Flags:
 
 def _kinds(ledger: Ledger) -> np.ndarray:
     return np.array([traits["kind"] for traits in ledger.combinations] or [""], object)[ledger.traits]
+
+
+def _limit_refusals(
+    ledger: Ledger,
+    options: Options,
+    pairs: contrasts.Contrasts,
+    free: Flags,
+    reasons: np.ndarray,
+    details: np.ndarray,
+) -> None:
+    """Apply the shares of kinds, and drop the answers whose refusals are dropped, until neither changes."""
+    orphaned = np.ones(len(ledger), bool)
+    while orphaned.any():
+        _cap(ledger, options, free & _undecided(reasons), reasons, details)
+        orphaned = pairs.orphaned(free & _undecided(reasons))
+        _drop(reasons, details, orphaned, contrasts.REASON, None)
 
 
 def _cap(ledger: Ledger, options: Options, free: Flags, reasons: np.ndarray, details: np.ndarray) -> None:

@@ -2,7 +2,8 @@
 Self-contained questions: select those that lose their passage, and those held out as a knowledge test.
 
 A row with its passage in the prompt trains reading; without the passage it trains the fact. A question that a
-refusal declines is never answered closed-book in training, because the two would contradict each other.
+refusal declines closed-book is never answered closed-book in training, because the two would contradict each
+other. A question that is declined with another passage keeps its own, as the contrast.
 """
 
 import re
@@ -106,13 +107,14 @@ def plan(
         The running stage.
     """
     seed, languages = str(context.seed), Languages(context)
-    result, refused, answers = Plan(), set[str](), dict[str, list[tuple[str, str]]]()
+    result, refused, contrasted = Plan(), set[str](), set[str]()
+    answers = dict[str, list[tuple[str, str]]]()
     pairs: list[Pair] = []
     for row, trained in _rows(partitions, train):
         document, passage = _origin(row)
         if row["kind"] in ("refusal", "preference") and row["question"]:
-            if trained and not row["context"]:
-                refused.add(same(row["question"]))
+            if trained:
+                (contrasted if row["context"] else refused).add(same(row["question"]))
         elif trained and row["kind"] == "instruction" and row["answer"]:
             answers.setdefault(document, []).append((same(row["question"] or ""), row["answer"]))
             if stands_alone(row, languages.of(row)):
@@ -134,7 +136,7 @@ def plan(
             } - result.held.keys()
     excluded = result.spent | result.held.keys()
     for pair in pairs:
-        if pair.shown and pair.id not in excluded:
+        if pair.shown and pair.id not in excluded and pair.question not in contrasted:
             draw = fraction("closed book", seed, pair.id)
             if draw < closed_book:
                 result.closed.add(pair.id)
@@ -150,7 +152,7 @@ def stands_alone(row: Row, language: Language) -> bool:
         return False
     try:
         checks.question(row["question"], language)
-        checks.stands_alone(row["question"], language, asks=True)
+        checks.needs_no_passage(row["question"], language)
         checks.particular(row["question"], language)
     except Reject:
         return False

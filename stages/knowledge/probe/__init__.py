@@ -33,7 +33,7 @@ from datagen.schema import EXAMPLES, content_id
 from datagen.stage import Builder, Context, ModelStage, Outcome, mean_logprob
 from datagen.stages.knowledge.probe import choices, mislead
 from datagen.stages.knowledge.probe.knowledge import Knowledge, estimate, estimate_by_choice, text_of
-from datagen.stages.shared.checks import stands_alone
+from datagen.stages.shared.checks import needs_no_passage
 from datagen.stages.shared.language.matching import Aliases, essence, likeness
 from datagen.stages.shared.language.rules import Language, Languages
 from datagen.stages.shared.similarity.inverted_index import Postings
@@ -222,7 +222,7 @@ def _unfit(
     if row["task"] in options.skip:
         return Reject("needs its context", f"task {row['task']}")
     try:
-        stands_alone(stem, language, asks=True)
+        needs_no_passage(stem, language)
     except Reject as reason:
         return Reject("needs its context", reason.detail)
     if row["context"] and (others := passages.fits_others(stem, row["context"])):

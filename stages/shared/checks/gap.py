@@ -19,6 +19,7 @@ from datagen.stages.shared.passage import opening
 ANSWER = "\0"  # represents the answer among the words of the sentence
 SKIPPED = 1  # maximum words of the sentence that a question may leave out besides its answer
 CLOSING = "\"'”’*`)"
+SUBJECT_WORDS = 6  # within which the verb of a second main clause follows its conjunction
 OPENERS = 3  # maximum words of "which kind of thing"
 
 
@@ -128,9 +129,27 @@ def _shares_subject(run: _Run, sentence: Sequence[str], asks: Asks, words: Langu
 
 
 def _one_predicate(question: str, asks: Asks | None, words: Language) -> None:
-    """Reject an inverted question with a second predicate: "When is it called first and may be omitted?"."""
-    if asks in (Asks.OBJECT, Asks.CIRCUMSTANCE) and second_predicate(question, words):
+    """
+    Reject an inverted question with a second predicate.
+
+    "When is it called first and may be omitted?", "When is the guard skipped and the next block is checked?"
+    """
+    if asks not in (Asks.OBJECT, Asks.CIRCUMSTANCE):
+        return
+    if second_predicate(question, words) or _second_clause(question, words):
         raise Reject("ungrammatical", f"two predicates: {question}")
+
+
+def _second_clause(question: str, words: Language) -> bool:
+    """Tell whether a main clause with its own subject follows a conjunction, outside a condition."""
+    tokens = words_of(question)
+    for place, word in enumerate(tokens):
+        if opening(tokens[place:], (*words.connectives, *words.relative)) and place:
+            return False
+        following = tokens[place + 1 : place + 1 + SUBJECT_WORDS]
+        if word in words.coordinating and words.articles & set(following[:1]):
+            return bool((words.being | words.modals) & set(following))
+    return False
 
 
 def second_predicate(text: str, words: Language) -> bool:

@@ -21,6 +21,7 @@ SHORT = 5  # maximum words of an answer that one empty word makes useless
 BARE = 2  # maximum words of a reference such as "the file", which names nothing
 REFERENCE = 3  # maximum words of a reference in a question without a name
 UNENDED = re.compile(r"[-–—,;:]\s*[?？؟]\W*\Z")
+NOTE = re.compile(r"\(([^()]*)\)")
 PAUSE = re.compile(r"(?:[,;]| [-–—]+) ")
 UNLIKELY = "question nobody would ask"
 
@@ -29,6 +30,7 @@ def worth_asking(question: str, answer: str, evidence: str, words: Language) -> 
     """Reject a question that nobody would ask, or an answer without content."""
     _one_question(question, words)
     _specific(question, words)
+    _no_ellipsis(question, answer, words)
     _no_obligation(question, answer, evidence, words)
     _tells_something(question, answer, words)
     asks_subject = fills(question, answer, evidence, words) is Asks.SUBJECT
@@ -38,8 +40,14 @@ def worth_asking(question: str, answer: str, evidence: str, words: Language) -> 
 
 
 def _one_question(question: str, words: Language) -> None:
-    """Reject a question that is double, unfinished or repeats itself."""
+    """Reject a question that is double, unfinished, repeats itself or contains a whole clause as a note."""
     question_words = words_of(question)
+    finite = words.verbs | words.modals | words.actions
+    for note in NOTE.finditer(question):
+        if verb := next((word for word in words_of(note[1])[1:] if word in finite), ""):
+            raise Reject("asks about two things", f"{verb!r} in a note: {question}")
+    if words.genitive & set(question_words[-1:]) & set(question_words[:-1]):
+        raise Reject("ungrammatical", f"{question_words[-1]!r} twice: {question}")
     for pause in PAUSE.finditer(question):
         rest = words_of(question[pause.end() :])
         if not words.open_ended & set(words_of(question[: pause.start()])):
@@ -64,8 +72,37 @@ def _specific(question: str, words: Language) -> None:
         raise Reject(UNLIKELY, f"{question_words[after]!r} in: {question}")
     if word := _likened(question_words, words):
         raise Reject("refers to the passage", f"{word!r} in: {question}")
+    if word := _distant(question_words, words):
+        raise Reject("refers to the passage", f"{word!r} in: {question}")
     if opening(question_words, words.choosing) and question_words[1] in small:
         raise Reject(UNLIKELY, f"does not name what to choose from: {question}")
+
+
+def _no_ellipsis(question: str, answer: str, words: Language) -> None:
+    """Reject a condition without a subject: "What happens when invoked as a module?", "If set to true."."""
+    question_words, answer_words = words_of(question), words_of(answer)
+    if happens := opening(question_words, words.happening):
+        condition = _after_connective(question_words[happens.count(" ") + 1 :], words)
+        finite = words.verbs | words.modals | words.actions | words.support
+        if condition and condition[0].endswith("ed") and not finite & set(condition):
+            raise Reject("refers to the passage", f"no subject in: {question}")
+    if words.elliptical & set(_after_connective(answer_words, words)[:1]):
+        raise Reject("refers to the passage", f"no subject in: {answer}")
+
+
+def _after_connective(clause: list[str], words: Language) -> list[str]:
+    """Return the words of a clause after its connective; none if it has no connective."""
+    connective = opening(clause, words.connectives)
+    return clause[connective.count(" ") + 1 :] if connective else []
+
+
+def _distant(question_words: list[str], words: Language) -> str:
+    """Return "there", unless it opens a sentence ("is there") or a preposition names a place before it."""
+    for place, word in enumerate(question_words):
+        before = question_words[:place]
+        if word in words.distant and not words.being & {*before[-1:], *question_words[place + 1 : place + 2]}:
+            return "" if words.prepositions & set(before) else word
+    return ""
 
 
 def _likened(question_words: list[str], words: Language) -> str:

@@ -1,9 +1,9 @@
 """
 Normalise texts before comparison: remove Markdown markup, and replace look-alike letters of other alphabets.
 
-The markup of emphasis, headings, bullets, quotes and links is removed; operators such as ``2 ** 3`` and names
-such as ``__init__`` are kept. A Cyrillic letter within a Latin word is replaced by the Latin letter that it
-looks like, as is a whole word of such letters in a text that is mostly Latin.
+The markup of emphasis, headings and their underlines, bullets, quotes and links is removed; operators such as
+``2 ** 3`` and names such as ``__init__`` are kept. A Cyrillic letter within a Latin word is replaced by the
+Latin letter that it looks like, as is a whole word of such letters in a text that is mostly Latin.
 """
 
 import re
@@ -12,7 +12,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 # For RE2, the regular expression engine of Arrow; applied in this order.
+# The underline of a heading, or a rule across the page.
+RULED = r"(?m)^[ \t]*(?:={3,}|-{3,}|~{3,}|\^{3,}|\*{3,}|_{3,}|\+{3,}|\"{3,}|#{3,})[ \t]*$"
 MARKDOWN = (
+    (RULED, ""),
     (r"!?\[([^\]\n]+)\]\((?:https?:|mailto:|[/#.])[^)\s]*\)", r"\1"),
     (r"(?m)^[ \t]{0,3}#{1,6}[ \t]+", ""),
     (r"(?m)^[ \t]*[-*+][ \t]+", ""),
@@ -23,7 +26,7 @@ MARKDOWN = (
     (r"(^|[^\pL\pN_])__([^\s_][^_\n]*\s[^_\n]*[^\s_])__([^\pL\pN_]|$)", r"\1\2\3"),
     (r"~~([^\s~][^~\n]*)~~", r"\1"),
 )
-MARKS = r"[*_#\]>~]|(?m)^[ \t]*[-+][ \t]"
+MARKS = rf"[*_#\]>~]|(?m)^[ \t]*[-+][ \t]|{RULED}"
 
 CYRILLIC = "АВСЕНІЈКМОРЅТХҮаԁсеһіјӏорѕухԝѵ"
 GREEK = "ΑΒΕΖΗΙΚΜΝΟΡΤΥΧο"

@@ -253,6 +253,48 @@ def test_declined_questions_are_neither_closed_book_nor_tested():
     assert row["context"] and row["split"] == "train"
 
 
+def with_contrasts(number):
+    """A pair, a refusal of its question with another passage, and the answer with both passages."""
+    [pair, text] = town(number)
+    other = f"The harbour company number {number} owns three ships."
+    refusal = example("refusal", question=pair["question"], context=other, answer="The text does not say.",
+                      task="not_in_context", id=f"declined {number}", **at("a.md", number))  # fmt: skip
+    both = pair | {
+        "id": f"both {number}",
+        "task": "found_in_context",
+        "context": f"{other} {pair['context']}",
+    }
+    return [pair, text, refusal, both | {"prompt": chat(pair["question"], both["context"])}]
+
+
+def test_an_answer_with_both_passages_is_handed_off_only_with_its_refusal():
+    rows = [row for number in range(60) for row in with_contrasts(number)]
+    kept, dropped = mixed(rows, size=17, max_share={"refusal": 0.1})
+    declined, both = ({name.split()[1] for name in ids(kept) if name.startswith(start)}
+                      for start in ("declined", "both"))  # fmt: skip
+    assert declined == both and 4 < len(declined) < 12
+    instructions = sum(row["kind"] == "instruction" for row in kept)
+    assert instructions == 60 + len(both) and len(declined) <= 0.1 * (instructions + len(declined))
+    reasons = Counter(row["reason"] for row in dropped)
+    assert reasons == {"over the share": 60 - len(declined), "its refusal is not handed off": 60 - len(both)}
+    unlimited, _ = mixed(rows)
+    assert ids(unlimited) == ids(rows)
+
+
+def test_an_answer_whose_refusal_an_earlier_stage_dropped_is_not_handed_off():
+    rows = [row for row in with_contrasts(1) if row["kind"] != "refusal"]
+    kept, dropped = mixed(rows)
+    assert ids(kept) == {"town 1", "text 1"} and [row["id"] for row in dropped] == ["both 1"]
+
+
+def test_a_question_declined_with_another_passage_keeps_its_own():
+    rows = [*towns(20), *(row for number in range(20, 60) for row in with_contrasts(number))]
+    kept, _ = mixed(rows, closed_book=0.5, both_forms=0.5)
+    pairs = {row["id"]: row for row in kept if row["id"].startswith("town")}
+    closed = {name for name, row in pairs.items() if not row["context"] or row["both_forms"]}
+    assert closed == {f"town {number}" for number in range(20)}
+
+
 def test_the_knowledge_test_covers_only_trained_passages():
     twin = town(5)[0] | {
         "id": "twin",

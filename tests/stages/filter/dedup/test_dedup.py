@@ -59,6 +59,16 @@ def test_normal_form_makes_exact_duplicates():
     assert len(kept) == 2 and "d" in ids(kept)
 
 
+def test_the_underline_of_a_heading_makes_no_difference():
+    body = "\n\nA licence is granted by the office within thirty days of the request."
+    rows = [reading(f"Licences\n{mark * 8}{body}", document=mark) for mark in "=-~^*"]
+    rows.append(reading(f"# Licences{body}", document="#"))
+    kept, dropped = put_through(stage, rows)
+    assert len(kept) == 1 and {row["reason"] for row in dropped} == {"exact duplicate"}
+    kept, _ = put_through(stage, [reading("x == y and more"), reading("x - y and more", document="other")])
+    assert len(kept) == 2
+
+
 def test_operators_are_words():
     rows = [
         example("refusal", question=f"What does `{sign}` do?", answer="I do not know.")

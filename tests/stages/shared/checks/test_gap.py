@@ -22,6 +22,8 @@ KASSE = "Die Kasse wird am Abend von der Wirtin geschlossen."
 KANAL = "Der Kanal wird mit Wasser gefüllt, und die Schleuse wird geprüft."
 TOR = "Das Tor öffnet sich, wenn die Glocke läutet."
 
+PATTERN = "If the pattern failed, the guard is not tested and the next block is read."
+
 
 @pytest.mark.parametrize(
     ("question", "answer", "evidence", "asks"),
@@ -78,6 +80,9 @@ def test_gaps_are_found_in_german(question, answer, evidence, asks):
         ("When does the lock keeper opens both gates?", "When the tide turns", LOCK, "ungrammatical"),
         ("When does the lock keeper open both gates?", "When the tide turns", LOCK, ""),
         ("When is the ledger signed and must be sealed?", "before noon", LEDGER, "ungrammatical"),
+        ("When is the guard not tested and the next block is read?", "If the pattern failed", PATTERN, "ungrammatical"),
+        ("What happens if the pattern failed and the next block is empty?", "nothing", PATTERN, ""),
+        ("When is the guard skipped if the pattern failed and the block is empty?", "always", PATTERN, ""),
         ("Who ran the mint and struck the copper coins?", "Ada Holz", RUNS, ""),
     ],
 )  # fmt: skip

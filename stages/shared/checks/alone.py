@@ -1,0 +1,62 @@
+"""
+Whether a question can be asked without its passage.
+
+A question may be clear beside its passage and unclear without it: "What is the new copy wrapped in?", "What
+happens if *count* is omitted?". The rules look for what a question without a name leaves open. They err
+towards showing the passage, which is never wrong.
+"""
+
+import re
+
+from datagen.request import Reject
+from datagen.stages.shared.checks.form import NAMED, stands_alone
+from datagen.stages.shared.language.rules import Language
+from datagen.stages.shared.language.words import words_of
+
+PARAMETER = re.compile(r"(?<![\w*])\*[a-z_]\w*\*(?![\w*])")  # "*count*", as manuals set parameters
+FEWEST = 4  # content words of a question without a name
+WITHIN = 4  # words after "the" within which a complement must follow: "the main module for a script"
+REASON = "needs its context"
+
+
+def needs_no_passage(question: str, words: Language) -> None:
+    """Reject a question that is only clear beside its passage."""
+    stands_alone(question, words, asks=True)
+    text_words = words_of(question)
+    _points_to_something(question, text_words, words)
+    rest = PARAMETER.sub(" ", question)
+    if NAMED.search(rest):
+        return
+    if rest != question:
+        raise Reject(REASON, f"does not name whose parameter it asks about: {question}")
+    if word := next((word for word in text_words[:2] if word in words.parts), ""):
+        raise Reject(REASON, f"does not name whose {word!r} it asks for: {question}")
+    small = (
+        words.vague | words.negations | frozenset(word for text in words.happening for word in text.split())
+    )
+    content = {words.stem(word) for word in text_words if word not in words.stop | small}
+    if words.stop and len(content) < FEWEST:
+        raise Reject(REASON, f"names nothing and has fewer than {FEWEST} content words: {question}")
+    if reference := _bare_reference(text_words, words):
+        raise Reject(REASON, f"{reference!r} is not named in: {question}")
+
+
+def _points_to_something(question: str, text_words: list[str], words: Language) -> None:
+    """Reject a pronoun without a name or an article before it: "What can be retrieved from its object?"."""
+    for place, word in enumerate(text_words):
+        if word in words.pointing and not words.articles.intersection(text_words[:place]):
+            before = re.split(rf"\b{re.escape(word)}\b", question, maxsplit=1, flags=re.IGNORECASE)[0]
+            if not NAMED.search(before):
+                raise Reject(REASON, f"{word!r} in: {question}")
+
+
+def _bare_reference(text_words: list[str], words: Language) -> str:
+    """Return a definite reference without a complement ("the new copy"); "" if there is none."""
+    for place, word in enumerate(text_words):
+        if word not in words.definite & words.articles:
+            continue
+        following = text_words[place + 1 : place + 1 + WITHIN]
+        complement = next((at for at, next_word in enumerate(following) if next_word in words.completing), 0)
+        if not complement:
+            return " ".join([word, *following[:2]])
+    return ""
