@@ -1,10 +1,12 @@
 """
 The training rows of each arm.
 
-All arms except `base` and `raw_exposures` train the same number of tokens: an arm repeats its rows until its
-budget is used up. Pairs add tokens, an answer format and facts. They are therefore compared with the format
-control, which has the same number of pairs about other documents, and never with `raw`. `shuffled` has the
-same questions and the same answers, wrongly assigned: only a hand-off whose answers are right surpasses it.
+An arm and its control train the same number of tokens (except `raw_exposures`): an arm repeats its rows until
+its budget is used up. Pairs add tokens, an answer format and facts. They are therefore compared with the
+format control, which has the same number of pairs about other documents, and never with `raw`.
+
+`shuffled` has the questions and the answers of `pairs_alone`, wrongly assigned: only answers that fit their
+questions surpass it. Both omit the passages, which would teach the facts to both.
 """
 
 from collections import Counter, defaultdict
@@ -22,9 +24,11 @@ CONTROLS: tuple[tuple[Arm, Arm], ...] = (
     ("reading", "raw"),
     ("reading", "raw_exposures"),
     ("pairs", "format_control"),
-    ("pairs", "shuffled"),
     ("pairs", "unfiltered"),
+    ("pairs_alone", "shuffled"),
 )
+
+PAIR_ARMS: tuple[Arm, ...] = ("pairs", "format_control", "pairs_alone", "shuffled", "unfiltered")
 
 
 @dataclass(frozen=True)
@@ -95,8 +99,9 @@ def make(material: Material, trained: Sequence[Pair], wanted: Sequence[Arm], see
         "raw_exposures": raw,
         "reading": reading,
         "pairs": [*raw, *_chats(pairs)],
-        "shuffled": [*raw, *_chats(shuffle(pairs, seed))],
         "format_control": [*raw, *_chats(control)],
+        "pairs_alone": _chats(pairs),
+        "shuffled": _chats(shuffle(pairs, seed)),
         "unfiltered": [*raw, *_chats(mixed)],
     }
     skipped: dict[Arm, str] = {}
@@ -106,7 +111,7 @@ def make(material: Material, trained: Sequence[Pair], wanted: Sequence[Arm], see
         )
     if not count:
         why = "the hand-off lacks self-contained pairs, about these passages or about other documents"
-        skipped |= dict.fromkeys(("pairs", "shuffled", "format_control", "unfiltered"), why)
+        skipped |= dict.fromkeys(PAIR_ARMS, why)
     elif share <= DROPPED:
         skipped["unfiltered"] = (
             f"filters dropped {len(dropped)} of {len(dropped) + len(trained)} usable pairs, and the arm "

@@ -41,7 +41,7 @@ SHORT = {
     "training": "raw − untrained",
     "reading": "reading − raw, equal tokens",
     "reading_exposures": "reading − raw, equal exposures",
-    "answers": "pairs − shuffled answers",
+    "answers": "pairs alone − shuffled answers",
     "pairs_seen": "pairs − control, seen facts",
     "pairs_unseen": "pairs − control, unseen facts",
     "filters": "filters − random selection",

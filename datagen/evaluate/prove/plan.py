@@ -6,7 +6,7 @@ order, is reserved for the format control. The number of passages follows from t
 speed of the machine, or from ``--tokens``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -17,7 +17,15 @@ from datagen.evaluate.prove.arms import Arms, Row, equal_exposures, text_counts
 from datagen.evaluate.prove.encode import Encoder
 from datagen.evaluate.prove.items import Item, Rules
 from datagen.evaluate.prove.material import Material, Pair, Survey, read
-from datagen.evaluate.prove.settings import EPOCHS, HELD_BACK, MAX_PASSAGES, PAIR_REPEATS, Arm, Settings
+from datagen.evaluate.prove.settings import (
+    ALONE_EPOCHS,
+    EPOCHS,
+    HELD_BACK,
+    MAX_PASSAGES,
+    PAIR_REPEATS,
+    Arm,
+    Settings,
+)
 from datagen.json_types import JsonObject
 from datagen.run.folder import Run
 from datagen.schema import fraction
@@ -64,7 +72,7 @@ class Plan:
     left_out
         Reason -> number of removed items.
     pairs
-        Number of pairs that the arm `pairs` trains.
+        Number of pairs that the arms `pairs` and `pairs_alone` train.
     """
 
     source: str
@@ -191,7 +199,7 @@ class Builder:
             held_out=material.held_out,
             general=self.general,
             left_out=left_out,
-            pairs=sum(bool(row.question) for row in arms.rows.get("pairs", ())),
+            pairs=len(_pairs(arms.rows)),
         )
 
     def _items(
@@ -201,7 +209,7 @@ class Builder:
         in_arms = {(row.passage, row.question) for row in rows if row.question}
         every = [*trained, *material.others, *material.dropped]
         used = [pair for pair in every if (pair.passage, pair.question) in in_arms]
-        own = {(row.passage, row.question) for row in arms.rows.get("pairs", ()) if row.question}
+        own = {(row.passage, row.question) for row in _pairs(arms.rows)}
         facts = [pair for pair in trained if (pair.passage, pair.question) in own]
         texts = dict.fromkeys(row.text for row in rows if not row.question)
         return item_rules.make(self.rules, material, questions, facts, used, texts, str(self.settings.seed))
@@ -215,7 +223,18 @@ class Builder:
             reading = [Row(text.passage, text.text) for text in material.texts]
             sizes = _sizes(reading, self.encoder)
             budgets["raw_exposures"] = equal_exposures(tokens, raw, sizes, text_counts(reading))
+        for arm in ("pairs_alone", "shuffled"):
+            if arm in budgets:
+                pairs = sum(
+                    len(tokens.response) for row in arms.rows[arm] for tokens in self.encoder.row(row)
+                )
+                budgets[arm] = ALONE_EPOCHS * PAIR_REPEATS * pairs
         return tokens, budgets
+
+
+def _pairs(rows: Mapping[Arm, Sequence[Row]]) -> list[Row]:
+    """Return the trained pairs, which `pairs` and `pairs_alone` have in common."""
+    return [row for row in rows.get("pairs") or rows.get("pairs_alone", ()) if row.question]
 
 
 def _sizes(rows: Sequence[Row], encoder: Encoder) -> dict[str, int]:

@@ -8,19 +8,31 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from datagen.errors import UserError
 from datagen.schema import content_id
 
-Arm = Literal["base", "raw", "raw_exposures", "reading", "pairs", "shuffled", "format_control", "unfiltered"]
+Arm = Literal[
+    "base",
+    "raw",
+    "raw_exposures",
+    "reading",
+    "pairs",
+    "format_control",
+    "pairs_alone",
+    "shuffled",
+    "unfiltered",
+]
 ARMS: dict[Arm, str] = {
     "base": "the target, untrained",
     "raw": "raw passages",
     "raw_exposures": "raw passages, each seen as often as in the arm `reading`, with fewer tokens",
     "reading": "the hand-off's reading texts about the same passages",
     "pairs": "raw passages and the hand-off's closed-book pairs about them",
-    "shuffled": "raw passages and the same closed-book pairs with each other's answers",
     "format_control": "raw passages and the same number of closed-book pairs about other documents",
+    "pairs_alone": "the hand-off's closed-book pairs, without passages",
+    "shuffled": "the same pairs with each other's answers, without passages",
     "unfiltered": "raw passages and the same number of pairs, sampled from kept and dropped ones",
 }
 
 EPOCHS = 2.0  # token budget of an arm, in epochs of the raw passages
+ALONE_EPOCHS = 4  # of the pairs in the arms without passages
 PAIR_REPEATS = 2  # repetitions of each pair per epoch
 HELD_BACK = 0.3  # share of the self-contained pairs that is tested, not trained
 DROPPED = 0.2  # share of dropped pairs above which the arm `unfiltered` is run

@@ -45,9 +45,9 @@ QUESTIONS = (
     ),
     Question(
         "answers",
-        "pairs",
+        "pairs_alone",
         "shuffled",
-        "Closed-book pairs, compared with the same pairs and shuffled answers, on the facts in the pairs",
+        "Closed-book pairs alone, compared with shuffled answers to the same questions, on their facts",
         True,
     ),
     Question(

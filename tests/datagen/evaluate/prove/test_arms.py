@@ -65,7 +65,8 @@ def test_the_format_control_has_as_many_pairs_about_other_documents(write_run):
 def test_the_shuffled_arm_has_the_same_questions_and_answers_wrongly_assigned(write_run):
     _, _, material = material_of(write_run())
     made = arms.make(material, material.pairs, tuple(ARMS), SEED)
-    right, shuffled = ([row for row in made.rows[arm] if row.question] for arm in ("pairs", "shuffled"))
+    right, shuffled = made.rows["pairs_alone"], made.rows["shuffled"]
+    assert right == [row for row in made.rows["pairs"] if row.question]
     assert [(row.passage, row.question) for row in right] == [(row.passage, row.question) for row in shuffled]
     assert Counter(row.text for row in right) == Counter(row.text for row in shuffled)
     assert all(a.text != b.text for a, b in zip(right, shuffled, strict=True))
@@ -106,7 +107,7 @@ def test_arms_without_rows_are_skipped_with_a_reason(write_run):
     _, _, material = material_of(write_run(pairs=False))
     made = arms.make(material, material.pairs, tuple(ARMS), SEED)
     assert set(made.rows) == {"base", "raw", "raw_exposures", "reading"}
-    assert set(made.skipped) == {"pairs", "shuffled", "format_control", "unfiltered"}
+    assert set(made.skipped) == {"pairs", "format_control", "pairs_alone", "shuffled", "unfiltered"}
     _, _, material = material_of(write_run(texts=False))
     made = arms.make(material, material.pairs, tuple(ARMS), SEED)
     assert {"reading", "raw_exposures"} <= set(made.skipped)
@@ -173,7 +174,8 @@ def test_equal_exposures_are_reached_by_the_budget_of_raw():
 
 
 def test_an_arm_brings_its_controls():
-    assert with_controls(("pairs",)) == ("base", "pairs", "shuffled", "format_control")
+    assert with_controls(("pairs",)) == ("base", "pairs", "format_control")
+    assert with_controls(("pairs_alone",)) == ("base", "pairs_alone", "shuffled")
     assert with_controls(("reading",)) == ("base", "raw", "reading")
     with pytest.raises(Exception, match="--arms"):
         settings_of("reading,everything")

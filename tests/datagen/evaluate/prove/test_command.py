@@ -81,13 +81,24 @@ def test_a_proof_from_plan_to_page(write_run, base, in_process):
     run = write_run()
     result = proved(run, base, general="")
     arms = result["arms"]
-    assert set(arms) == {"base", "raw", "raw_exposures", "reading", "pairs", "shuffled", "format_control"}
-    for arm in ("raw", "reading", "pairs", "shuffled", "format_control"):
+    assert set(arms) == {
+        "base",
+        "raw",
+        "raw_exposures",
+        "reading",
+        "pairs",
+        "format_control",
+        "pairs_alone",
+        "shuffled",
+    }
+    for arm in ("raw", "reading", "pairs", "format_control"):
         assert 1_500 <= arms[arm]["tokens"] < 1_500 + 520 and arms[arm]["fits"] == 2
     assert arms["raw_exposures"]["tokens"] < arms["reading"]["tokens"]
+    assert arms["pairs_alone"]["tokens"] == pytest.approx(arms["shuffled"]["tokens"], abs=50)
+    assert arms["pairs_alone"]["pairs_seen"] == 8 * result["plan"]["pairs"]
     assert arms["base"]["tokens"] == 0 and arms["pairs"]["pairs_seen"] > 0
     assert arms["raw"]["measures"]["held_out_loss"] < arms["base"]["measures"]["held_out_loss"]
-    assert {"training", "reading", "pairs_seen"} <= {v["question"] for v in result["verdicts"]}
+    assert {"training", "reading", "pairs_seen", "answers"} <= {v["question"] for v in result["verdicts"]}
     place = run.folder / "proof"
     latest = json.loads((place / "latest.json").read_text())
     folder = place / latest["folder"]

@@ -74,7 +74,7 @@ def test_a_poisoned_hand_off_is_detected():
 
     control = {"base": 0, "raw": 0, "format_control": 0, "shuffled": poisoned}
     for gain, expected in ((right, True), (poisoned, False)):
-        fits = simulated(control | {"pairs": gain}, items)
+        fits = simulated(control | {"pairs": gain, "pairs_alone": gain}, items)
         answered = verdicts(fits, items, WORTH)
         for question in ("pairs_seen", "answers"):
             seen = [v for v in answered if v.question == question]
@@ -85,7 +85,7 @@ def test_a_poisoned_hand_off_is_detected():
 
 def test_surpassing_wrong_answers_is_no_gain_of_the_hand_off():
     items = items_of(300)
-    fits = simulated({"base": 0, "raw": 0, "format_control": 0, "pairs": 0, "shuffled": -2.0}, items)
+    fits = simulated({"base": 0, "raw": 0, "pairs_alone": 0, "shuffled": -2.0}, items)
     answered = verdicts(fits, items, WORTH)
     assert next(v for v in answered if v.question == "answers").outcome == "helps"
     assert not gains(answered)

@@ -40,7 +40,7 @@ KASSE = "Die Kasse steht nicht im Hof, sondern im Keller."
         ("When must guard evaluation stop?", "once a case block is selected", BLOCK, ""),
         ("What is the new copy wrapped in?", "a read-only proxy", PROXY, ""),
         ("What are floors, walls, and roofs made of?", "oak", "Floors, walls, and roofs are made of oak.", ""),
-        ("What is done using the specified character?", "Padding", "Padding is done using the specified character.", NOBODY),
+        ("What is done using the specified character?", "Padding", "Padding is done using the specified character.", UNLIKELY),
         ("When is an error raised (a new item cannot be added to a list)?", "If it is full", METHOD, "asks about two things"),
         ("What is the town (pop. 4,000) known for?", "salt", "The town (pop. 4,000) is known for salt.", ""),
         ("What can be shown by %1, while %* is replaced by all of them?", "Parameters", METHOD, "asks about two things"),
