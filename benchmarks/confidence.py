@@ -194,7 +194,7 @@ def combined(rows: Scored, labels: int) -> dict[str, Any]:
     best = int(single.mean(axis=1).argmax())
     ahead = np.array(measured["confidence"]) > single[best]
     return {
-        "auroc": {name: round(float(np.mean(found)), 3) for name, found in measured.items()},
+        "auroc": {name: round(float(np.mean(scores)), 3) for name, scores in measured.items()},
         "best single": rows.names[best],
         "its auroc": round(float(single[best].mean()), 3),
         "ahead of it": round(float(ahead.mean()), 3),
@@ -230,10 +230,10 @@ def promises(rows: Scored, labels: int, target: float, sure: float) -> dict[str,
         confidence = fit(rows.values)
         named = steps(np.bincount(bin_of(confidence), minlength=BINS))
         learned = held_out(rows.values[learn], rows.right[learn]), rows.right[learn]
-        found = promise(target, sure, *named, learned, (confidence[check], rows.right[check]))
-        if found.threshold is not None:
-            kept.append(found.kept)
-            broken += _precision(confidence, rows.right, np.r_[check, others], found.threshold) < target
+        promised = promise(target, sure, *named, learned, (confidence[check], rows.right[check]))
+        if promised.threshold is not None:
+            kept.append(promised.kept)
+            broken += _precision(confidence, rows.right, np.r_[check, others], promised.threshold) < target
         every = combine(rows.names, rows.values[order[:labels]], rows.right[order[:labels]])(rows.values)
         naive += (
             _precision(every, rows.right, others, _naive(every, rows.right, order[:labels], target)) < target
@@ -314,7 +314,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=600, help="pairs drawn from the set")
     parser.add_argument("--labels", type=int, default=240, help="labelled rows per sample")
     parser.add_argument("--target", type=float, nargs="+", default=[0.85, 0.9], help="promised precision")
-    parser.add_argument("--sure", type=float, default=0.9, help="how surely")
+    parser.add_argument("--sure", type=float, default=0.9, help="probability that a promise holds")
     parser.add_argument(
         "--keep", type=float, default=0.6, help="share of the rows to keep, for cascade and yield"
     )

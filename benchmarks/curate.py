@@ -72,13 +72,15 @@ def make(part: tuple[int, int], options: Size, context: Context) -> Iterator[Out
     columns["prompt"] = pa.array(
         [[{"role": "user", "content": text}] for text in context_.to_pylist()], EXAMPLES.field("prompt").type
     )
-    told = {
+    provenance = {
         "document_id": "d" * 32,
         "source": "corpus.jsonl",
         "prompt": "instructions/summary",
         "model": "a-model",
     }
-    lineage = [told | {"passage_id": key, "requests": [key], "parents": [key]} for key in ids.to_pylist()]
+    lineage = [
+        provenance | {"passage_id": key, "requests": [key], "parents": [key]} for key in ids.to_pylist()
+    ]
     columns["lineage"] = pa.array(lineage, EXAMPLES.field("lineage").type)
     columns["logprob"] = -draw.exponential(1.0, count)
     rows = pa.table([columns.get(one.name, pa.nulls(count, one.type)) for one in EXAMPLES], schema=EXAMPLES)

@@ -172,9 +172,9 @@ class Family:
 def families(number: int, blocks: int, stays: Bools) -> Iterator[Family]:
     """Yield the documents that a block copies, and removed documents of the block that have no copy."""
     texts, ids, of = block(number, blocks)
-    said = dict(zip(ids.tolist(), texts.to_pylist(), strict=True))
+    text_of = dict(zip(ids.tolist(), texts.to_pylist(), strict=True))
     other, other_ids, _ = block(int(of[0]) // BLOCK, blocks)
-    said |= dict(zip(other_ids.tolist(), other.to_pylist(), strict=True))
+    text_of |= dict(zip(other_ids.tolist(), other.to_pylist(), strict=True))
     first = number * BLOCK + BLOCK - COPIES
     members: dict[int, list[int]] = {}
     for place, original in enumerate(of.tolist()):
@@ -184,7 +184,7 @@ def families(number: int, blocks: int, stays: Bools) -> Iterator[Family]:
         if lonely not in members and not stays[lonely]:
             members[lonely] = [lonely]
     for family in members.values():
-        yield Family(family, [runs(said[one]) for one in family], stays[family])
+        yield Family(family, [runs(text_of[one]) for one in family], stays[family])
 
 
 def runs(text: str) -> frozenset[tuple[str, ...]]:

@@ -70,23 +70,23 @@ def _rows(finished: Run, stage: str) -> list[dict[str, Any]]:
 
 def figures(finished: Run, pairs: dict[str, planted.Pair]) -> dict[str, Any]:
     """Average the utilities by distance and by correctness of the example; print the best and worst pairs."""
-    found = [
+    measured = [
         (one["utility"], pairs[row["id"]], pairs[one["id"]])
         for row in _rows(finished, "delift_utility")
         for one in row["utility"]
     ]
-    found.sort(key=lambda pair: -pair[0])
-    for worth, row, example in [*found[:SHOWN], *found[-SHOWN:]]:
-        print(f"{worth:+.3f}  {_said(row)}  <-  {_said(example)}")
+    measured.sort(key=lambda pair: -pair[0])
+    for worth, row, example in [*measured[:SHOWN], *measured[-SHOWN:]]:
+        print(f"{worth:+.3f}  {_described(row)}  <-  {_described(example)}")
     groups: dict[str, list[float]] = defaultdict(list)
-    for worth, row, example in found:
+    for worth, row, example in measured:
         groups[_near(row, example)].append(worth)
         groups["of wrong examples" if example.how else "of right examples"].append(worth)
     kept = {row["id"] for row in _rows(finished, "select")}
     record = finished.stage_record("delift_utility") or {}
     return {
         "rows": len(pairs),
-        "pairs": len(found),
+        "pairs": len(measured),
         "seconds": record.get("seconds"),
         "prompt_tokens": record.get("requests", {}).get("prompt_tokens"),
         "mean utility": {name: round(sum(worth) / len(worth), 3) for name, worth in groups.items()},
@@ -105,7 +105,7 @@ def _near(row: planted.Pair, example: planted.Pair) -> str:
     return "same article" if row.title == example.title else "other article"
 
 
-def _said(pair: planted.Pair) -> str:
+def _described(pair: planted.Pair) -> str:
     return f"{pair.question} {pair.answer!r}" + (f" [{pair.how}]" if pair.how else "")
 
 

@@ -54,8 +54,8 @@ def planted() -> Iterator[tuple[str, str, str, str, str]]:
                 lines = given["filler"][language][:sentences]
                 join = "" if language == "zh" else " "
                 one, other = (
-                    join.join([*lines[:1], (long if sentences else short).replace("{}", said), *lines[1:]])
-                    for said in pair
+                    join.join([*lines[:1], (long if sentences else short).replace("{}", text), *lines[1:]])
+                    for text in pair
                 )
                 yield kind, language, size, one, other
 
@@ -83,13 +83,13 @@ def judge_planted() -> dict[str, dict[str, Any]]:
     cases = list(planted())
     false = removed([(one, other) for *_, one, other in cases], "refusal")
     copies = [(one, _copied(one, language, size)) for _, language, size, one, _ in cases]
-    found = removed(copies, "refusal")
+    found_copies = removed(copies, "refusal")
     counts: dict[str, dict[str, Any]] = defaultdict(lambda: {"pairs": 0, "false": [], "missed": []})
-    for (kind, language, size, *_), is_false, is_found in zip(cases, false, found, strict=True):
+    for (kind, language, size, *_), is_false, is_removed in zip(cases, false, found_copies, strict=True):
         of = counts[kind]
         of["pairs"] += 1
         of["false"] += [f"{language}, {size}"] * is_false
-        of["missed"] += [f"{language}, {size}"] * (not is_found)
+        of["missed"] += [f"{language}, {size}"] * (not is_removed)
     return dict(counts)
 
 
@@ -187,22 +187,22 @@ def texts(words: Sequence[str], length: int, count: int) -> Iterator[str]:
 
 def recall(words: Sequence[str], pairs: int) -> dict[str, dict[int, float]]:
     """Measure recall for each edit and length."""
-    draw, found = random.Random(0), dict[str, dict[int, float]]()
+    draw, shares = random.Random(0), dict[str, dict[int, float]]()
     for edit, change in EDITS.items():
-        found[edit] = {}
+        shares[edit] = {}
         for length in LENGTHS:
             some = [(text, change(text, draw)) for text in texts(words, length, pairs)]
             gone = removed(some, "refusal")
-            found[edit][length] = round(sum(gone) / len(gone), 3)
-    found["a paragraph inside a long text"] = {}
+            shares[edit][length] = round(sum(gone) / len(gone), 3)
+    shares["a paragraph inside a long text"] = {}
     for length in LENGTHS[:-1]:
         some = []
         for text in texts(words, min(10 * length, 4000), pairs):
             cut = text.split(" ")
             some.append((text, " ".join(cut[len(cut) // 2 :][:length])))
         gone = removed(some, "refusal")
-        found["a paragraph inside a long text"][length] = round(sum(gone) / len(gone), 3)
-    return found
+        shares["a paragraph inside a long text"][length] = round(sum(gone) / len(gone), 3)
+    return shares
 
 
 def paraphrases(model: str) -> dict[float, dict[str, int]]:
@@ -239,10 +239,10 @@ def main() -> None:
     if find_spec(encoder.PACKAGE):
         figures["paraphrases"] = paraphrases(encoder.NAME)
     if ".json" in options.corpus.suffixes:
-        said = " ".join(dict.fromkeys(pair.passage for pair in read(options.corpus)))
+        text = " ".join(dict.fromkeys(pair.passage for pair in read(options.corpus)))
     else:
-        said = options.corpus.read_text(encoding="utf-8")
-    print(json.dumps(figures | {"recall": recall(said.split(), options.pairs)}))
+        text = options.corpus.read_text(encoding="utf-8")
+    print(json.dumps(figures | {"recall": recall(text.split(), options.pairs)}))
 
 
 if __name__ == "__main__":

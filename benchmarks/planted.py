@@ -110,7 +110,7 @@ def _truncated(pair: Pair, pairs: Sequence[Pair]) -> str:
 def _swapped(pair: Pair, pairs: Sequence[Pair]) -> str:
     mine = pair.answer.casefold()
     others = [one.answer for one in pairs if one.passage == pair.passage]
-    apart = [said for said in others if said.casefold() not in mine and mine not in said.casefold()]
+    apart = [text for text in others if text.casefold() not in mine and mine not in text.casefold()]
     return pick(apart, "swapped", pair.id) if apart else ""
 
 

@@ -203,16 +203,16 @@ def main() -> None:
     found: dict[str, list[float | None]] = {}
     for seed in range(options.draws):
         if seed % SHOWN == SHOWN - 1:
-            print(json.dumps({title: _said(all_) for title, all_ in found.items()}), file=sys.stderr)
+            print(json.dumps({title: _summary(all_) for title, all_ in found.items()}), file=sys.stderr)
         with tempfile.TemporaryDirectory() as name:
             people = Population(seed, Path(name))
             for case in options.cases:
                 for title, precision in CASES[case](people):
                     found.setdefault(title, []).append(precision)
-    print(json.dumps({title: _said(all_) for title, all_ in found.items()}))
+    print(json.dumps({title: _summary(all_) for title, all_ in found.items()}))
 
 
-def _said(precisions: list[float | None]) -> dict[str, float | int | None]:
+def _summary(precisions: list[float | None]) -> dict[str, float | int | None]:
     made = [precision for precision in precisions if precision is not None]
     broken = sum(precision < TARGET for precision in made)
     return {

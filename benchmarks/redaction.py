@@ -3,8 +3,8 @@ Detection of personal data and secrets: speed, recall and precision, and hits in
 
     python -m benchmarks.redaction --planted tests/data/personal/planted.txt --clean statutes.jsonl.gz
 
-Each line of the planted file holds a kind, the value that must be found and the text around it, separated by
-tabs. The clean files are read as a corpus is; every hit in them is printed.
+Each line of the planted file holds a kind, the value to detect and the text around it, separated by tabs. The
+clean files are read like a corpus; every hit in them is printed.
 """
 
 import argparse
@@ -24,19 +24,19 @@ AROUND = 40  # characters shown in front of a hit
 
 def planted(path: Path) -> dict[str, object]:
     """Compare the values detected in each line with the planted ones."""
-    found, total, false = Counter[str](), Counter[str](), 0
+    detected, total, false = Counter[str](), Counter[str](), 0
     for line in path.read_text(encoding="utf-8").splitlines():
         if line.startswith("#"):
             continue
         kind, value, text = line.split("\t")
         findings = {(finding.kind, text[finding.start : finding.end]) for finding in detect(text)}
         total[kind] += 1
-        found[kind] += (kind, value) in findings
+        detected[kind] += (kind, value) in findings
         false += len(findings - {(kind, value)})
     return {
-        "recall": round(found.total() / total.total(), 3),
-        "precision": round(found.total() / (found.total() + false), 3),
-        "by_kind": {kind: f"{found[kind]}/{total[kind]}" for kind in KINDS if total[kind]},
+        "recall": round(detected.total() / total.total(), 3),
+        "precision": round(detected.total() / (detected.total() + false), 3),
+        "by_kind": {kind: f"{detected[kind]}/{total[kind]}" for kind in KINDS if total[kind]},
     }
 
 

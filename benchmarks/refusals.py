@@ -96,7 +96,7 @@ def search(planted: Sequence[Planted]) -> list[bool]:
         readers = Partitions([lambda names: table if names is None else table.select(names)])
         (number,) = unanswerable.run(readers, options, context)
         near = unanswerable.apply(table, number, options, context).kept["near"].to_pylist()
-    return [found["context"] == one["shown"] for found, one in zip(near, planted, strict=True)]
+    return [row["context"] == one["shown"] for row, one in zip(near, planted, strict=True)]
 
 
 def judge(planted: Sequence[Planted], model: str, sure: float) -> list[bool]:
@@ -113,8 +113,8 @@ def judge(planted: Sequence[Planted], model: str, sure: float) -> list[bool]:
         )
         for number, one in enumerate(planted)
     ]
-    who = identify(spec)
-    folder = Path(tempfile.gettempdir()) / f"benchmark-refusals-{who.name}-{who.revision}"
+    identity = identify(spec)
+    folder = Path(tempfile.gettempdir()) / f"benchmark-refusals-{identity.name}-{identity.revision}"
     with Asker(spec, folder) as asker:
         answers = asker.answer(requests)
     probabilities = [passage_qa.probability_left_open(answer, prompt) for answer in answers]
@@ -123,13 +123,13 @@ def judge(planted: Sequence[Planted], model: str, sure: float) -> list[bool]:
 
 def figures(planted: Sequence[Planted], searched: Sequence[bool], judged: Sequence[bool]) -> dict[str, Any]:
     """Count the questions labelled unanswerable among the answerable and the unanswerable ones."""
-    said = {"search": searched, "judge": judged}
-    said["both"] = [all(pair) for pair in zip(searched, judged, strict=True)]
+    by_method = {"search": searched, "judge": judged}
+    by_method["both"] = [all(pair) for pair in zip(searched, judged, strict=True)]
     counts: dict[str, Any] = {}
     for stands, name in ((True, "answer stands"), (False, "left open")):
         mine = [number for number, one in enumerate(planted) if one["stands"] == stands]
         counts[name] = {"questions": len(mine)} | {
-            who: sum(labels[number] for number in mine) for who, labels in said.items()
+            who: sum(labels[number] for number in mine) for who, labels in by_method.items()
         }
     return counts
 

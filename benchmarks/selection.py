@@ -79,9 +79,9 @@ def run(folder: Path, method: str) -> None:
         started = time.monotonic()
         outcomes = []
         partitions = Partitions([partial(read_part, path) for path in tables])
-        told = zip(partitions, stage.run(partitions, options, context), strict=True)
-        for table, said in told:
-            outcomes.append(apply(table, said, options, context).kept)
+        judged = zip(partitions, stage.run(partitions, options, context), strict=True)
+        for table, verdict in judged:
+            outcomes.append(apply(table, verdict, options, context).kept)
             write_table(outcomes[-1], Path(name) / "part.parquet")
         seconds = time.monotonic() - started
     kept = pa.concat_tables(outcomes)

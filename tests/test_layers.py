@@ -26,7 +26,7 @@ MACHINE = ("datagen.run", "datagen.cluster")
 
 
 def imports(source: str, module: str = "") -> Iterator[tuple[str, str]]:
-    """List pairs of module and what it imports, imports in functions and for type checking among them."""
+    """List pairs of a module and an imported one, including imports in functions and for type checking."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             yield from ((module, name.name) for name in node.names)
@@ -98,7 +98,7 @@ def phase(module: str) -> str | None:
 
 
 def violation(importer: str, imported: str) -> str | None:
-    """Say which rule an import breaks, None if none."""
+    """Return the rule that an import breaks; None if there is none."""
     where, what = phase(importer), phase(imported)
     if where and what and PHASES.index(what) > PHASES.index(where):
         return "a phase imports a later one"

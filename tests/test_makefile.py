@@ -1,4 +1,4 @@
-"""Where `make` gets torch's CPU build: the configured indexes first, then PyTorch's own, else it says what to set."""
+"""`make` gets torch's CPU build from the configured indexes, otherwise from PyTorch's, otherwise it names the variable."""
 
 import os
 import shutil

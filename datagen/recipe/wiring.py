@@ -1,4 +1,4 @@
-"""Connect stages by the kinds of their tables (docs/decisions/0004-kinds-wire-the-line.md)."""
+"""Connect stages by the kinds of their tables (docs/decisions/0004-kinds-wire-the-pipeline.md)."""
 
 from collections.abc import Iterator, Sequence
 

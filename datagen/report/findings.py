@@ -37,7 +37,7 @@ def in_order(findings: Iterable[Finding]) -> bool:
 
 
 def show(title: str, findings: Iterable[Finding]) -> None:
-    """Print one line per finding, whatever the width of the terminal, so that a log can be searched."""
+    """Print each finding on one line of any length, so that a log can be searched."""
     out = rich.console.Console(highlight=False)
     out.print(f"[bold]{escape(title)}[/]", soft_wrap=True)
     listed = list(findings)

@@ -140,7 +140,7 @@ def _contents(root: Path, files: list[Path]) -> list[str]:
 
 
 def _walk(root: Path, links: bool = False) -> list[Path]:
-    """List the files of a folder without hidden files and caches; follow links to folders only if asked."""
+    """List the files of a folder without hidden files and caches; optionally follow links to folders."""
     paths: list[Path] = []
     for folder, inner, names in os.walk(root, followlinks=links):
         inner[:] = [name for name in inner if not name.startswith((".", "__pycache__"))]

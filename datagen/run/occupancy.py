@@ -4,7 +4,7 @@ Occupancy: the share of the engines' places for requests that is in use, over th
 Workers send readings of their engines' meters (`datagen.engines.meter`) twice a second. The run adds them up
 in steps of equal length. When there are too many steps, their length is doubled, so that a run of a month
 takes no more memory than one of a minute. ``occupancy.json`` in the run's folder holds the steps. A resumed
-run appends to it; the time between the processes is left out.
+run appends to it; the time between the processes is not counted.
 """
 
 import threading

@@ -44,7 +44,7 @@ def row(number, kind="instruction", **fields):
     }
 
 
-def lay(folder):
+def write(folder):
     """Write the run; return its folder."""
     stages = folder / "stages"
     made = {}

@@ -160,7 +160,7 @@ def _planned(
 
 
 def _speed(place: Path, source: str, processes: int, threads: int) -> Speed:
-    """Time as many concurrent fits as will run; return the slowest speeds."""
+    """Time the number of concurrent fits that will run; return the slowest speeds."""
     tasks = [
         Task(f"time-{number}", ("time", source, str(place / "fits" / f"time-{number}.json")), place)
         for number in range(processes)

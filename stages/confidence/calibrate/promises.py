@@ -121,7 +121,7 @@ class Promise:
         Minimum confidence, and the share and number of all rows that reach it.
     above, right, bound
         Number of judged rows among these, number of right ones, and the precision that they show with
-        confidence `sure`. A row that was left out or could not be judged counts as wrong.
+        confidence `sure`. A row that was skipped or could not be judged counts as wrong.
     doubt
         Given the promise: the posterior probability that it is broken, under a uniform prior.
     needed

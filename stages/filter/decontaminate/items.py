@@ -21,7 +21,7 @@ BATCH = 10_000  # texts of test items per batch
 TINY = 5  # minimum words of an item that is searched for as a sentence
 LOOSE, CLOSE = 5, 4  # words of a run that selects candidates for comparison: with long and with short items
 TEMPLATE = 0.5  # a text that more than this share of a set's items have is an instruction, not an item
-SEVERAL = 3  # a run that at least so many items share is a phrase of the test set
+SEVERAL = 3  # minimum items that share a run for it to count as a phrase of the test set
 
 # How a run is searched for: inside texts; as a sentence of a text; as a whole question; or only to select
 # candidates for comparison with long items, and with items of `shortest` to `words` words.

@@ -180,7 +180,7 @@ def _candidate(
 
 
 def _is_clear(values: Mapping[str, str], task: str, language: Language) -> bool:
-    """Return whether the subject of the question is complete, stands alone and does not reveal the answer."""
+    """Return whether the question's subject is complete and self-contained, without revealing the answer."""
     subject = values.get(ASKED.get(task, ""), "")
     if task == "term" and values["term"].casefold() in subject.casefold():
         return False

@@ -4,8 +4,8 @@ Find the examples to try with each row, for `datagen.stages.select.delift.pairwi
 A utility is that of one row as an example for another, so the number of pairs is quadratic. A row is
 therefore tried only with its nearest `neighbours`: that many other rows of this run, that many of earlier
 releases, and that many wanted examples. Other pairs count as useless. ``stage.json`` reports the number of
-tried pairs and of all pairs. No row is tried with itself: the help of its own answer measures its difficulty,
-and would outweigh a few other examples.
+tried pairs and of all pairs. No row is tried with itself: the effect of its own answer measures its
+difficulty, and would outweigh a few other examples.
 
 Rows with equal vectors are one example, the row drawn first; if an earlier release has it, it is an example
 of that release only. All rows are compared with all examples, on all workers: the choice depends neither on

@@ -62,7 +62,7 @@ def _one_question(question: str, words: Language) -> None:
 
 
 def _specific(question: str, words: Language) -> None:
-    """Reject a question with many answers, or with a word that belongs to what it left out."""
+    """Reject a question with many answers, or with a word that belongs to the omitted part."""
     question_words = words_of(question)
     if phrase := phrase_in(question_words, words.unspecific):
         raise Reject(UNLIKELY, f"{phrase!r} in: {question}")

@@ -199,7 +199,7 @@ def test_unmet_requirements_are_reported_before_the_run_starts(tmp_path, cluster
     assert "has datagen 99.0, and this run has" in refused()
     older.kill()
 
-    # A worker that does not find the file stands for a machine without the shared folder.
+    # A worker that does not find the file simulates a machine without the shared folder.
     (other / "sitecustomize.py").write_text("import os.path\nos.path.isfile = lambda path: False\n")
     (other / "datagen-99.0.dist-info/METADATA").unlink()
     (other / "datagen-99.0.dist-info").rmdir()

@@ -1,4 +1,4 @@
-"""The address of a cluster's dashboard, as a client finds it that did not start the cluster."""
+"""The address of a cluster's dashboard, for a client that did not start the cluster."""
 
 import pytest
 from distributed import Client, LocalCluster

@@ -1,4 +1,4 @@
-"""The engine room: one window for all callers, and engines that die, hang or cannot be opened."""
+"""The engine pool: one window for all callers, and engines that die, hang or cannot be opened."""
 
 import asyncio
 import math

@@ -18,7 +18,7 @@ def browser():
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    return finished.lay(tmp_path_factory.mktemp("run"))
+    return finished.write(tmp_path_factory.mktemp("run"))
 
 
 @pytest.fixture

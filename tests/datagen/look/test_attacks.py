@@ -18,7 +18,7 @@ FOREIGN = "http://evil.example"
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    return open_run(finished.lay(tmp_path_factory.mktemp("run")))
+    return open_run(finished.write(tmp_path_factory.mktemp("run")))
 
 
 @pytest.fixture

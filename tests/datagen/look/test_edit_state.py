@@ -88,7 +88,7 @@ def test_a_list_of_outcomes_that_cannot_be_read_is_named(tmp_path):
 
 
 def test_all_edits_of_the_file_are_listed_also_without_a_row(tmp_path):
-    run = open_run(finished.lay(tmp_path / "run"))
+    run = open_run(finished.write(tmp_path / "run"))
     kept, dropped, failed = (finished.row(number)["id"] for number in (5, 0, finished.ROWS))
     edit = {"edit": {"answer": "at two"}}
     labels = [{"id": name, **edit} for name in (kept, dropped, failed)]
@@ -123,7 +123,7 @@ def test_all_edits_of_the_file_are_listed_also_without_a_row(tmp_path):
     ],
 )
 def test_explain_states_what_becomes_of_an_edit(tmp_path, label, shown):
-    run = open_run(finished.lay(tmp_path / "run"))
+    run = open_run(finished.write(tmp_path / "run"))
     name = finished.row(5)["id"]
     file.write([{"id": name, **label}], run.folder / "labels.jsonl")
     explain(run, name, False, out := rich.console.Console(file=io.StringIO(), width=200, highlight=False))

@@ -15,7 +15,7 @@ from tests.support import finished
 
 @pytest.fixture(scope="module")
 def index(tmp_path_factory):
-    index = Index(open_run(finished.lay(tmp_path_factory.mktemp("run"))))
+    index = Index(open_run(finished.write(tmp_path_factory.mktemp("run"))))
     yield index
     index.close()
 
@@ -91,7 +91,7 @@ def test_a_run_without_rows(tmp_path):
 
 
 def test_edited_rows_are_listed_and_verdicts_on_them_do_not_count(tmp_path):
-    run = open_run(finished.lay(tmp_path / "run"))
+    run = open_run(finished.write(tmp_path / "run"))
     edited = finished.row(3)["id"]
     for path in parts(run.stage_folder("calibrate")):
         table = read_part(path)
@@ -183,7 +183,7 @@ def test_ties_nulls_and_equal_scores_at_a_threshold(tmp_path):
 
 @pytest.mark.parametrize("content", [None, b"PAR1 cut"])
 def test_a_missing_or_corrupt_part_is_named_with_the_remedy(tmp_path, content):
-    run = open_run(finished.lay(tmp_path / "run"))
+    run = open_run(finished.write(tmp_path / "run"))
     part, *_ = parts(run.stage_folder("calibrate"))
     # Its record lists the part, as that of a finished stage does.
     record = part.parent / "stage.json"

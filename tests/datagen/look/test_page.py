@@ -27,7 +27,7 @@ ODD = {
 def served(tmp_path_factory):
     """A run with odd rows, equal scores, and a file of labels with edits; only read by the tests."""
     folder = tmp_path_factory.mktemp("odd")
-    run = open_run(finished.lay(folder / "run"))
+    run = open_run(finished.write(folder / "run"))
     odd = {finished.row(number)["id"]: fields for number, fields in ODD.items()}
     for path in parts(run.stage_folder("calibrate")):
         table = read_part(path)

@@ -16,7 +16,7 @@ from tests.support import finished
 
 @pytest.fixture
 def browser(tmp_path):
-    browser = Browser(open_run(finished.lay(tmp_path / "run")), tmp_path / "labels.jsonl", 12)
+    browser = Browser(open_run(finished.write(tmp_path / "run")), tmp_path / "labels.jsonl", 12)
     yield browser
     browser.close()
 

@@ -19,7 +19,7 @@ from tests.support import finished
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    return open_run(finished.lay(tmp_path_factory.mktemp("run")))
+    return open_run(finished.write(tmp_path_factory.mktemp("run")))
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +102,7 @@ def test_the_newest_finished_run(tmp_path):
     with pytest.raises(UserError, match="no finished run"):
         newest(tmp_path)
     for name, day in (("a", "2026-11-28"), ("b", "2026-11-29")):
-        folder = finished.lay(tmp_path / name / "run")
+        folder = finished.write(tmp_path / name / "run")
         manifest = json.loads((folder / "manifest.json").read_text())
         (folder / "manifest.json").write_text(json.dumps(manifest | {"started": day}))
         (tmp_path / name / "latest").symlink_to("run")
@@ -164,7 +164,7 @@ def test_a_conversation_and_both_answers_are_shown(tmp_path, kind):
 
 
 def test_the_verdict_and_the_pending_edit_are_shown(tmp_path):
-    run, row = open_run(finished.lay(tmp_path / "run")), finished.row(5)
+    run, row = open_run(finished.write(tmp_path / "run")), finished.row(5)
     edit = {"id": row["id"], "edit": {"answer": "at nine\x1b"}, "verdict": "wrong"}
     file.write([edit], run.folder / "labels.jsonl")
     file.write(

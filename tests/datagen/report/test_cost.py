@@ -69,7 +69,7 @@ def test_small_amounts_are_not_shown_as_powers_of_ten(amount, shown):
 
 @pytest.mark.usefixtures("no_charts")
 def test_the_report_shows_tokens_and_money_per_row_by_stage(tmp_path):
-    folder = finished.lay(tmp_path / "run")
+    folder = finished.write(tmp_path / "run")
     path = folder / "manifest.json"
     manifest = json.loads(path.read_text())
     text = html.unescape(write_report(open_run(folder)).read_text())

@@ -6,7 +6,7 @@ from datagen.report import diversity as module
 from datagen.report.diversity import diversity, measure
 from datagen.report.html import write_report
 from datagen.run.folder import open_run
-from tests.support.finished import lay
+from tests.support import finished
 from tests.support.runs import row, write_run
 
 
@@ -50,7 +50,7 @@ def test_the_report_lists_the_least_diverse_task_first(tmp_path, monkeypatch):
 
 @pytest.mark.usefixtures("no_charts")
 def test_the_report_shows_the_table(tmp_path):
-    page = write_report(open_run(lay(tmp_path / "run"))).read_text()
+    page = write_report(open_run(finished.write(tmp_path / "run"))).read_text()
     assert "Diversity of questions" in page and "<td>when does</td>" in page
 
 

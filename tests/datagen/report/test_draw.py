@@ -19,6 +19,6 @@ def test_characters_not_allowed_in_xml_are_replaced_everywhere():
 def test_a_report_without_drawings_shows_its_tables(tmp_path, monkeypatch, caplog):
     monkeypatch.setattr(draw.sys, "executable", "/bin/false")
     with caplog.at_level(logging.WARNING):
-        page = write_report(open_run(finished.lay(tmp_path))).read_text(encoding="utf-8")
+        page = write_report(open_run(finished.write(tmp_path))).read_text(encoding="utf-8")
     assert "charts of the report could not be drawn" in caplog.text
     assert "<svg" not in page and page.count("<details open>") == page.count("<figure>") > 5

@@ -36,7 +36,7 @@ class Page(html.parser.HTMLParser):
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
-    run = open_run(finished.lay(tmp_path_factory.mktemp("run")))
+    run = open_run(finished.write(tmp_path_factory.mktemp("run")))
     return Page(write_report(run).read_text(encoding="utf-8"))
 
 

@@ -23,7 +23,7 @@ LATEST = {
 
 @pytest.fixture
 def folder(tmp_path):
-    folder = finished.lay(tmp_path / "run")
+    folder = finished.write(tmp_path / "run")
     (folder / "proof" / "a b").mkdir(parents=True)
     (folder / "proof" / "a b" / "proof.html").write_text("page")
     (folder / "proof" / "latest.json").write_text(json.dumps(LATEST))
@@ -52,4 +52,4 @@ def test_an_unreadable_proof_is_omitted(folder, content):
 
 
 def test_a_run_without_proof(tmp_path):
-    assert latest_proof(open_run(finished.lay(tmp_path / "run"))) is None
+    assert latest_proof(open_run(finished.write(tmp_path / "run"))) is None

@@ -71,7 +71,7 @@ def test_stages_that_read_partitions_join_and_those_that_need_whole_tables_wait(
 
 
 def test_a_whole_stage_waits_for_every_table_that_it_may_read(tmp_path):
-    # long_spans takes passages, and looks at the examples that mine made of them.
+    # long_spans takes passages, and reads the examples that mine made from them.
     line = ["ingest:", "chunk:", "mine:", "long_spans:", "outline_pairs:"]
     assert groups(recipe_of(tmp_path, line))[-2:] == [["mine"], ["long_spans", "outline_pairs"]]
 

@@ -130,7 +130,7 @@ def test_an_altered_file_is_ignored(tmp_path, text):
 
 @pytest.mark.usefixtures("no_charts")
 def test_the_report_shows_each_engine_over_time_and_one_figure(tmp_path):
-    run_ = open_run(finished.lay(tmp_path))
+    run_ = open_run(finished.write(tmp_path))
     assert engine_use(run_) is None
     occupancy = Occupancy()
     for second in range(400):

@@ -61,7 +61,7 @@ class Corpus:
         (self.folder / "facts" / f"{number}.txt").write_text(text)
 
     def edit(self, kind=None):
-        """Make one change of this kind, or of any; also one that changes no content."""
+        """Make one change of this kind, or of a random one; some change no content."""
         facts, number = self.folder / "facts", self.draw.randrange(1000)
         files = sorted(path for path in facts.rglob("*") if path.is_file())
         file = self.draw.choice(files)

@@ -1,4 +1,4 @@
-"""File system errors are reported to the user, wherever they occur."""
+"""File system errors are reported to the user from any place in the code."""
 
 import errno
 import os

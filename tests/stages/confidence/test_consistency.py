@@ -26,7 +26,7 @@ def row(answer="Gustave Eiffel", **fields):
 
 
 def generator(samples, right=1.0, wrong=0.0, unsure=0.0):
-    """Return the samples in order, and rate answers as planted, whatever the letters."""
+    """Return the samples in order, and rate answers as planted, under any letters."""
     worth = {"Correct": right, "Incorrect": wrong, "I am not sure": unsure}
 
     def answer(request):

@@ -139,7 +139,7 @@ def test_the_bundled_model_finds_an_answer_likelier_with_more_context(real_model
         return read[request.row, request.task]
 
     kept, _, _ = ask(stage, rows, target)
-    for case in rows:  # the same span, whatever precedes it
+    for case in rows:  # the same span after any prompt
         assert len({len(done.logprobs) for (owner, _), done in read.items() if owner == case["id"]}) == 1
     for scored in kept:
         assert scored["loss_with_context"] < scored["loss_without_context"] < scored["loss_alone"]

@@ -19,7 +19,7 @@ def row(answer="Gustave Eiffel", **fields):
 
 
 def judge(request):
-    """Rate answers from the passage as 0.9 and others as 0.2, whatever the letters."""
+    """Rate answers from the passage as 0.9 and others as 0.2, under any letters."""
     text, question = request.messages[-1]["content"].split("\n~~~\n\n")
     answer = re.search(r"Proposed answer: (.*)", question)[1]
     right = 0.9 if answer in text else 0.2

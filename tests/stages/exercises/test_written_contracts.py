@@ -38,7 +38,7 @@ WHO = Identity("planted", "1")
 
 
 def converter(request):
-    """Write the sound pair of the passage in the prompt, whatever its domain."""
+    """Write the sound pair of the passage in the prompt, of any domain."""
     question, answer = next(pair for text, pair in PAIRS.items() if text in request.messages[-1]["content"])
     return json.dumps({"question": question, "answer": answer})
 

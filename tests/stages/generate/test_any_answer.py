@@ -1,4 +1,4 @@
-"""No stage of the families fails or loses a row, whatever a model returns."""
+"""No stage of the families fails or loses a row for any reply of a model."""
 
 import json
 

@@ -47,7 +47,7 @@ def row(task, passage, document="d0", **fields):
 
 
 def run_of(folder, kept=(), dropped=(), refined=None):
-    """Write the table of a stage before, with its drops, and a context that sees it."""
+    """Write the table of an earlier stage, with its drops, and return a context that includes it."""
     where = folder / "stages" / "instruct"
     write_table(table_of(EXAMPLES, list(kept)), where / "part-00000.parquet")
     write_table(table_of(EXAMPLES, list(dropped)), where / "dropped" / "part-00000.parquet")

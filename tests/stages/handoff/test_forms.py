@@ -75,7 +75,7 @@ def test_the_hand_off_writes_both_forms_and_the_account_holds(tmp_path, size):
         assert closed["lineage"]["passage_id"] == row["lineage"]["passage_id"]
     ids = [row["id"] for row in written]
     added = [place for place, row in enumerate(written) if row["lineage"]["parents"]]
-    assert added != list(range(len(ids) - len(added), len(ids)))  # among the others, not behind them
+    assert added != list(range(len(ids) - len(added), len(ids)))  # among the others, not after them
     manifest = json.loads((tmp_path / "handoff" / "manifest.json").read_text())
     assert manifest["configurations"]["instructions"]["train"]["rows"] == len(written)
 

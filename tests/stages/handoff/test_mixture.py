@@ -326,7 +326,7 @@ def test_the_knowledge_test_covers_only_trained_passages():
         )
         assert not any(row["question"] in (other["text"] or other["question"]) for other in training)
     assert {row["reason"] for row in dropped} == {"question of the knowledge test"}
-    # Towns come again, so that many answers are those of other pairs, but of other documents.
+    # Towns repeat, so that many answers equal those of pairs about other documents.
     assert not any(row["knowledge"]["in_pairs"] for row in tested)
 
 

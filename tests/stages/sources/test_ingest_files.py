@@ -132,7 +132,7 @@ def test_names_that_are_not_utf8_are_read_and_written_with_escapes(tmp_path):
 
 
 def test_of_two_files_with_the_same_escaped_name_one_is_read(tmp_path):
-    """One has a byte that is not UTF-8 where the other has its escape."""
+    """One name has a byte that is not UTF-8, the other its escape."""
     for name in (b"R\xe9sum\xe9.txt", rb"R\xe9sum\xe9.txt"):
         Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name)).write_bytes(b"Words of " + name[1:2] + b".")
     write(tmp_path, "b.txt", "Other words.")

@@ -26,7 +26,7 @@ FORMATS = "datagen.stages.sources.ingest.formats"
 
 @pytest.fixture
 def hostile(tmp_path, monkeypatch):
-    """A reader that does as its file says, in children that this test starts."""
+    """A reader that executes the instruction in its file, in child processes of this test."""
     package = tmp_path / "path" / "hostile_reader.py"
     package.parent.mkdir()
     package.write_text(
@@ -156,7 +156,7 @@ def test_an_idle_child_that_has_ended_is_replaced(tmp_path):
 
 
 def test_a_child_slow_to_begin_is_not_attributed_to_a_file_of_the_previous_task(tmp_path):
-    """On a busy machine it may be looked at before it has begun."""
+    """On a busy machine it may be checked before it has started."""
     name = write(tmp_path, "a.txt", "Words.").name
     file = File(tmp_path / name, name, Source(path=name), 6)
     with watch._child(Limits()) as reader:
@@ -267,7 +267,7 @@ def test_files_are_counted_by_ending_and_result(tmp_path):
 
 @pytest.mark.slow
 def test_a_slow_task_is_not_killed_while_it_yields_rows(tmp_path):
-    """The limit is one document's, not the task's."""
+    """The limit is per document, not per task."""
     for number in range(30):
         write(tmp_path, f"docs/{number}.txt", f"{number} " + "word " * 20_000)
     started = time.monotonic()

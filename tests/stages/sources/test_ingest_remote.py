@@ -199,7 +199,7 @@ def test_a_public_bucket_of_google_is_listed(monkeypatch, pattern, names):
 
 
 class Azure:
-    """Stands in for Arrow's file system of an account; the addresses are what is tested."""
+    """Replaces Arrow's file system of an account; only the addresses are tested."""
 
     def __init__(self):
         self.files = {"corpus/docs/a.md": b"Light.", "corpus/other/c.txt": b"Other."}

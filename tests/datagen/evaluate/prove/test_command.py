@@ -51,7 +51,7 @@ def base(tmp_path):
 
 @pytest.fixture
 def in_process(base, monkeypatch):
-    """Run the fits in this process, which saves the start of ten others; return the names of those run."""
+    """Run the fits in this process, to save starting ten others; return the names of the fits."""
     from datagen.evaluate.prove import fit
 
     ran = []

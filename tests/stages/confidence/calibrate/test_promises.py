@@ -119,7 +119,9 @@ def test_a_precision_out_of_reach_is_reported():
 def test_labels_needed_suffice_in_four_of_five_samples():
     error = 1 - SURE
     assert labels_needed(8, 10, 1.0, TARGET, error) is None
-    assert labels_needed(5, 5, 1.0, TARGET, error) == 2 * evidence.fewest(TARGET, error)  # too few to tell
+    assert labels_needed(5, 5, 1.0, TARGET, error) == 2 * evidence.fewest(
+        TARGET, error
+    )  # too few for a verdict
     near = labels_needed(960, 1000, 1.0, TARGET, error)
     drawn = np.random.default_rng(0).binomial(near, 0.96, 2000)
     passed = np.mean([evidence.passes(int(right), near, TARGET, error) for right in drawn])

@@ -1,4 +1,4 @@
-"""Sentences with planted answers: the rules mark them, and mark nothing that nobody would ask for."""
+"""Sentences with planted answers: the rules mark these, and nothing that is not worth asking for."""
 
 import pytest
 from hypothesis import given, settings

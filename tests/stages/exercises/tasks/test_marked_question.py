@@ -282,10 +282,10 @@ def confirmed(text, question, own, other=UNANSWERABLE):
 @pytest.mark.parametrize(
     ("text", "question", "own", "answers"),
     [
-        # The returned answer fills the gap, and no rule had marked it.
+        # The returned answer fills the gap, although no rule marked it.
         (ALIAS, "What is nested aliasing recursively applied to?", "the first word of the command line", ["the first word of the command line"]),
         (ALIAS, "What is nested aliasing recursively applied to?", "the command line", []),
-        # The pair says all that its sentence says, whatever the model returns.
+        # The pair has the whole content of its sentence, so it is kept for any answer of the model.
         (TIDE, "When does the lock keeper open both gates of the canal?", "noon", ["When the tide turns."]),
         (TIDE, "When does the lock keeper open both gates of the canal?", UNANSWERABLE, ["When the tide turns."]),
         (TIDE, "When does the lock keeper open the gates of the river?", UNANSWERABLE, []),

@@ -258,7 +258,7 @@ def test_no_answerable_question_is_refused_in_a_planted_set(tmp_path):
     own_near = {number for number, _, _, shown in planted() if refused.get(number) == shown}
     assert not {number for number in own_near if number % 2}
     assert len([number for number in own_near if not number % 2]) >= 90
-    for number, answer, _, _ in planted():  # whatever else was shown in its place leaves it open, too
+    for number, answer, _, _ in planted():  # any other passage shown in its place leaves it open, too
         if number in refused:
             assert (
                 standing(answer, refused[number], language=ENGLISH) < 1

@@ -82,7 +82,7 @@ def test_copies_gain_nothing(tmp_path):
 
 
 def test_rows_covered_by_an_earlier_release_are_not_chosen(tmp_path):
-    """Continual learning: duplicates of old rows gain nothing, nor do examples that only help as the old rows do."""
+    """Continual learning: duplicates of old rows, and examples that help only as the old rows do, gain nothing."""
     old = [row | {"id": f"old {row['id']}"} for row in on(TOPICS[:2], 2)]
     folder = tmp_path / "before" / "stages" / "handoff"
     write_table(next(iter(partitions(old))), folder / "part-00000.parquet")

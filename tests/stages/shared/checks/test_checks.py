@@ -405,7 +405,7 @@ class TestVerdict:
         ("What terminates the loop?", ""),
         ("What is iterated over by a sequence of elemental objects?", ""),  # another word
         ("What has executes to do with it?", ""),  # another form: "executed"
-        ("What is a fist?", ""),  # too short to tell
+        ("What is a fist?", ""),  # too short for a verdict
         ("What does „Termmnate“ mean?", ""),
     ],
 )

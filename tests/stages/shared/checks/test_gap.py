@@ -43,7 +43,7 @@ PATTERN = "If the pattern failed, the guard is not tested and the next block is 
         ("What is the roof covered with?", "the quarry of Arbroath", ROOF, Asks.ELSEWHERE),
         ("What is the alarm raised at the mill?", "the sluice", SLUICE, Asks.ELSEWHERE),
         ("What happens when the tide turns?", "both gates", LOCK, Asks.ELSEWHERE),
-        # The subject of a second verb stands further back; the question is in other words.
+        # The subject of a second verb is further back; the question is in other words.
         ("Who struck the copper coins of Ruritania?", "Ada Holz", RUNS, None),
         ("Why does the keeper let boats pass?", "When the tide turns", LOCK, None),
         ("Who led the guild?", "a warden", GUILD, None),
@@ -76,7 +76,7 @@ def test_gaps_are_found_in_german(question, answer, evidence, asks):
         ("What is the kiln treated as?", "cold", KILN, "cut from its condition"),
         ("What is the kiln treated as if its sensor fails?", "cold", KILN, ""),
         ("Which module is available for sailors and pilots?", "vane", FRAME, "cut from a longer answer"),
-        # The verb of the sentence behind "does"; a second verb that is not inverted.
+        # The verb of the sentence after "does"; a second verb that is not inverted.
         ("When does the lock keeper opens both gates?", "When the tide turns", LOCK, "ungrammatical"),
         ("When does the lock keeper open both gates?", "When the tide turns", LOCK, ""),
         ("When is the ledger signed and must be sealed?", "before noon", LEDGER, "ungrammatical"),

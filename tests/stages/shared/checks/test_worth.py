@@ -73,7 +73,7 @@ def test_questions_that_nobody_would_ask_are_rejected(question, answer, evidence
         ("What are error messages not part of?", "the interface", TEXTS, ""),
         ("When is the guard not evaluated?", "If the pattern failed", GUARD, ""),
         ("What happens if the pattern failed?", "the guard is not evaluated", GUARD, ""),
-        # Which of what; a second statement; what was named before.
+        # A missing noun; a second statement; a reference to an earlier sentence.
         ("Which is searched on the path?", "file", FILE, UNLIKELY),
         ("Which file is searched on the path?", "the first", FILE, ""),
         ('What is raised for copies; or a "KeyError" for names?', "SyntaxError", METHOD, "asks about two things"),

@@ -166,7 +166,7 @@ def test_words_and_gaps_add_up_to_the_text(text):
         words = [text[start:end] for start, end in spans]
         assert gaps[0] + "".join(word + gap for word, gap in zip(words, gaps[1:], strict=True)) == text
         assert all(words)
-        # A letter or digit never falls into a gap, and a mark behind a letter is never cut off it.
+        # Every letter or digit is in a word, and a mark is never separated from its letter.
         assert not any(letter.isalnum() for gap in gaps for letter in gap)
         assert not any(
             before and gap and unicodedata.category(gap[0])[0] == "M"

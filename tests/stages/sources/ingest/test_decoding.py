@@ -1,4 +1,4 @@
-"""Bytes are decoded in the right encoding, and rejected where it is unknown."""
+"""Bytes are decoded in the right encoding, and rejected if it is unknown."""
 
 import gzip
 from io import BytesIO

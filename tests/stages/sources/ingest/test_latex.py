@@ -1,4 +1,4 @@
-"""LaTeX: what pandoc writes becomes text with formulas and citations; needs no pandoc, except where it is."""
+"""LaTeX: pandoc's output becomes text with formulas and citations; pandoc itself is tested if installed."""
 
 import shutil
 

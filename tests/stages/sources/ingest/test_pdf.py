@@ -276,7 +276,7 @@ def test_the_titles_of_slides_are_headings_though_the_outline_has_only_parts():
 
 
 def test_text_from_right_to_left_comes_in_reading_order_in_two_columns():
-    """The glyphs stand in the order of the page, from left to right."""
+    """The glyphs are in the order of the page, from left to right."""
 
     def drawn(words, x, y):
         return Put(x, y, words[::-1], 10, "hebrew")
