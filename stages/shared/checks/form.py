@@ -147,6 +147,16 @@ def stands_alone(text: str, words: Language, *, asks: bool = False) -> None:
                 raise Reject("refers to the passage", f"{word!r} in: {text}")
 
 
+def unnamed_pronoun(asked: str, words: Language) -> str:
+    """Return a pronoun without an article or a name before it: "its" in "What can be read from its log?"."""
+    text_words = words_of(asked)
+    for place, word in enumerate(text_words):
+        if word in words.pointing and not words.articles.intersection(text_words[:place]):
+            before = re.split(rf"\b{re.escape(word)}\b", asked, maxsplit=1, flags=re.IGNORECASE)[0]
+            return "" if NAMED.search(before) else word
+    return ""
+
+
 def withholds(asked: str, answer: str, words: Language) -> None:
     """Reject a question that contains its answer, and an answer that only repeats the question."""
     answer_words = words_of(answer)
