@@ -17,6 +17,8 @@ from datagen.stage import Context, Partitions
 from datagen.stages.handoff.mix.ledger import Flags
 from datagen.stages.shared import checks
 from datagen.stages.shared.language.rules import Language, Languages
+from datagen.stages.shared.language.words import words_of
+from datagen.stages.shared.passage import phrase_in
 
 COLUMNS = ["id", "kind", "task", "question", "context", "answer", "prompt", "text", "lineage"]
 LONGEST_ANSWER = 80  # maximum characters of an answer in the test
@@ -146,7 +148,7 @@ def plan(
 
 
 def stands_alone(row: Row, language: Language) -> bool:
-    """Test whether a row is a single question that is understood without the passage."""
+    """Test whether a row is a single question that is understood without the passage, as is its answer."""
     users = [turn for turn in row["prompt"] or [] if turn["role"] != "system"]
     if len(users) != 1 or not row["question"] or row["task"] in NEEDS_PASSAGE:
         return False
@@ -156,7 +158,7 @@ def stands_alone(row: Row, language: Language) -> bool:
         checks.particular(row["question"], language)
     except Reject:
         return False
-    return True
+    return not phrase_in(words_of(row["answer"] or ""), language.outside)
 
 
 def _hold_out(

@@ -36,7 +36,7 @@ from datagen.stage import Builder, Context, ModelStage, Outcome
 from datagen.stages.knowledge.refuse.formats import FORMS, HEDGED
 from datagen.stages.knowledge.refuse.wording import decline, title_of
 from datagen.stages.shared import passage_qa
-from datagen.stages.shared.language.matching import attempts
+from datagen.stages.shared.language.matching import Aliases, attempts
 from datagen.stages.shared.language.rules import Languages, code_of
 
 NO_WORDING, NO_RULES = "no wording in its language", "no rules for its language"
@@ -69,6 +69,11 @@ class Options(datagen.stage.Options):
         description="Share of unanswerable questions that are also answered with their passage",
     )
     point: bool = Field(True, description="Let refusals suggest the document to look in")
+    aliases: str = Field(
+        "",
+        description="A YAML file, relative to the recipe: answer -> list of equivalent answers, which "
+        "refusals do not contain either",
+    )
     sure: float = Field(
         0.6, ge=0, le=1, description="Minimum probability of the judge that the passage has no answer"
     )
@@ -112,6 +117,7 @@ class _Maker:
         self._options, self._seed = options, str(context.seed)
         self._judge, self._context = context.prompt(options.judge), context
         self._languages = Languages(context)
+        self._aliases = Aliases.load(context.folder, options.aliases)
         self._plain = Builder("examples", context)
         self._worded: dict[str, Builder] = {}
 
@@ -247,7 +253,8 @@ class _Maker:
 
     def _secrets(self, row: Row) -> tuple[str, ...]:
         """Return the answers that a refusal must not contain."""
-        return (row["answer"], *(row.get("aliases") or ()))
+        named = self._aliases.of(row["answer"], self._languages.of(row))
+        return (row["answer"], *(row.get("aliases") or ()), *named)
 
     def _check_open(self, answers: list[Answer]) -> None:
         """Reject a question unless the judge is certain that the passage does not answer it."""

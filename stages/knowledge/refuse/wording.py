@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Sequence
-from functools import lru_cache
 
 from datagen.prompt import Prompt
 from datagen.request import Reject
 from datagen.schema import pick
+from datagen.stages.knowledge.refuse.secrets import contains, reveals
 from datagen.stages.shared.language.matching import words
 from datagen.stages.shared.language.rules import Language
 from datagen.template import fill
@@ -28,7 +28,7 @@ def decline(
         The rules by which words are compared.
     source
         The title of the document to look in. A pointer that names it is used only if the title is known and
-        does not reveal the answer.
+        does not reveal an answer.
     secrets
         Texts that the refusal must not contain: the answer and its aliases.
 
@@ -37,13 +37,13 @@ def decline(
     Reject
         When every sentence contains an answer.
     """
-    answers = [answer for text in secrets if (answer := _folded(text or "", language)) != "  "]
-    if any(_reveals(source, answer, language) for answer in answers):
+    answers = [text for text in secrets if text and words(text, language=language)]
+    if any(reveals(source, answer, language) for answer in answers):
         source = ""
     pointers = [text for text in wording.fields["pointers"] if source or "{{ source" not in text]
     parts = []
     for name, texts in (("sentence", wording.fields["sentences"]), ("pointer", pointers)):
-        silent = [text for text in texts if not any(answer in _folded(text, language) for answer in answers)]
+        silent = [text for text in texts if not any(contains(text, answer, language) for answer in answers)]
         if not silent and name == "sentence":
             raise Reject("every refusal would contain the answer", f"answer: {secrets[0]}")
         parts += [pick(silent, name, *draw)] if silent else []
@@ -66,15 +66,3 @@ def title_of(lineage: dict[str, str | None]) -> str:
 
 
 LONGEST_TITLE = 120  # characters; longer titles are sentences mistaken for titles
-
-
-def _reveals(source: str, answer: str, language: Language) -> bool:
-    """Test whether a title contains an answer, or is part of one."""
-    title = _folded(source, language)
-    return answer in title or title in answer
-
-
-@lru_cache(maxsize=4096)
-def _folded(text: str, language: Language) -> str:
-    """Return the words of a text between spaces, so that phrases match whole words only."""
-    return f" {' '.join(words(text, language=language))} "

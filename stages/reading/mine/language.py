@@ -82,6 +82,10 @@ class Language(Part):
     remains: tuple[str, ...] = Field(description="Residue of notes and markup; sentences with it are skipped")
     glued: re.Pattern[str] = Field(description="A heading merged into a sentence, which is not used")
     elsewhere: re.Pattern[str] = Field(NOTHING, description="Openings of sentences that only refer elsewhere")
+    referring: re.Pattern[str] = Field(NOTHING, description="Ends of sentences that refer elsewhere")
+    demonstrative: re.Pattern[str] = Field(
+        NOTHING, description="References within a condition to something named outside it"
+    )
     headless: re.Pattern[str] = Field(
         NOTHING, description="Openings of conditions without a subject: If “defined as a method”"
     )

@@ -95,13 +95,15 @@ def completions(sentences: list[Sentence], language: Language) -> Iterator[Candi
     """
     Ask for the sentence that follows another one.
 
-    Not for one that only refers elsewhere, or whose emphasis does not end in it. A sentence that refers back
+    Not for one that only refers elsewhere, or whose emphasis does not end in it, nor after one that ends by
+    referring elsewhere, from which nothing follows. A sentence that refers back
     ("They can be ...") follows from the one before, so it is preferred.
     """
     for first, second in _neighbours(sentences):
         text = second.text
         unended = text.startswith("*") and text.count("*") % 2 == 1
-        if first.clear and not unended and not language.elsewhere.match(text):
+        refers = language.elsewhere.match(text) or language.referring.search(first.text)
+        if first.clear and not unended and not refers:
             values = {"first": first.text, "second": text}
             yield Candidate("completion", values, (first.number, second.number), preferred=not second.clear)
 
@@ -184,7 +186,9 @@ def _is_clear(values: Mapping[str, str], task: str, language: Language) -> bool:
     subject = values.get(ASKED.get(task, ""), "")
     if task == "term" and values["term"].casefold() in subject.casefold():
         return False
-    if task in ("condition", "consequence") and language.headless.match(values["condition"]):
+    if task in ("condition", "consequence") and (
+        language.headless.match(values["condition"]) or language.demonstrative.search(subject)
+    ):
         return False
     if task in ("cause", "effect") and language.nominal.match(subject) and not language.verb.search(subject):
         return False

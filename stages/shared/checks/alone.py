@@ -9,7 +9,7 @@ towards showing the passage, which is never wrong.
 import re
 
 from datagen.request import Reject
-from datagen.stages.shared.checks.form import NAMED, stands_alone
+from datagen.stages.shared.checks.form import NAMED, stands_alone, unnamed_pronoun
 from datagen.stages.shared.language.rules import Language
 from datagen.stages.shared.language.words import words_of
 
@@ -23,7 +23,8 @@ def needs_no_passage(question: str, words: Language) -> None:
     """Reject a question that is only clear beside its passage."""
     stands_alone(question, words, asks=True)
     text_words = words_of(question)
-    _points_to_something(question, text_words, words)
+    if pronoun := unnamed_pronoun(question, words):
+        raise Reject(REASON, f"{pronoun!r} in: {question}")
     rest = PARAMETER.sub(" ", question)
     if NAMED.search(rest):
         return
@@ -39,15 +40,6 @@ def needs_no_passage(question: str, words: Language) -> None:
         raise Reject(REASON, f"names nothing and has fewer than {FEWEST} content words: {question}")
     if reference := _bare_reference(text_words, words):
         raise Reject(REASON, f"{reference!r} is not named in: {question}")
-
-
-def _points_to_something(question: str, text_words: list[str], words: Language) -> None:
-    """Reject a pronoun without a name or an article before it: "What can be retrieved from its object?"."""
-    for place, word in enumerate(text_words):
-        if word in words.pointing and not words.articles.intersection(text_words[:place]):
-            before = re.split(rf"\b{re.escape(word)}\b", question, maxsplit=1, flags=re.IGNORECASE)[0]
-            if not NAMED.search(before):
-                raise Reject(REASON, f"{word!r} in: {question}")
 
 
 def _bare_reference(text_words: list[str], words: Language) -> str:

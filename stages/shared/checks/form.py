@@ -13,6 +13,7 @@ CLOSING = " \"'”’»)]*_」』）】`"
 # Leftovers of templates and markup; not if the passage contains the same text.
 LEFTOVER = re.compile(r"\{\{|\}\}|\{%|</?[A-Za-z_]{2,20}>|\[[A-Z][A-Za-z_ ]{2,20}\]|```|\\n|<\||_{4,}")
 NAMED = re.compile(r"(?<=\w )[A-Z]|[\"'`“‘*_\d]")  # a name inside a question, a quotation, a number
+LABELLED = re.compile(r"\n[\s*#_>]*(\w+)(?: \d+)?[*_]{0,2}[:：]")  # a later line with a label
 SENTENCE_END = rf"[{SENTENCE_MARKS}{QUESTION_MARKS}]\s+"
 BROKEN = re.compile(r"”\w[^”“]*\s”")  # ”x ”: quotation marks that a model spaced like words
 ECHO = 5  # consecutive words that a field must not share with the prompt
@@ -30,7 +31,7 @@ def sized(text: str, least: int, most: int) -> None:
 
 def clean(text: str, passage: Passage, instruction: str) -> None:
     """
-    Reject a text that is empty, a template leftover, an echo, a loop, or contains a control token.
+    Reject an empty text, an echo, a loop, a leftover, a control token and an assistant's phrase.
 
     An echo repeats `instruction`, the prompt without the passage.
     """
@@ -41,6 +42,7 @@ def clean(text: str, passage: Passage, instruction: str) -> None:
     if " ".join(word for word in words if word not in passage.words.stop) in passage.words.placeholders:
         raise Reject("template leftover", text)
     _no_leftover(text, passage)
+    _no_chatter(text, passage)
     _no_echo(words, passage, words_of(instruction))
     _no_loop(text, passage.words)
 
@@ -60,6 +62,16 @@ def _no_leftover(text: str, passage: Passage) -> None:
     label = re.match(r"\W*(\w+)(?: \d+)?\W?\s*[:：]", text)
     if label and label[1].casefold() in passage.words.labels and label[0] not in passage.text:
         raise Reject("template leftover", f"{label[0]} in: {text}")
+
+
+def _no_chatter(text: str, passage: Passage) -> None:
+    """Reject an assistant's phrase ("I hope this helps!") or a further label ("Question: ...")."""
+    for match in passage.words.chattering.finditer(text):
+        if match[0].casefold() not in passage.text.casefold():
+            raise Reject("assistant's phrase", f"{match[0].strip()} in: {text}")
+    for match in LABELLED.finditer(text):
+        if match[1].casefold() in passage.words.spoken_labels and match[0].strip() not in passage.text:
+            raise Reject("template leftover", f"{match[0].strip()} in: {text}")
 
 
 def _no_echo(words: list[str], passage: Passage, instruction: list[str]) -> None:
@@ -133,6 +145,16 @@ def stands_alone(text: str, words: Language, *, asks: bool = False) -> None:
             before = " ".join(earlier for earlier in text_words[:position] if earlier not in small)
             if word in words.demonstrative or (word in words.pointing and not words.content(before)):
                 raise Reject("refers to the passage", f"{word!r} in: {text}")
+
+
+def unnamed_pronoun(asked: str, words: Language) -> str:
+    """Return a pronoun without an article or a name before it: "its" in "What can be read from its log?"."""
+    text_words = words_of(asked)
+    for place, word in enumerate(text_words):
+        if word in words.pointing and not words.articles.intersection(text_words[:place]):
+            before = re.split(rf"\b{re.escape(word)}\b", asked, maxsplit=1, flags=re.IGNORECASE)[0]
+            return "" if NAMED.search(before) else word
+    return ""
 
 
 def withholds(asked: str, answer: str, words: Language) -> None:

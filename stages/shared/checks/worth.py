@@ -11,7 +11,7 @@ from itertools import takewhile
 
 from datagen.request import Reject
 from datagen.stages.shared.checks.claims import follows, named
-from datagen.stages.shared.checks.form import NAMED
+from datagen.stages.shared.checks.form import NAMED, unnamed_pronoun
 from datagen.stages.shared.checks.gap import Asks, fills
 from datagen.stages.shared.language.rules import Language
 from datagen.stages.shared.language.words import words_of
@@ -21,6 +21,7 @@ SHORT = 5  # maximum words of an answer that one empty word makes useless
 BARE = 2  # maximum words of a reference such as "the file", which names nothing
 REFERENCE = 3  # maximum words of a reference in a question without a name
 UNENDED = re.compile(r"[-–—,;:]\s*[?？؟]\W*\Z")
+POSSESSIVE = re.compile(r"\w['’]s\b")
 NOTE = re.compile(r"\(([^()]*)\)")
 PAUSE = re.compile(r"(?:[,;]| [-–—]+) ")
 UNLIKELY = "question nobody would ask"
@@ -37,6 +38,7 @@ def worth_asking(question: str, answer: str, evidence: str, words: Language) -> 
     _negated(question, answer, evidence, asks_subject, words)
     if asks_subject:
         _names_its_subject(question, answer, words)
+        _one_antecedent(question, answer, words)
 
 
 def _one_question(question: str, words: Language) -> None:
@@ -167,3 +169,15 @@ def _names_its_subject(question: str, answer: str, words: Language) -> None:
         return
     if count <= BARE or not NAMED.search(question):
         raise Reject("refers to the passage", f"{answer!r}: {question}")
+
+
+def _one_antecedent(question: str, answer: str, words: Language) -> None:
+    """
+    Reject a pronoun of the question that may refer to either of two things in the answer.
+
+    "What can be retrieved from its code object?": the code object of "information on a function", of either.
+    """
+    pronoun = unnamed_pronoun(question, words)
+    parts = words.prepositions & set(words_of(answer)) or POSSESSIVE.search(answer)
+    if pronoun and parts:
+        raise Reject("refers to the passage", f"{pronoun!r} may be either: {question} {answer}")

@@ -91,6 +91,7 @@ class Language(BaseModel):
     spoken_labels: tuple[str, ...] = ()
     assistant: tuple[str, ...] = ()
     fill_in: tuple[str, ...] = ()
+    chatter: tuple[str, ...] = ()
     coordinating: tuple[str, ...] = ()
     consequent: frozenset[str] = frozenset()
     unplain: frozenset[str] = frozenset()
@@ -120,7 +121,7 @@ class Language(BaseModel):
 
     @model_validator(mode="after")
     def _compile(self) -> "Language":
-        for name in ("negation", "contracted", "declines", "assistant", "plural"):
+        for name in ("negation", "contracted", "declines", "assistant", "chatter", "plural"):
             patterns = getattr(self, name)
             for pattern in (patterns,) if isinstance(patterns, str) else patterns:
                 try:
@@ -152,6 +153,11 @@ class Language(BaseModel):
     def declining(self) -> re.Pattern[str]:
         """Matches phrases that decline to answer."""
         return re.compile(words_pattern(self.declines), re.IGNORECASE)
+
+    @cached_property
+    def chattering(self) -> re.Pattern[str]:
+        """Matches what an assistant says around an answer."""
+        return re.compile("|".join(self.chatter) or NEVER, re.IGNORECASE)
 
     @cached_property
     def verdict(self) -> re.Pattern[str]:

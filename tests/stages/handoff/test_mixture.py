@@ -233,10 +233,11 @@ def towns(count=60):
 
 def test_self_contained_pairs_lose_their_passage_at_the_requested_share():
     rows = [*towns(80), example(question="What does it say here?", context="C", answer="A", id="needs it")]
+    rows += [town(n)[0] | {"answer": f"According to the text, in {TOWNS[0]}."} for n in range(80, 120)]
     kept, _ = mixed(rows, closed_book=0.5)
     instructions = [row for row in kept if row["kind"] == "instruction"]
     closed = [row for row in instructions if row["context"] is None]
-    assert 25 < len(closed) < 55 and "needs it" not in ids(closed)
+    assert 25 < len(closed) < 55 and ids(closed) <= {f"town {number}" for number in range(80)}
     for row in closed:
         assert row["prompt"] == chat(row["question"])
     shown = [row for row in instructions if row["context"]]

@@ -222,6 +222,35 @@ def test_a_sentence_that_only_refers_elsewhere_is_no_continuation(pointer):
     )
 
 
+@pytest.mark.parametrize(
+    ("end", "asked"),
+    [
+        ("; see the list of hives below.", 0),
+        (" (see The keeper's year).", 0),
+        (", as every keeper can see.", 1),
+        (" and see the drones.", 1),
+    ],
+)
+def test_nothing_follows_from_a_sentence_that_ends_by_referring_elsewhere(end, asked):
+    text = f"{FIRST}{end} The smoker can be hung beside the hive in the early spring."
+    assert len(mined(text, ["completion"])) == asked
+
+
+@pytest.mark.parametrize(
+    ("language", "sentence", "asked"),
+    [
+        ("en", "If any of those frames are damaged by frost, the keeper must replace them in spring.", 0),
+        ("en", "If frames such as the new ones are damaged, the keeper must replace them in spring.", 1),
+        ("en", "If any of the frames are damaged by frost, the keeper must replace them in spring.", 1),
+        ("de", "Wenn eine jener Waben im Winter gebrochen ist, muss der Imker sie im Frühjahr ersetzen.", 0),
+        ("de", "Wenn eine Wabe im Winter gebrochen ist, muss der Imker sie im Frühjahr ersetzen.", 1),
+    ],
+)
+def test_a_condition_that_points_outside_itself_is_not_asked_about(language, sentence, asked):
+    found = mined(sentence, ["consequence"], language=ENGLISH if language == "en" else GERMAN)
+    assert len(found) == asked
+
+
 def test_german_completions_refer_back_and_not_elsewhere():
     first = "Die Königin verlässt den Stock nur an warmen Tagen im Mai."
     elsewhere = f"{first} Siehe das Kapitel über Schwärme am Ende des Buches."

@@ -320,6 +320,19 @@ def test_no_refusal_points_to_its_answer(title, answer):
         assert title.casefold() not in row["answer"].casefold()
 
 
+def test_no_refusal_points_to_an_alias_of_its_answer(tmp_path):
+    (tmp_path / "aliases.yaml").write_text("the Venice of the North: [Amsterdam, Mokum]")
+    answer, title = "the Venice of the North", "Amsterdam and its canals"
+    rows = [probe(0, "unknown", id=str(n), question=f"Where is it {n}?", answer=answer) for n in range(100)]
+    for row in rows:
+        row["lineage"]["title"] = title
+    recipe = {"file": tmp_path / "recipe.yaml"}
+    named = ask(stage, rows, judge, recipe=recipe)[0]
+    silent = ask(stage, rows, judge, recipe=recipe, aliases="aliases.yaml")[0]
+    assert any(title in row["answer"] for row in named)
+    assert len(silent) == len(named) and not any(title in row["answer"] for row in silent)
+
+
 @given(
     st.one_of(
         st.sampled_from([text for name in WORDINGS for text in load(f"refusals/{name}").fields["sentences"]]),

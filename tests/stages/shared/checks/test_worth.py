@@ -55,6 +55,10 @@ KASSE = "Die Kasse steht nicht im Hof, sondern im Keller."
         ("When are the elements reversed?", "If set to true.", METHOD, "refers to the passage"),
         ("When is the fee waived?", "If necessary", STAFF, "refers to the passage"),
         ("When does the debugger start by itself?", "When invoked as a module.", METHOD, ""),
+        ("What can be read from its log?", "Details of a voyage", "Details of a voyage can be read from its log.", "refers to the passage"),
+        ("What can be read from its log?", "A ship’s speed", "A ship’s speed can be read from its log.", "refers to the passage"),
+        ("What can hide their tracks by swimming?", "Otters", "Otters can hide their tracks by swimming.", ""),
+        ("What can be read from a ship and its log?", "Details of a voyage", "Details of a voyage can be read from a ship and its log.", ""),
         ("What must a tenant pay?", "rent", "A tenant must pay rent.", ""),
     ],
 )  # fmt: skip

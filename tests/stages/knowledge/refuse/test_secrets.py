@@ -1,0 +1,78 @@
+"""Refusals never name the answer: attacks by titles, in English and German, and titles that are harmless."""
+
+import pytest
+
+from datagen.prompt import load
+from datagen.stages.knowledge.refuse.secrets import contains, reveals
+from datagen.stages.knowledge.refuse.wording import decline
+from datagen.stages.shared.language.rules import language_of
+
+EN, DE = language_of("en"), language_of("de")
+
+
+@pytest.mark.parametrize(
+    ("title", "answer", "language"),
+    [
+        # Inflected, part of a compound, in another spelling, order or length
+        ("Tracebacks", "traceback", EN),
+        ("Assignment statements", "assigned", EN),
+        ("Cities of the north", "city", EN),
+        ("Analyses", "analysis", EN),
+        ("The Color of Money", "colour", EN),
+        ("The Lisbon Treaty", "the Treaty of Lisbon", EN),
+        ("Vauquelin, Louis", "Louis Vauquelin", EN),
+        ("Curie", "Marie Curie", EN),
+        ("Marie Curie: a life", "Curie", EN),
+        ("Napoleon", "Napoléon", EN),
+        ("object.__init__", "__init__()", EN),
+        ("Kündigungen im Mietrecht", "Kündigung", DE),
+        ("Der Mietvertrag", "Verträge", DE),
+        ("Das Haus", "Häuser", DE),
+        ("Rechte des Mieters", "der Mieter", DE),
+        ("Strassenbau", "die Straße", DE),
+        # Numbers
+        ("Thirty Days of Notice", "30 days", EN),
+        ("21 questions", "twenty-one", EN),
+        ("Fifty percent", "50%", EN),
+        ("14 July 1789", "the 14th of July", EN),
+        ("22 Regeln", "zweiundzwanzig", DE),
+        # Abbreviations
+        ("USA and its history", "the United States", EN),
+        ("The United Nations", "the UN", EN),
+    ],
+)
+def test_a_title_that_shares_a_word_a_number_or_an_abbreviation_reveals(title, answer, language):
+    assert reveals(title, answer, language)
+    wording = load("refusals/does_not_know" if language is EN else "refusals/does_not_know.de")
+    texts = [decline(wording, str(n), language=language, source=title, secrets=(answer,)) for n in range(60)]
+    assert not any(title in text for text in texts)
+
+
+@pytest.mark.parametrize(
+    ("title", "answer", "language"),
+    [
+        ("Compound statements", "a data descriptor", EN),
+        ("The Lisbon Treaty", "the European Council", EN),
+        ("Chapter 12", "the licensee", EN),
+        ("Mietrecht", "der Eigentümer", DE),
+        ("The United Kingdom", "a copper mine", EN),
+    ],
+)
+def test_a_title_about_something_else_is_named(title, answer, language):
+    assert not reveals(title, answer, language)
+    wording = load("refusals/does_not_know" if language is EN else "refusals/does_not_know.de")
+    texts = [decline(wording, str(n), language=language, source=title, secrets=(answer,)) for n in range(60)]
+    assert sum(title in text for text in texts) > 10
+
+
+@pytest.mark.parametrize(("name", "language"), [("", EN), (".de", DE)])
+@pytest.mark.parametrize("kind", ["does_not_know", "not_in_context"])
+@pytest.mark.parametrize(
+    "answer", ["source", "the answer", "a guess", "der Text", "Quelle", "passages", "nothing"]
+)
+def test_no_sentence_of_a_refusal_contains_the_answer(kind, name, language, answer):
+    wording = load(f"refusals/{kind}{name}")
+    for number in range(120):
+        assert not contains(
+            decline(wording, str(number), language=language, secrets=(answer,)), answer, language
+        )

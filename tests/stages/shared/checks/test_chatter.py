@@ -1,0 +1,87 @@
+"""What an assistant says around an answer, in English and German, and texts that only look like it."""
+
+import pytest
+
+from datagen.stages.shared import checks
+from datagen.stages.shared.language.rules import language_of
+from datagen.stages.shared.passage import Passage
+from tests.support.rejections import rejection
+
+TEXT = {
+    "en": "A reader who returns a book late pays a fee of 50 cents a day. The desk closes at ten.",
+    "de": "Wer ein Buch zu spät zurückbringt, zahlt eine Gebühr von 50 Cent am Tag. Das Haus schließt um zehn.",
+}
+ANSWER = {
+    "en": "Late readers pay 50 cents for each day.",
+    "de": "Säumige Leser zahlen 50 Cent für jeden Tag.",
+}
+AROUND = {
+    "en": [
+        "Sure! {}", "Certainly. {}", "Of course! {}", "Great question! {}", "Thank you for your question. {}",
+        "Here is the answer: {}", "Here's a possible answer:\n\n{}", "**Sure!** {}", "Below is my answer: {}",
+        "{} I hope this helps!", "{} Please let me know if you have questions.", "{} Feel free to ask for more.",
+        "{} Is there anything else you would like to know?", "{}\n\nNote: This answer is based on the text.",
+        "{}\n\nI used the first sentence of the passage.", "{} (Word count: 31)",
+    ],
+    "de": [
+        "Gerne! {}", "Natürlich. {}", "Gute Frage! {}", "Vielen Dank für Ihre Frage. {}", "Hier ist die Antwort: {}",
+        "{} Ich hoffe, das hilft!", "{} Wenn Sie weitere Fragen haben, melden Sie sich.",
+        "{} Kann ich sonst noch helfen?", "{}\n\nHinweis: Diese Antwort beruht nur auf dem Text.",
+        "{}\n\nIch habe den ersten Satz des Abschnitts verwendet. Ich habe den Text genutzt.", "{} (Wortzahl: 12)",
+    ],
+}  # fmt: skip
+
+
+def passage(language, more=""):
+    row = {"id": "p", "text": TEXT[language] + more, "title": "", "section": [], "language": language}
+    return Passage(row, language_of(language))
+
+
+CASES = [(language, around) for language, texts in AROUND.items() for around in texts]
+
+
+@pytest.mark.parametrize(("language", "around"), CASES)
+def test_phrases_of_an_assistant_are_rejected(language, around):
+    text = around.format(ANSWER[language])
+    assert rejection(checks.clean, text, passage(language), "") == "assistant's phrase"
+
+
+@pytest.mark.parametrize(("language", "around"), CASES)
+def test_a_passage_that_has_the_phrase_may_be_quoted(language, around):
+    text = around.format(ANSWER[language])
+    assert rejection(checks.clean, text, passage(language, f"\n\n{text}"), "") == ""
+
+
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("en", "Of course, a reader may also pay at once."),
+        ("en", "Certainly the fee is due each day until the book is back."),
+        ("en", "Let the desk know if the book is lost."),
+        (
+            "en",
+            "The fee is due:\n1. on the first day,\n2. on every day after it.\nNote: the desk closes at ten.",
+        ),
+        ("en", "Here the reader pays 50 cents a day."),
+        ("de", "Natürlich zahlen auch Kinder die Gebühr."),
+        ("de", "Hier zahlt der Leser 50 Cent: die Gebühr eines Tages."),
+        ("de", "Das hilft dem Haus, weil die Bücher zurückkommen."),
+    ],
+)
+def test_answers_that_only_look_like_it_are_kept(language, text):
+    assert rejection(checks.clean, text, passage(language), "") == ""
+
+
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("en", "Readers pay a fee.\n\nQuestion: When does the desk close?"),
+        ("en", "Readers pay a fee.\n**Answer:** 50 cents"),
+        ("en", "Readers pay a fee.\n### Assistant: The desk"),
+        ("de", "Leser zahlen.\n\nFrage: Wann schließt das Haus?"),
+    ],
+)
+def test_a_second_part_with_a_label_is_rejected(language, text):
+    assert rejection(checks.clean, text, passage(language), "") == "template leftover"
+    label = text.partition("\n")[2].strip()
+    assert rejection(checks.clean, text, passage(language, f"\n{label}"), "") == ""
