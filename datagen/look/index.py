@@ -109,11 +109,12 @@ class Index:
         offset = PAGE * _page(query.get("page") or "0")
         cursor = self._cursor()
         # The text is scanned once; the other queries use the row numbers of the hits.
-        source = "rows"
+        passages, source = "", "rows"
         if search := search_for(query.get("text", "")):
-            source, where = f"rows {search.passages.sql}", f"{where} and {search.rows.sql}"
+            passages, source = search.passages.sql, f"rows {search.joined}"
+            where = f"{where} and {search.rows.sql}"
             values = [*search.passages.values, *values, *search.rows.values]
-        hits = f"select rows.rowid as place, number, {score} as score from {source} where {where}"
+        hits = f"{passages} select rows.rowid as place, number, {score} as score from {source} where {where}"
         cursor.execute(f"create or replace temp table hits as {hits}", values)
         counts = "(select number, count(*) as rows from hits group by number)"
         sql = f"select kind, task, stage, reason, rows from {counts} join groups using (number)"
