@@ -17,6 +17,7 @@ from datagen.errors import UserError
 
 if TYPE_CHECKING:
     from jinja2 import Template
+    from markupsafe import Markup
 
     from datagen.sandbox import Finalize
 
@@ -91,6 +92,13 @@ def _fill(template: "Template", values: Mapping[str, object]) -> str:
             raise SecurityError(f"more than {MAX_OUTPUT:,} characters")
         pieces.append(piece)
     return "".join(pieces)
+
+
+def content(package: str, file: str) -> "Markup":
+    """Read a style sheet or script of a package, for inclusion in a page."""
+    from markupsafe import Markup
+
+    return Markup(resources.files(package).joinpath(file).read_text(encoding="utf-8"))
 
 
 def render_file(package: str, file: str, *, html: bool = False, **values: object) -> str:

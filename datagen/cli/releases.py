@@ -67,7 +67,10 @@ def diff(
 @app.command(rich_help_panel=PANEL)
 def rollback(
     recipe: RecipePath,
-    to: Annotated[str, typer.Option(help="Name of a finished run; default: the one before the latest")] = "",
+    to: Annotated[
+        str,
+        typer.Option(help="Name of a release, also of a withdrawn one; default: the one before the latest"),
+    ] = "",
     outputs: Outputs = None,
     json_: AsJson = False,
 ) -> None:

@@ -1,4 +1,4 @@
-"""What has become of an edit in a run: applied, refused, withdrawn, or not applied yet."""
+"""The state of an edit in a run: pending, applied, refused or withdrawn, and the words for it."""
 
 import json
 from typing import NamedTuple
@@ -14,6 +14,7 @@ from datagen.stages.confidence.labels.file import Label
 PENDING, APPLIED, REFUSED, WITHDRAWN = ("pending", "applied", "refused", "withdrawn")
 NO_STAGE = "needs the stage apply_edits, which the recipe of this run does not have"
 GONE = "this run has no row with this id"
+NEXT_RUN = {PENDING: "the next run applies it", WITHDRAWN: "the next run restores the former text"}
 
 
 class EditState(NamedTuple):
@@ -30,6 +31,11 @@ class EditState(NamedTuple):
 
     state: str
     reason: str
+
+    @property
+    def summary(self) -> str:
+        """The state, with its reason or with what the next run does."""
+        return ": ".join(part for part in (self.state, self.reason or NEXT_RUN.get(self.state)) if part)
 
 
 class Edits:

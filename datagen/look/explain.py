@@ -12,7 +12,7 @@ from rich.text import Text
 
 from datagen.errors import UserError
 from datagen.json_types import JsonObject
-from datagen.look.edit_state import PENDING, REFUSED, WITHDRAWN, Edits
+from datagen.look.edit_state import Edits, EditState
 from datagen.look.trail import Request, Step, Trail, Trails
 from datagen.run.folder import Run, open_run
 from datagen.stages.confidence.labels.file import CONTENT, Label, content_key, labels_in
@@ -21,10 +21,6 @@ from datagen.stages.confidence.labels.terminal import CONTROL
 
 TEXTS = ("question", "answer", "rejected", "text", "evidence")
 GIST = 100  # characters of a related row
-NEW_TEXT = {PENDING: "to be applied by the next run", REFUSED: "refused"}
-EDITS = {
-    WITHDRAWN: "withdrawn, the next run restores the former text",
-}
 
 
 def newest(outputs: Path) -> Run:
@@ -77,14 +73,14 @@ def explain(
     row = trail.row
     by_key = labels_in([labels]) if labels else labels_of(run.folder / "labels.jsonl")
     label = by_key.get(row["id"]) or by_key.get(content_key(*(row.get(name) for name in CONTENT)), {})
-    edit = label.get("edit", {})
-    state, reason = Edits(run).state(row["id"], label, trail.last) or ("", "")
+    edit_state = Edits(run).state(row["id"], label, trail.last)
     if as_json:
         details = to_json(trail, requests) | {"verdict": label.get("verdict")}
-        details |= {"edit": edit, "edit_state": state, "edit_reason": reason}
+        state, reason = edit_state or ("", "")
+        details |= {"edit": label.get("edit", {}), "edit_state": state, "edit_reason": reason}
         out.print(Text(json.dumps(details, ensure_ascii=False, indent=2)), soft_wrap=True)
         return
-    _print(out, trail, requests, label, state, reason)
+    _print(out, trail, requests, label, edit_state)
 
 
 def _print(
@@ -92,25 +88,24 @@ def _print(
     trail: Trail,
     requests: list[Request],
     label: Label,
-    state: str,
-    reason: str,
+    edit_state: EditState | None,
 ) -> None:
-    """Print a row and its history; `state` is that of its edit."""
+    """Print a row and its history."""
     row = trail.row
     lineage = row.get("lineage") or {}
     out.print(Rule(_text(f"{row['id']} · {row.get('kind') or 'question'}, {row['task']}")))
-    out.print(
-        _text(f"{lineage.get('source') or ''}, characters {lineage.get('start')} to {lineage.get('end')}")
-    )
+    if source := lineage.get("source"):
+        start, end = lineage.get("start"), lineage.get("end")
+        out.print(_text(source if start is None else f"{source}, characters {start} to {end}"))
     last = trail.steps[-1]
     dropped = last.outcome == "dropped"
     why = f": {_why(last)}" if dropped else ""
     out.print(_text(f"{last.outcome} by {last.stage}{why}", "red" if dropped else "green"))
     if "verdict" in label:
         _section(out, "verdict", _text(label["verdict"]))
-    if state:
-        _section(out, "edit", _text(": ".join(part for part in (EDITS.get(state, state), reason) if part)))
-    _print_texts(out, trail, label.get("edit", {}), state if reason else NEW_TEXT.get(state, state))
+    if edit_state:
+        _section(out, "edit", _text(edit_state.summary))
+    _print_texts(out, trail, label.get("edit", {}), edit_state.state if edit_state else "")
     if trail.passage:
         _section(
             out,
@@ -128,8 +123,8 @@ def _print(
         _section(out, "related rows", _related(trail))
 
 
-def _print_texts(out: rich.console.Console, trail: Trail, edit: Mapping[str, str], new: str) -> None:
-    """Print the texts of a row, each with its former and its new text; `new` describes new texts."""
+def _print_texts(out: rich.console.Console, trail: Trail, edit: Mapping[str, str], state: str) -> None:
+    """Print the texts of a row, each with its former and its new text; `state` is that of the edit."""
     row = trail.row
     for turn in trail.earlier_turns:
         _section(out, f"earlier message, {turn.get('role')}", _text(str(turn.get("content"))))
@@ -139,7 +134,7 @@ def _print_texts(out: rich.console.Console, trail: Trail, edit: Mapping[str, str
         if name in trail.original:
             _section(out, f"{name} before the edit", _text(trail.original[name]))
         if edit.get(name, row.get(name)) != row.get(name):
-            _section(out, f"new {name}, {new}", _text(edit[name]))
+            _section(out, f"new {name}, {state}", _text(edit[name]))
 
 
 def to_json(trail: Trail, requests: list[Request]) -> JsonObject:

@@ -7,6 +7,7 @@ columns for filters and lists; full rows are read from the run's Parquet files.
 
 import tempfile
 from collections.abc import Mapping
+from functools import cached_property
 from math import isfinite, nan
 from typing import Any
 
@@ -68,7 +69,7 @@ class Index:
 
     def set_labels(self, verdicts: Mapping[str, str], edits: Mapping[str, str]) -> None:
         """Replace the verdicts on rows, id -> right, wrong or skip, and the states of their edits."""
-        cursor = self._cursor()
+        cursor = self.cursor()
         rows = [
             {
                 "id": name.encode("utf-8", "replace").decode(),  # an id from a file may be invalid Unicode
@@ -81,7 +82,13 @@ class Index:
         matches = "select rows.rowid as place, verdict, edit from rows join given using (id)"
         cursor.execute(f"create or replace table verdicts as {matches}")
 
-    def rows(self, query: Mapping[str, str]) -> JsonObject:
+    def cursor(self) -> duckdb.DuckDBPyConnection:
+        """Open a connection for one request, which can be interrupted."""
+        cursor = self._database.cursor()
+        cursor.execute("use run")
+        return cursor
+
+    def rows(self, query: Mapping[str, str], cursor: duckdb.DuckDBPyConnection | None = None) -> JsonObject:
         """
         Filter rows.
 
@@ -90,6 +97,8 @@ class Index:
         query
             Any of ``kind``, ``task``, ``stage``, ``reason``, ``source``, ``text``, ``verdict``, ``edit``,
             ``score`` with ``min`` and ``max``, ``order`` and ``page``. Missing and empty ones do not filter.
+        cursor
+            Runs the queries; None: a new one.
 
         Returns
         -------
@@ -107,13 +116,14 @@ class Index:
             "high": "order by score desc nulls last, place",
         }
         offset = PAGE * _page(query.get("page") or "0")
-        cursor = self._cursor()
+        cursor = cursor or self.cursor()
         # The text is scanned once; the other queries use the row numbers of the hits.
-        source = "rows"
+        passages, source = "", "rows"
         if search := search_for(query.get("text", "")):
-            source, where = f"rows {search.passages.sql}", f"{where} and {search.rows.sql}"
+            passages, source = search.passages.sql, f"rows {search.joined}"
+            where = f"{where} and {search.rows.sql}"
             values = [*search.passages.values, *values, *search.rows.values]
-        hits = f"select rows.rowid as place, number, {score} as score from {source} where {where}"
+        hits = f"{passages} select rows.rowid as place, number, {score} as score from {source} where {where}"
         cursor.execute(f"create or replace temp table hits as {hits}", values)
         counts = "(select number, count(*) as rows from hits group by number)"
         sql = f"select kind, task, stage, reason, rows from {counts} join groups using (number)"
@@ -124,7 +134,9 @@ class Index:
         rows_with_score = [[*row[:-1], places[row[-1]]] for row in rows]
         return {"total": sum(group[-1] for group in groups), "rows": rows_with_score, "groups": groups}
 
-    def threshold(self, query: Mapping[str, str]) -> JsonObject:
+    def threshold(
+        self, query: Mapping[str, str], cursor: duckdb.DuckDBPyConnection | None = None
+    ) -> JsonObject:
         """
         Count the handed-off rows that a threshold on a score would keep.
 
@@ -132,6 +144,8 @@ class Index:
         ----------
         query
             As for `rows`, with ``score`` and ``value``.
+        cursor
+            As for `rows`.
 
         Returns
         -------
@@ -147,7 +161,7 @@ class Index:
         score, value = self._column(query.get("score", "")), _number(query.get("value") or "0")
         chosen = {name: query[name] for name in ("kind", "task") if name in query}
         where, values = self._filter(chosen | {"stage": "handed off"})
-        cursor = self._cursor()
+        cursor = cursor or self.cursor()
         hits = (
             f"select rowid as place, number, {score} as score from rows where {score} is not null and {where}"
         )
@@ -179,17 +193,13 @@ class Index:
             nearest[side] = [[*row[:-1], places[row[-1]]] for row in _summaries(cursor, list(places))]
         return result | {"nearest": nearest, "span": [low, high]}
 
+    @cached_property
     def sources(self) -> list[str]:
-        """List the sources with the most rows."""
+        """The sources with the most rows."""
         sql = (
             "select source from rows where source is not null group by 1 order by count(*) desc, 1 limit 500"
         )
-        return [source for (source,) in self._cursor().execute(sql).fetchall()]
-
-    def _cursor(self) -> duckdb.DuckDBPyConnection:
-        cursor = self._database.cursor()
-        cursor.execute("use run")
-        return cursor
+        return [source for (source,) in self.cursor().execute(sql).fetchall()]
 
     def _filter(self, query: Mapping[str, str]) -> Filter:
         conditions: list[str] = ["true"]

@@ -91,11 +91,15 @@ class Judging:
         return {name: state for name, state in states.items() if state}
 
     def edit_of(self, trail: Trail) -> JsonObject:
-        """Return the new texts of a row in the file of labels, and the edit's state and its reason."""
+        """Return the new texts of a row in the file of labels, and the edit's state and its summary."""
         name = trail.row["id"]
         label = session.labels_of(self.path).get(name, {})
-        state, reason = self._edits.state(name, label, trail.last) or ("", "")
-        return {"edit": label.get("edit", {}), "edit_state": state, "edit_reason": reason}
+        edit = self._edits.state(name, label, trail.last)
+        return {
+            "edit": label.get("edit", {}),
+            "edit_state": edit.state if edit else "",
+            "edit_summary": edit.summary if edit else "",
+        }
 
     def queue(self) -> JsonObject:
         """Return the numbers of sampled and judged rows, and the next rows."""

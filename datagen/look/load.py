@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from datagen.errors import UserError
-from datagen.look.search import FOLD
+from datagen.look.search import fold
 from datagen.report.scores import BOOKKEEPING
 from datagen.run.folder import Run
 from datagen.schema import ORIGINAL
@@ -70,7 +70,7 @@ def _load_passages(run: Run, database: duckdb.DuckDBPyConnection) -> None:
         if record["gives"] == "passages" != record["takes"] and (
             files := non_empty(parts(run.stage_folder(record["stage"])))
         ):
-            read = f"select id, {FOLD.format('any_value(text)')} from read_parquet(?)"
+            read = f"select id, {fold('any_value(text)')} from read_parquet(?)"
             new = "where id not in (select name from passages) group by id"  # as two stages cut it alike
             database.execute(f"insert into passages {read} {new}", [files])
 
@@ -78,7 +78,7 @@ def _load_passages(run: Run, database: duckdb.DuckDBPyConnection) -> None:
 def _load_contexts(database: duckdb.DuckDBPyConnection, files: list[str]) -> None:
     """Copy the passages that rows contain, by their hashes."""
     contexts = f"select distinct {CONTEXT_KEY} as name, context from read_parquet(?, union_by_name = true)"
-    new = f"select name, {FOLD.format('context')} from ({contexts}) where context is not null"
+    new = f"select name, {fold('context')} from ({contexts}) where context is not null"
     database.execute(f"insert into passages {new} and name not in (select name from passages)", [files])
 
 
@@ -92,7 +92,7 @@ def _load(database: duckdb.DuckDBPyConnection, stage: str, files: list[str], sco
     numbered = f"select (select count(*) from groups) + row_number() over (), * from ({new})"
     database.execute(f"insert into groups {numbered}", [stage, files])
     question, gist = f"left(question, {GIST})", f"left(coalesce(answer, text), {GIST})"
-    search = FOLD.format(f"concat_ws(chr({APART}), {', '.join(SEARCHED)})")
+    search = fold(f"concat_ws(chr({APART}), {', '.join(SEARCHED)})")
     source = "translate(lineage.source, chr(10) || chr(13), '  ')"  # as a field of the page shows it
     values = ["groups.number", "id", source, detail, question, gist, search, "passages.rowid"]
     values.append(f"{ORIGINAL} is not null" if _has(files, ORIGINAL) else "false")

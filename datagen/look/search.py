@@ -16,8 +16,8 @@ MOST_TERMS = 32  # words and phrases of a query
 QUOTES = str.maketrans("“”„‟«»", '""""""')
 TERM = re.compile(r'"([^"]*)"?|([^\s"]+)')
 
-SPACE = r"[\s\p{Z}]+"  # between the words of a phrase: also line ends and indentation
-FOLD = "lower(upper({}))"  # `upper` first unites letters that differ in lower case only, such as ς and σ
+SPACE = r"\t-\r\x{85}\x{A0}\x{1680}\x{2000}-\x{200A}\x{2028}\x{2029}\x{202F}\x{205F}\x{3000}"  # besides " "
+SPACES = f"( ?[{SPACE}]|  )[ {SPACE}]*"  # all but a single " ", which most words have between them
 
 
 class Filter(NamedTuple):
@@ -46,10 +46,32 @@ def terms_of(query: str) -> list[list[str]]:
 
 
 class Search(NamedTuple):
-    """A search in SQL: `passages`, to join to the table ``rows``, and `rows`, a condition on the result."""
+    """
+    A search in SQL.
+
+    Parameters
+    ----------
+    passages
+        A common table expression, the passages with a term.
+    joined
+        What to join to the table ``rows``.
+    rows
+        The condition on the result.
+    """
 
     passages: Filter
+    joined: str
     rows: Filter
+
+
+def fold(text: str) -> str:
+    """
+    Return the SQL that folds a text: letters in one case, and a space in place of white space.
+
+    With single spaces, a phrase that spans line ends is found as fast as a word.
+    """
+    # `upper` first unites letters that differ in lower case only, such as ς and σ.
+    return f"regexp_replace(lower(upper({text})), '{SPACES}', ' ', 'g')"
 
 
 def search_for(query: str) -> Search | None:
@@ -69,25 +91,16 @@ def search_for(query: str) -> Search | None:
     values = [value for term in terms for value in term.values]
     names = [f"in_passage_{number}" for number in range(len(terms))]
     columns = ", ".join(f"{term.sql} as {name}" for term, name in zip(terms, names, strict=True))
-    found = f"(select rowid as passage, {columns} from passages)"
-    joined = f"left join (select * from {found} where {' or '.join(names)}) using (passage)"
+    # Materialized: the condition on the columns would search the passages again.
+    found = f"with found as materialized (select rowid as passage, {columns} from passages)"
+    joined = f"left join (select * from found where {' or '.join(names)}) using (passage)"
     conditions = [f"(coalesce({name}, false) or {term.sql})" for term, name in zip(terms, names, strict=True)]
-    return Search(Filter(joined, values), Filter(" and ".join(conditions), values))
+    return Search(Filter(found, values), joined, Filter(" and ".join(conditions), values))
 
 
 def _has_term(words: list[str]) -> Filter:
     """Return the condition that ``search`` has the words in sequence, as given or in a normal form."""
-    normal = [tuple(unicodedata.normalize(form, word) for word in words) for form in ("NFC", "NFD")]
-    spellings = dict.fromkeys([tuple(words), *normal])
-    folded = FOLD.format("?")
-    alternatives: list[str] = []
-    values: list[object] = []
-    for spelling in spellings:
-        conditions = [f"contains(search, {folded})" for _ in spelling]
-        values += spelling
-        if len(spelling) > 1:  # `contains` is faster and excludes most rows
-            pattern = f" || '{SPACE}' || ".join(folded for _ in spelling)
-            conditions.append(f"regexp_matches(search, {pattern})")
-            values += map(re.escape, spelling)
-        alternatives.append(" and ".join(conditions))
-    return Filter(f"({' or '.join(alternatives)})", values)
+    phrase = " ".join(words)
+    spellings = dict.fromkeys([phrase, *(unicodedata.normalize(form, phrase) for form in ("NFC", "NFD"))])
+    alternatives = " or ".join(f"contains(search, {fold('?')})" for _ in spellings)
+    return Filter(f"({alternatives})", list(spellings))

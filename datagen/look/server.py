@@ -4,7 +4,6 @@ import asyncio
 import json
 import socket
 from collections.abc import Callable
-from importlib import resources
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -12,7 +11,6 @@ from typing import Any
 import duckdb
 import typer
 from aiohttp import web
-from markupsafe import Markup
 
 from datagen.errors import UserError
 from datagen.json_types import JsonObject
@@ -20,13 +18,12 @@ from datagen.look.explain import to_json
 from datagen.look.guard import NONCE, Guard
 from datagen.look.index import PAGE, Index
 from datagen.look.judging import Conflict, Judging
+from datagen.look.page import render
 from datagen.look.trail import Trails
 from datagen.outside_json import parse
-from datagen.report.style import style
 from datagen.run.folder import Run
 from datagen.schema import KINDS
 from datagen.stages.confidence.labels.edits import FIELDS
-from datagen.template import render_file
 
 HOST = "127.0.0.1"
 
@@ -61,13 +58,13 @@ class Browser:
         app = web.Application(middlewares=[guard.middleware])
         app.router.add_get("/", self._page)
         for path, answer in (
-            ("/api/rows", lambda request: self._index.rows(request.query)),
-            ("/api/threshold", lambda request: self._index.threshold(request.query)),
             ("/api/row/{id}", lambda request: self._row(request.match_info["id"])),
             ("/api/queue", lambda request: self._judging.queue()),
             ("/api/edits", lambda request: self._judging.edit_list()),
         ):
             app.router.add_get(path, _json(answer))
+        app.router.add_get("/api/rows", self._query(self._index.rows))
+        app.router.add_get("/api/threshold", self._query(self._index.threshold))
         app.router.add_post("/api/label", self._writer(self._judge))
         app.router.add_post("/api/edit", self._writer(self._edit))
         return app
@@ -78,22 +75,26 @@ class Browser:
             "run": self._run.folder.name,
             "labels": str(self._judging.path),
             "scores": self._index.scores,
-            "sources": await asyncio.to_thread(self._index.sources),
+            "sources": await asyncio.to_thread(lambda: self._index.sources),
             "kinds": list(KINDS),
             "rows_per_page": PAGE,
             "state": self._run.manifest["state"],
             "kept": "handed off" if self._run.over else "kept so far",
         }
-        page = render_file(
-            __package__,
-            "browse.html.j2",
-            html=True,
-            nonce=request[NONCE],
-            style=style("theme.css") + _content("browse.css"),
-            script=_content("browse.js"),
-            about=about,
-        )
-        return web.Response(text=page, content_type="text/html")
+        return web.Response(text=render(about, request[NONCE]), content_type="text/html")
+
+    def _query(self, answer: Callable[[Any, duckdb.DuckDBPyConnection], Any]) -> Callable[..., Any]:
+        """Handle requests to the index; one that the page aborts stops, which frees its cores."""
+
+        async def handle(request: web.Request) -> web.Response:
+            cursor = self._index.cursor()
+            try:
+                return await _respond(lambda: asyncio.to_thread(answer, request.query, cursor))
+            except asyncio.CancelledError:
+                cursor.interrupt()
+                raise
+
+        return handle
 
     def _row(self, name: str) -> JsonObject:
         trail = self._trails.follow(name)
@@ -187,13 +188,8 @@ def browse(run: Run, labels: Path | None, maximum: int, port: int) -> None:
             browser.close()
 
 
-def _content(file: str) -> Markup:
-    """Read a style sheet or script of the page."""
-    return Markup(resources.files(__package__).joinpath(file).read_text(encoding="utf-8"))
-
-
 async def _serve(app: web.Application, listening: socket.socket) -> None:
-    runner = web.AppRunner(app, access_log=None)
+    runner = web.AppRunner(app, access_log=None, handler_cancellation=True)
     await runner.setup()
     try:
         await web.SockSite(runner, listening).start()

@@ -29,7 +29,7 @@ from datagen.run.folder import PILOT, Run, earlier_runs
 from datagen.run.lifecycle import fingerprint
 from datagen.run.takeover import foresee
 from datagen.schema import KINDS
-from datagen.stage import SourceStage
+from datagen.stage import ModelStage, SourceStage
 from datagen.store.completions import Completions
 from datagen.store.parquet import parts, read_part, write_json
 from datagen.store.record import StageRecord
@@ -63,12 +63,15 @@ def plan(recipe: Recipe, outputs: Path, prices: Prices | None = None) -> Plan:
     newest = _newest(home)
     stored = Completions(newest.folder / "completions") if newest else None
     models = identities(recipe.models)
+    line = recipe.line()
+    roles = {name: stage.role for name, stage, _ in line if isinstance(stage, ModelStage)}
     stages, after_sample = [], sample is None
     for record in records:
         if record is sample:
             after_sample = True
             continue
-        stage = _stage(record, scale if after_sample and sample else 1.0, basis, recipe, stored)
+        role = roles.get(record["stage"], record.get("model", {}).get("role", ""))
+        stage = _stage(record, role, scale if after_sample and sample else 1.0, basis, recipe, stored)
         if stage.role:
             _set_model(stage, record, models)
         stages.append(stage)
@@ -79,7 +82,7 @@ def plan(recipe: Recipe, outputs: Path, prices: Prices | None = None) -> Plan:
         if taken_over.get(stage.stage):
             stage.stored, stage.seconds = stage.requests, 0.0
         stage.charge(price_of(stage.role, prices, by_role))
-    reads_corpus = [name for name, source, _ in recipe.line() if isinstance(source, SourceStage)]
+    reads_corpus = [name for name, source, _ in line if isinstance(source, SourceStage)]
     result = Plan(
         recipe=recipe.name,
         made=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -128,9 +131,9 @@ def _passages(records: list[StageRecord]) -> int:
 
 
 def _stage(
-    record: StageRecord, scale: float, basis: Run, recipe: Recipe, stored: Completions | None
+    record: StageRecord, role: str, scale: float, basis: Run, recipe: Recipe, stored: Completions | None
 ) -> Stage:
-    """Estimate a stage from its record in the basis."""
+    """Estimate a stage from its record in the basis; `role` is the one that the recipe gives it now."""
     stage = Stage(
         record["stage"],
         record.get("model", {}).get("name", ""),
@@ -140,7 +143,7 @@ def _stage(
     if "requests" not in record:
         return stage
     requests, cost = record["requests"], record["cost"]
-    stage.role = record["model"]["role"]
+    stage.role = role
     if scale != 1:
         scale *= _correction(record)
     stage.requests = requests["asked"] * scale
@@ -150,7 +153,7 @@ def _stage(
     keys = _keys(basis, record["stage"])
     share = 0.0
     if stored is not None and len(keys) and stage.role in recipe.models.roles:
-        current = circumstances(recipe.models.role(record["model"]["role"]))
+        current = circumstances(recipe.models.role(role))
         missing = Completions(stored.folder, current).missing(keys)
         share = 1 - pc.sum(missing).as_py() / len(keys)
     of_pilot = 0.0 if stored is not None and stored.folder == basis.completions.folder else requests["asked"]

@@ -17,7 +17,7 @@ from datagen.errors import UserError
 from datagen.recipe.model import Recipe
 from datagen.report.changes import read_summary
 from datagen.report.rows import products
-from datagen.run.folder import PILOT, WITHDRAWN, Run, earlier_runs, open_run
+from datagen.run.folder import FINISHED, PILOT, WITHDRAWN, Run, earlier_runs, open_run
 from datagen.run.lease import lease
 from datagen.run.lifecycle import point_latest
 from datagen.store.digests import sealed
@@ -95,7 +95,7 @@ def rollback(home: Path, to: str = "") -> tuple[Run, Run]:
     home
         The folder of the recipe's runs.
     to
-        Name of the release; "" for the newest finished one before the latest.
+        Name of the release, which may be a withdrawn one; "" for the newest finished one before the latest.
 
     Returns
     -------
@@ -104,24 +104,37 @@ def rollback(home: Path, to: str = "") -> tuple[Run, Run]:
     Raises
     ------
     UserError
-        If there is no such release.
+        If there is no such release, or it is the latest.
     """
     with lease(home):
         latest = _latest(home)
         if latest is None:
             raise UserError(f"{home} has no latest release")
-        earlier = [run for run in earlier_runs(home) if run.finished and run.id != latest.id]
-        older = [run for run in earlier if run.order < latest.order]
-        targets = [run for run in earlier if run.folder.name == to] if to else older[-1:]
-        if not targets:
-            names = ", ".join(run.folder.name for run in earlier) or "none"
-            problem = f"no finished run {to!r}" if to else "no finished run before the latest"
-            raise UserError(f"{home} has {problem}; other finished runs: {names}")
-        point_latest(home, targets[0])
+        target = _target(home, latest, to)
+        if target.withdrawn:
+            target = _set_state(target, FINISHED)
+        point_latest(home, target)
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        state = f"{WITHDRAWN}: {now}, in favour of {targets[0].folder.name}"
-        write_json(sealed(latest.manifest | {"state": state}), latest.folder / "manifest.json")
-        return latest, targets[0]
+        return _set_state(latest, f"{WITHDRAWN}: {now}, in favour of {target.folder.name}"), target
+
+
+def _target(home: Path, latest: Run, to: str) -> Run:
+    """Find the release to restore: the named one, or the newest before the latest that is not withdrawn."""
+    if to == latest.folder.name:
+        raise UserError(f"{to} is the latest release already")
+    released = [run for run in earlier_runs(home) if run.id != latest.id and (run.finished or run.withdrawn)]
+    older = [run for run in released if run.finished and run.order < latest.order]
+    if targets := [run for run in released if run.folder.name == to] if to else older[-1:]:
+        return targets[0]
+    problem = f"no release {to!r}" if to else "no release before the latest that is not withdrawn"
+    names = ", ".join(f"{run.folder.name}{' (withdrawn)' * run.withdrawn}" for run in released) or "none"
+    raise UserError(f"{home} has {problem}. Other releases, for --to: {names}")
+
+
+def _set_state(run: Run, state: str) -> Run:
+    manifest = run.manifest | {"state": state}
+    write_json(sealed(manifest), run.folder / "manifest.json")
+    return Run(run.folder, manifest)
 
 
 def clean(home: Path, recipe: Recipe, keep: int, remove: bool) -> tuple[list[Path], dict[Path, str]]:

@@ -25,11 +25,10 @@ from datagen.report.proof import latest_proof
 from datagen.report.rows import handed_off, products
 from datagen.report.samples import by_reason, side_by_side
 from datagen.report.scores import score_charts
-from datagen.report.style import style
 from datagen.run.folder import Run
 from datagen.store.parquet import parts, read_json, read_part, whole_file
 from datagen.store.record import StageRecord
-from datagen.template import render_file
+from datagen.template import content, render_file
 
 REPORT = "report.html"
 DOCUMENTS = 10  # listed documents with the most refusals
@@ -47,7 +46,7 @@ def write_report(run: Run) -> Path:
         __package__,
         "report.html.j2",
         html=True,
-        css=style("theme.css") + style("report.css"),
+        css=content(__package__, "theme.css") + content(__package__, "report.css"),
         run=run,
         manifest=run.manifest,
         stages=stages,

@@ -29,7 +29,7 @@ PILOT = ".pilot"  # suffix of a recipe's name: the folder of its pilots
 log = logging.getLogger(__name__)
 
 # Prefixes of the state of a complete run that was not released, or whose release was withdrawn.
-WITHHELD, WITHDRAWN = "withheld", "withdrawn"
+FINISHED, WITHHELD, WITHDRAWN = "finished", "withheld", "withdrawn"
 
 
 @dataclass(frozen=True)
@@ -53,14 +53,20 @@ class Run:
     @property
     def finished(self) -> bool:
         """Whether it is complete and released."""
-        result: bool = self.manifest.get("state") == "finished"
+        result: bool = self.manifest.get("state") == FINISHED
         return result
+
+    @property
+    def withdrawn(self) -> bool:
+        """Whether it was released, and a rollback replaced it."""
+        state: str = self.manifest["state"]
+        return state.startswith(WITHDRAWN)
 
     @property
     def over(self) -> bool:
         """Whether there is nothing to continue: it is finished, withheld or withdrawn."""
         state: str = self.manifest["state"]
-        return self.finished or state.startswith((WITHHELD, WITHDRAWN))
+        return self.finished or self.withdrawn or state.startswith(WITHHELD)
 
     @property
     def completions(self) -> Completions:

@@ -13,7 +13,7 @@ from datagen.errors import UserError
 from datagen.json_types import JsonObject
 from datagen.recipe.model import Recipe
 from datagen.request import Identity
-from datagen.run.folder import MANIFEST, WITHHELD, Run, earlier_runs, related_runs
+from datagen.run.folder import FINISHED, MANIFEST, WITHHELD, Run, earlier_runs, related_runs
 from datagen.schema import content_id
 from datagen.store.completions import Completions
 from datagen.store.digests import is_sealed, sealed
@@ -85,7 +85,7 @@ def withhold(run: Run, why: str) -> None:
 def finish(run: Run, home: Path) -> Run:
     """Write to the manifest that the run is finished, and point ``latest`` at it."""
     _check_latest(home)
-    manifest = sealed(run.manifest | {"state": "finished", "finished": _now()})
+    manifest = sealed(run.manifest | {"state": FINISHED, "finished": _now()})
     write_json(manifest, run.folder / MANIFEST)
     point_latest(home, run)
     return Run(run.folder, manifest)

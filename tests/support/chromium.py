@@ -45,7 +45,12 @@ class Page:
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.questions, self.consents = [], None
         self.page.on("dialog", self._answer)
-        self.page.on("requestfailed", lambda request: self.complaints.append(request.url))
+        self.page.on("requestfailed", self._add_failure)
+
+    def _add_failure(self, request):
+        """Add a request that failed, unless a newer one replaced it or the page was left."""
+        if request.failure != "net::ERR_ABORTED":
+            self.complaints.append(request.url)
 
     def _answer(self, dialog):
         """Answer a dialog as `consents` specifies; if it is None, no dialog is expected."""
@@ -54,6 +59,45 @@ class Page:
             self.complaints.append("dialog")
         dialog.accept() if self.consents else dialog.dismiss()
 
+    def hold(self, pattern):
+        """Hold back the requests that match a pattern."""
+        return Held(self.page, pattern)
+
     def overflow(self):
         """Measure by how much the page is wider than the window."""
         return self.page.evaluate("document.documentElement.scrollWidth - innerWidth")
+
+
+class Held:
+    """
+    Requests that a page has sent and that have not reached the server.
+
+    Parameters
+    ----------
+    page
+        Sends the requests.
+    pattern
+        Of their addresses, for Playwright.
+    """
+
+    def __init__(self, page, pattern):
+        self._page, self._routes, self._released = page, [], False
+        page.route(pattern, lambda route: self._receive(route))
+
+    def _receive(self, route):
+        if self._released:
+            route.continue_()
+        else:
+            self._routes.append(route)
+
+    def wait(self, number=1):
+        """Wait until the page has sent a number of requests."""
+        while len(self._routes) < number:
+            self._page.wait_for_timeout(10)
+
+    def release(self):
+        """Wait for a request; let all continue, also later ones."""
+        self.wait()
+        self._released = True
+        for route in self._routes:
+            route.continue_()

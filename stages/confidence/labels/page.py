@@ -4,12 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from datagen.report.evidence import spans
-from datagen.report.style import style
 from datagen.rows import Row
 from datagen.schema import content_id
 from datagen.stages.confidence.labels.terminal import LABELLED, SHOWN
 from datagen.store.parquet import whole_file
-from datagen.template import render_file
+from datagen.template import content, render_file
 
 FIELDS = ("id", "kind", "task", *SHOWN)
 FIRST = ("question", "answer", "rejected", "text")  # judged fields, shown above the passage
@@ -27,7 +26,7 @@ def write(rows: Sequence[Row], title: str, path: Path) -> None:
         "page.html.j2",
         html=True,
         title=title,
-        theme=style("theme.css"),
+        theme=content("datagen.report", "theme.css"),
         name=content_id(*(row["id"] for row in rows)),
         rows=[_shown(row) for row in rows],
         shown=FIRST,

@@ -236,34 +236,6 @@ def test_typed_text_is_discarded_only_on_consent(browser, address):
     assert len(page.questions) == 1
 
 
-def test_late_replies_replace_neither_a_later_row_nor_typed_text(browser, address):
-    page = chromium.Page(browser)
-    page.consents = False
-    page.page.goto(address)
-    buttons = page.page.locator("#list button")
-    buttons.first.wait_for()
-    ids = [buttons.nth(place).get_attribute("data-id") for place in range(2)]
-    held = []
-    page.page.route(f"**/api/row/{ids[0]}", lambda route: held.append(route))
-    buttons.nth(0).click()
-    buttons.nth(1).click()
-    page.page.locator("#detail").get_by_text(ids[1]).wait_for()
-    release(page, held)
-    assert ids[1] in page.page.locator("#detail").inner_text() and not page.questions
-    buttons.nth(0).click()
-    page.page.keyboard.press("e")
-    page.page.fill("textarea[data-edit=answer]", "at nine")
-    release(page, held)
-    assert len(page.questions) == 1
-    assert page.page.locator("textarea[data-edit=answer]").input_value() == "at nine"
-
-
-def release(page, held):
-    with page.page.expect_response("**/api/row/*"):
-        held.pop().continue_()
-    page.page.wait_for_timeout(200)
-
-
 def test_two_windows_do_not_overwrite_the_edits_of_each_other(browser, address, tmp_path):
     pages = [chromium.Page(browser), chromium.Page(browser)]
     for page in pages:
@@ -293,19 +265,6 @@ def test_a_narrow_window_shows_the_start_of_each_row_and_its_verdicts(browser, a
         verdict.click()
     assert page.page.locator("header .path").inner_text().endswith("labels.jsonl")
     assert page.overflow() <= 0
-
-
-def test_a_late_first_list_leaves_the_row_to_judge(browser, address):
-    page = chromium.Page(browser)
-    held = []
-    page.page.route("**/api/rows*", lambda route: held.append(route))
-    page.page.goto(address)
-    page.page.click("#tab-judge")
-    page.page.locator("#where").get_by_text("0 of 12 judged").wait_for()
-    [route.continue_() for route in held]
-    page.page.locator("#total").get_by_text("rows").wait_for(state="attached")
-    page.page.evaluate("new Promise(done => setTimeout(done, 100))")
-    assert page.page.locator("#detail [data-verdict=right]").is_visible()
 
 
 def test_judging_continues_after_a_failed_write(browser, address, tmp_path):

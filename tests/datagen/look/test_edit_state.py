@@ -118,7 +118,7 @@ def test_all_edits_of_the_file_are_listed_also_without_a_row(tmp_path):
 @pytest.mark.parametrize(
     ("label", "shown"),
     [
-        ({"edit": {"answer": "at two"}}, "pending: needs the stage apply_edits"),
+        ({"edit": {"answer": "at two"}}, f"pending: {NO_STAGE}"),
         ({"edit": {"answer": " "}}, "refused: the new answer is blank"),
     ],
 )

@@ -144,7 +144,7 @@ def test_odd_names_are_filtered_by_in_an_unfinished_run(tmp_path):
         assert ids(index.rows({"task": name})) == (rows(0, 6) if number == 0 else rows(number))
         # A field of the page has no line ends.
         assert ids(index.rows({"source": name.replace("\n", " "), "task": name})) == rows(number)
-    assert "two lines" in index.sources()
+    assert "two lines" in index.sources
     combined = {"task": 'say "hi"', "text": "ferry", "score": "tied", "min": "0.5", "max": "0.5"}
     assert ids(index.rows(combined)) == rows(1)
     assert index.rows(combined | {"page": "1"})["rows"] == []

@@ -1,5 +1,7 @@
 """Search: words in any order, phrases, scripts, and the texts that it covers."""
 
+import unicodedata
+
 import duckdb
 import pytest
 from hypothesis import given
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 
 from datagen.errors import UserError
 from datagen.look.index import Index
-from datagen.look.search import FOLD, MOST_TERMS, search_for, terms_of
+from datagen.look.search import MOST_TERMS, fold, search_for, terms_of
 from datagen.run.folder import open_run
 from datagen.schema import EXAMPLES, PASSAGES, table_of
 from datagen.store.parquet import part_name, write_json, write_table
@@ -111,6 +113,18 @@ def test_a_search_has_a_limit_of_terms(index):
         index.rows({"text": " ".join([*words, "more"])})
 
 
+@pytest.mark.parametrize(
+    "space",
+    [chr(code) for code in range(0x3001) if unicodedata.category(chr(code)) in ("Zs", "Zl", "Zp")]
+    + list("\t\n\v\f\r\x85"),
+)
+@pytest.mark.parametrize("around", ["{}", " {}", "{} ", " {} ", "{0}{0}", "{0} {0}"])
+def test_any_white_space_between_words_is_a_space(space, around):
+    text = f"pier{around.format(space)}two"
+    [[folded]] = DATABASE.execute(f"select {fold('?')}", [text]).fetchall()
+    assert folded == "pier two"
+
+
 @given(
     words=st.lists(st.text(min_size=1, max_size=6).filter(lambda text: not set('"“”„‟«»') & set(text))),
     data=st.data(),
@@ -121,9 +135,9 @@ def test_every_run_of_words_of_a_text_is_found_as_a_phrase(words, data):
     start = data.draw(st.integers(0, len(words)))
     phrase = " ".join(words[start : data.draw(st.integers(start, len(words)))])
     DATABASE.execute("create or replace table passages (search varchar)")
-    folded = f"select {FOLD.format('?')} as search, 0 as passage"
+    folded = f"select {fold('?')} as search, 0 as passage"
     DATABASE.execute(f"create or replace table rows as {folded}", [text])
     if search := search_for(f'"{phrase}"'):
-        sql = f"select count(*) from rows {search.passages.sql} where {search.rows.sql}"
+        sql = f"{search.passages.sql} select count(*) from rows {search.joined} where {search.rows.sql}"
         values = [*search.passages.values, *search.rows.values]
         assert DATABASE.execute(sql, values).fetchone() == (1,)

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import threading
 
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
@@ -220,6 +221,29 @@ def test_an_edit_needs_an_existing_row_and_the_edit_that_its_author_saw(browser,
         assert (tmp_path / "labels.jsonl").read_bytes() == written
         assert (await edit(id=name, edit={}, seen={"answer": "x"}))[0] == 200
         assert "verdict" not in file.read(tmp_path / "labels.jsonl")[0]
+
+    with_client(browser, work)
+
+
+def test_a_request_that_is_aborted_stops_its_query(browser):
+    started, ended = threading.Event(), threading.Event()
+
+    def count_for_days(query, cursor):
+        started.set()
+        try:
+            cursor.execute("select count(*) from range(1000000000000) where range % 7 = 3").fetchall()
+        finally:
+            ended.set()
+
+    browser._index.rows = count_for_days
+
+    async def work(client, guard, _):
+        await status(client, f"/?token={guard.token}")
+        request = asyncio.create_task(status(client, "/api/rows"))
+        await asyncio.to_thread(started.wait)
+        assert not ended.is_set()
+        request.cancel()
+        await asyncio.to_thread(ended.wait)
 
     with_client(browser, work)
 

@@ -113,6 +113,10 @@ def test_a_run_reuses_the_pilots_answers_and_is_compared_with_the_plan(tmp_path,
         plan(recipe, outputs)
     run_pilot(recipe, outputs, 6, toys.SilentWatcher())
     assert not (outputs / "toy").exists(), "a pilot is not a run of the recipe"
+    asks = {"asking": (recipe.stages["asking"] or {}) | {"role": "judge"}}
+    with_judge = {"stages": recipe.stages | asks, "prices": {"judge": Price(completion=1e6)}}
+    judged = plan(recipe.model_copy(update=with_judge), outputs)
+    assert judged.total()["cost"] == pytest.approx(judged.total()["completion_tokens"]), "a role given since"
     planned = plan(recipe, outputs, for_all(Price(prompt=1e6, stated="2026-11-29"), recipe.models))
     asking = next(stage for stage in planned.stages if stage.stage == "asking")
     assert (planned.documents, planned.passages, planned.sampled, planned.current) == (12, 12, 6, True)

@@ -60,14 +60,27 @@ def test_a_rollback_restores_the_previous_release_and_withdraws_the_latest(home)
 
 
 def test_a_rollback_to_a_run_that_was_never_released_is_rejected(home):
-    for name in ("nothing", "e"):
-        with pytest.raises(UserError, match="no finished run"):
+    for name, state in (("f", "withheld: it fails kept<0.8"), ("g", "failed"), ("h", "running")):
+        write_run(home / name, {"s": "t"}, [], 6, state=state)
+    for name in ("nothing", "f", "g", "h"):
+        with pytest.raises(UserError, match=f"no release '{name}'. Other releases, for --to: a, b, c, d"):
             rollback(home, name)
-    rollback(home)
-    with pytest.raises(UserError, match="no finished run 'e'"):
+    with pytest.raises(UserError, match="e is the latest release already"):
         rollback(home, "e")
+    assert open_run(home / "latest").folder.name == "e" and open_run(home / "e").finished
+
+
+def test_a_withdrawn_release_is_restored_by_name_only(home):
+    rollback(home)
+    withdrawn, latest = rollback(home, "e")
+    assert (withdrawn.folder.name, latest.folder.name) == ("d", "e")
+    assert open_run(home / "latest").finished and open_run(home / "e").finished
+    assert open_run(home / "d").withdrawn
+    assert rollback(home)[1].folder.name == "c"  # not d, which is withdrawn
     rollback(home, "a")
-    with pytest.raises(UserError, match="no finished run before the latest"):
+    with pytest.raises(
+        UserError, match=r"not withdrawn\. Other releases, for --to: b, c \(withdrawn\), d \("
+    ):
         rollback(home)
 
 

@@ -5,11 +5,13 @@ from itertools import product
 
 import pytest
 
-from datagen.report.style import style
+from datagen.template import content
 
 PAIRS = {
     name: colours
-    for name, *colours in re.findall(r"--(\w+): light-dark\(#(\w{6}), #(\w{6})\)", style("theme.css"))
+    for name, *colours in re.findall(
+        r"--(\w+): light-dark\(#(\w{6}), #(\w{6})\)", content("datagen.report", "theme.css")
+    )
 }
 TEXT, GRAPHIC = 4.5, 3.0  # least contrast, success criteria 1.4.3 and 1.4.11
 
