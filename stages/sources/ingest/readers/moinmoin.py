@@ -6,13 +6,15 @@ from collections.abc import Iterator
 
 MACRO = re.compile(r"<<(\w+)(?:\(([^<>\n]*)\))?>>")
 IS_MOIN = re.compile(
-    rf"{MACRO.pattern}|^#(?:format|pragma|acl|language|refresh)\b|^(?:<!-- )#?format wiki\b", re.MULTILINE
+    rf"{MACRO.pattern}|^(?:<!-- )?#(?:format|pragma|acl|language|refresh)\b|^<!-- (?:format wiki|pragma )",
+    re.MULTILINE,
 )
 DIRECTIVE = re.compile(
     r"^#(?:format|pragma|acl|language|refresh|redirect|deprecated|[a-z]+ (?:on|off))\b.*$|^##.*$",
     re.MULTILINE,
 )
-CATEGORIES = re.compile(r"^(?:-{4,}\s*)?(?:Category\w+[ ,]*)+\s*\Z", re.MULTILINE)
+CATEGORIES = re.compile(r"^(?:-{4,}\s*)?(?:(?:\[\[)?Category\w+(?:\]\])?[ ,]*)+\s*\Z", re.MULTILINE)
+RAISED = re.compile(r"\^([^\^\n]*)\^|,,((?:(?!,,)[^\n])*),,")
 CODE = re.compile(r"\{\{\{(?:#!(\w+)(?: (\w+))?[^\n]*\n)?((?:(?!\}\}\}).)*)\}\}\}", re.DOTALL)
 ITEM = re.compile(r"^( +)(\*|(?:\d+|[aAiI])\.(?:#\d+)?) +(.*)$")
 CELL_STYLE = re.compile(r"^(?:<[^<>\n]*>)+")
@@ -34,6 +36,7 @@ def to_mediawiki(text: str) -> str:
         return f"\x01{len(codes) - 1}\x01"
 
     text = CODE.sub(keep, text.replace("\r\n", "\n"))
+    text = RAISED.sub(lambda match: match[1] or match[2] or "", text)
     text = MACRO.sub(_macro, CATEGORIES.sub("", DIRECTIVE.sub("", text)))
     text = "\n".join(_lines(text.split("\n")))
     return re.sub("\x01(\\d+)\x01", lambda match: codes[int(match[1])], text)

@@ -53,6 +53,11 @@ def test_macros_without_text_are_removed(macro):
     assert to_markdown(f"Before {macro}after.").split() == ["Before", "after."]
 
 
+def test_categories_at_the_end_and_marks_of_raised_text_are_removed():
+    page = "<!-- pragma section-numbers off -->\nThe ^item^ has H,,2,,O.\n----\n[[CategoryAPI]], [[CategoryPixels]]\n"
+    assert to_markdown(page).strip() == "The item has H2O."
+
+
 @pytest.mark.parametrize(
     "page", ["a << b and c >> d", "1 <<2>> 3 is no macro (2)", "# item\n## deeper", "||x||"]
 )
