@@ -26,11 +26,12 @@ if TYPE_CHECKING:
 # run's TLS keys. Ports are chosen freely, so that concurrent runs do not collide.
 HERE, HERE_WEB = "tls://127.0.0.1:0", "127.0.0.1:0"
 SCHEDULER = {"dashboard": False, "dashboard_address": HERE_WEB, "host": HERE}
+DASK_LOG = "dask.log"  # in a run's folder; absent if Dask logged nothing
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 @contextmanager
-def open_cluster(cluster: Cluster, home: Path, engine: bool) -> "Iterator[Client]":
+def open_cluster(cluster: Cluster, home: Path, engine: bool, log: Path | None = None) -> "Iterator[Client]":
     """
     Start a cluster on this machine, or join the one that the recipe names.
 
@@ -42,6 +43,8 @@ def open_cluster(cluster: Cluster, home: Path, engine: bool) -> "Iterator[Client
         The recipe's folder, absolute.
     engine
         Whether the run sends requests to a model.
+    log
+        File for the log of Dask; None: no log. The workers of a named cluster keep their own logs.
 
     Raises
     ------
@@ -49,17 +52,21 @@ def open_cluster(cluster: Cluster, home: Path, engine: bool) -> "Iterator[Client
         If the named cluster cannot execute the run.
     """
     if cluster.address:
+        from datagen.cluster.log import log_to
         from datagen.cluster.remote import join_cluster
 
+        log_to(log)
         with join_cluster(cluster.address, home, engine) as client:
             yield client
     else:
-        with local_cluster(home, cluster.workers, engine) as client:
+        with local_cluster(home, cluster.workers, engine, log) as client:
             yield client
 
 
 @contextmanager
-def local_cluster(home: Path, workers: int = 0, engine: bool = True) -> "Iterator[Client]":
+def local_cluster(
+    home: Path, workers: int = 0, engine: bool = True, log: Path | None = None
+) -> "Iterator[Client]":
     """
     Start a cluster on this machine; stop it and its engines when the block ends.
 
@@ -71,11 +78,16 @@ def local_cluster(home: Path, workers: int = 0, engine: bool = True) -> "Iterato
         Processes for CPU stages; 0: one per core.
     engine
         Also start a worker for engines.
+    log
+        File for the log of Dask; None: no log.
     """
     import dask
     from distributed import Client, Nanny, Scheduler, SpecCluster
     from distributed.security import Security
 
+    from datagen.cluster.log import LogOfWorkers, log_to
+
+    log_to(log)
     settings = {
         "distributed.worker.daemon": False,  # daemons cannot start child processes, which engines need
         "distributed.comm.timeouts.connect": "60s",
@@ -87,12 +99,11 @@ def local_cluster(home: Path, workers: int = 0, engine: bool = True) -> "Iterato
         "distributed.worker.http.routes": [],
     }
     os.environ.setdefault("PYTHONSAFEPATH", "1")  # workers must not import modules from the working folder
-    # The run reports each error once; Dask's logs would repeat it from every process.
     security = Security.temporary()
     ordinary: dict[str, object] = {
         "nthreads": 1,
         "memory_limit": 0,
-        "silence_logs": logging.CRITICAL,
+        "silence_logs": logging.CRITICAL,  # until the worker has its log
         "host": HERE,
         "dashboard_address": HERE_WEB,
         "security": security,
@@ -120,10 +131,10 @@ def local_cluster(home: Path, workers: int = 0, engine: bool = True) -> "Iterato
                 scheduler=scheduler,
                 security=security,
                 name="datagen",
-                silence_logs=logging.CRITICAL,
             )
             opened.enter_context(cluster)
         client = opened.enter_context(Client(cluster))
+        client.register_plugin(LogOfWorkers(log))
         yield client
         # Only after success: a failed run kills its workers, and their engines end with them (parent_watch).
         client.run(leave_engine_room, str(home))

@@ -19,7 +19,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from distributed import Client, Scheduler, SchedulerPlugin, Worker, WorkerPlugin
-from distributed.utils import silence_logging_cmgr
 from distributed.versions import VersionMismatchWarning
 
 from datagen.cluster.workers import WorkerPool, start_command
@@ -53,7 +52,7 @@ def join_cluster(address: str, home: Path, engine: bool) -> Iterator[Client]:
     UserError
         If the cluster does not answer, has no suitable workers, or does not meet the requirements.
     """
-    with silence_logging_cmgr(logging.CRITICAL), warnings.catch_warnings():
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore", VersionMismatchWarning)  # reported by `_check`
         try:
             client = Client(address, timeout=CONNECT_SECONDS)

@@ -5,6 +5,7 @@ from datagen.recipe.roles import OpenAIModel
 from datagen.request import Request
 
 TOP_LOGPROBS = 20  # the protocol's maximum
+UNLIMITED = 2**18  # tokens of an answer that a body does not limit
 EFFORTS = ((2048, "low"), (8192, "medium"))  # effort by maximum thinking budget in tokens; above: high
 
 
@@ -61,6 +62,14 @@ def body_of(request: Request, spec: OpenAIModel, dialect: Dialect | None = None)
     if thinking is not None:
         body |= _thinking(thinking, dialect.thinking)
     return _with_options(body, spec.options)
+
+
+def limit_of(body: JsonObject) -> int:
+    """Return the maximum number of tokens of all answers to a body."""
+    limits = (body.get(name) for name in ("max_completion_tokens", "max_tokens"))
+    count = body.get("n")
+    longest = max((limit for limit in limits if isinstance(limit, int)), default=UNLIMITED)
+    return longest * (count if isinstance(count, int) else 1)
 
 
 def _thinking(thinking: str | int, parameter: str) -> JsonObject:

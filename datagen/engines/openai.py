@@ -21,7 +21,7 @@ import random
 import time
 from dataclasses import replace
 
-from datagen.engines.chat_body import Dialect, body_of
+from datagen.engines.chat_body import Dialect, body_of, limit_of
 from datagen.engines.engine import Unanswered, Unreachable
 from datagen.engines.failures import (
     Away,
@@ -38,7 +38,7 @@ from datagen.engines.failures import (
 from datagen.engines.http import Connection, Response, chat_url
 from datagen.engines.identity import identify
 from datagen.engines.pace import Pace
-from datagen.engines.protocol import completion_of, counted
+from datagen.engines.protocol import completion_of, reported
 from datagen.engines.reply import message_in, read_reply
 from datagen.errors import UserError
 from datagen.reasoning import begins
@@ -221,7 +221,7 @@ class OpenAIEngine:
         while True:
             response = await self._connection.post(body)
             if response.status in (200, 201):
-                return self._read(response, request, key)
+                return self._read(response, request, key, limit_of(body))
             failure = self._failure(response)
             if not isinstance(failure, Rejected):
                 raise failure
@@ -230,12 +230,12 @@ class OpenAIEngine:
             if body == rejected:
                 raise failure
 
-    def _read(self, response: Response, request: Request, key: str) -> Completion:
+    def _read(self, response: Response, request: Request, key: str, limit: int) -> Completion:
         connection = self._connection
         assert connection is not None
         try:
             reply = read_reply(response.text)
-            completion = completion_of(reply, request, key, self._identity, self._opened)
+            completion = completion_of(reply, request, key, self._identity, self._opened, limit)
         except Busy as failure:
             raise Busy(connection.clean(str(failure)), response.retry_after) from None
         except Refused as failure:
@@ -244,10 +244,11 @@ class OpenAIEngine:
             raise type(failure)(connection.clean(str(failure))) from None
         message = reply.choices[0].message
         self._opened |= bool(completion.reasoning) and not (message.thought or begins(message.text))
-        if not counted(reply) and request is not CHECK:
+        prompt_tokens, completion_tokens = reported(reply, request, limit)
+        if (not prompt_tokens or completion_tokens is None) and request is not CHECK:
             self._notify_once(
-                f"{self._name} does not report token counts. They are taken from its log probabilities or "
-                "estimated from the length of the text, so a token budget is approximate"
+                f"{self._name} reports no token counts, or impossible ones. They are taken from its log "
+                "probabilities or estimated from the length of the text, so a token budget is approximate"
             )
         if completion.error:
             return self._rejected(key, Rejected(connection.clean(completion.error)), completion)

@@ -4,6 +4,7 @@ Convert chat completion replies (`datagen.engines.reply`) to completions.
 A reply becomes a `Completion`, or a failure (`datagen.engines.failures`).
 """
 
+import json
 import math
 import re
 from collections.abc import Sequence
@@ -16,6 +17,10 @@ from datagen.engines.reply import Choice, Likely, Message, Position, Reply
 from datagen.request import Completion, Identity, Request
 
 BYTES_A_TOKEN = 3  # for estimates; low, so that a budget is rather too tight than too loose
+TEMPLATE_TOKENS = (
+    4_096  # that a server may add to a prompt: roles, a system prompt, instructions for a schema
+)
+MAX_HIDDEN = 2**17  # tokens of reasoning that a server may count but not return
 END_TOKENS = 64  # characters of tokens after the answer, such as <|im_end|>
 MAX_LIKELIHOOD = 1.1  # of all tokens at a position; rounded log probabilities may add up to more than 1
 NOT_WORD = re.compile("[^A-Za-z0-9]+")
@@ -47,13 +52,14 @@ BROKEN = {
 
 
 def completion_of(
-    reply: Reply, request: Request, key: str, model: Identity, opened: bool = False
+    reply: Reply, request: Request, key: str, model: Identity, opened: bool = False, limit: int | None = None
 ) -> Completion:
     """
     Convert a reply to a completion.
 
     `opened` means that the chat template writes the opening reasoning tag, so that a truncated text without
-    any tag is reasoning.
+    any tag is reasoning. `limit` is the maximum number of tokens of the answer, as sent to the server; by
+    default the request's.
 
     Raises
     ------
@@ -66,7 +72,7 @@ def completion_of(
     )
     reasoned = "\n\n".join(filter(None, (message.thought.strip(), thought.reasoning)))
     text = thought.answer
-    prompt_tokens, completion_tokens = _tokens(reply, request, text, reasoned)
+    prompt_tokens, completion_tokens = _tokens(reply, request, text, reasoned, limit)
     if request.schema is not None and not text.strip() and choice.finish_reason.lower() not in CUT:
         text = _misplaced(message, reasoned)
     hidden = reply.usage.completion_tokens_details.reasoning_tokens or 0
@@ -137,9 +143,9 @@ def _misplaced(message: Message, thought: str) -> str:
     return next(json_parts(thought), "")
 
 
-def _tokens(reply: Reply, request: Request, text: str, thought: str) -> tuple[int, int]:
+def _tokens(reply: Reply, request: Request, text: str, thought: str, limit: int | None) -> tuple[int, int]:
     """Count prompt and completion tokens: from the usage, else from log probabilities, else by length."""
-    prompt, completion = reply.usage.prompt_tokens, reply.usage.completion_tokens
+    prompt, completion = reported(reply, request, limit)
     if not prompt:
         prompt = estimate(*(message["content"] for message in request.messages))
     if not completion:
@@ -147,9 +153,31 @@ def _tokens(reply: Reply, request: Request, text: str, thought: str) -> tuple[in
     return prompt, completion
 
 
-def counted(reply: Reply) -> bool:
-    """Check whether the server reported its token counts; some report 0 for every request."""
-    return bool(reply.usage.prompt_tokens) and reply.usage.completion_tokens is not None
+def reported(reply: Reply, request: Request, limit: int | None = None) -> tuple[int | None, int | None]:
+    """
+    Return the prompt and completion tokens that the server reports; None for a missing or impossible count.
+
+    A token takes at least a byte, so texts bound the counts. In addition, a template may add to the prompt,
+    and a server need not return all tokens: at most those that the request allows, and reasoning.
+    """
+    usage, message = reply.usage, reply.choices[0].message
+    sent = _size(*(each["content"] for each in request.messages), json.dumps(request.schema))
+    calls = [call.function.arguments for call in message.tool_calls]
+    received = _size(message.text, message.thought, message.declined, *calls)
+    hidden = min(usage.completion_tokens_details.reasoning_tokens or 0, MAX_HIDDEN)
+    allowed = request.sampling.max_tokens if limit is None else limit
+    return (
+        _at_most(sent + TEMPLATE_TOKENS, usage.prompt_tokens),
+        _at_most(max(allowed, received) + hidden + END_TOKENS, usage.completion_tokens),
+    )
+
+
+def _at_most(limit: int, count: int | None) -> int | None:
+    return count if count is not None and count <= limit else None
+
+
+def _size(*texts: str) -> int:
+    return sum(len(text.encode("utf-8", "replace")) for text in texts)
 
 
 def estimate(*texts: str) -> int:

@@ -21,6 +21,7 @@ SHOWN = 300  # characters to quote of an invalid reply
 # An object takes 100 times the memory of its brackets: a body within its limit may exhaust memory.
 MAX_VALUES, MAX_ITEMS, MAX_PARTS = 2_000_000, 200_000, 10_000  # of a reply, a list of tokens, an answer
 LONGEST_ERROR = 100_000  # characters
+HTML = re.compile(r"\s*<(?:!doctype html|html|head|body)\b", re.IGNORECASE)
 SURROGATE = re.compile(r"\\u[dD][89abAB]")
 
 
@@ -233,6 +234,8 @@ def read_reply(text: str) -> Reply:
     except (ValueError, RecursionError):
         if text.startswith(("data:", "event:", ":")):
             raise Faulty("an event stream, which was not requested") from None
+        if HTML.match(text):
+            raise Faulty(f"an HTML page, perhaps of a proxy or a login: {text[:SHOWN]!r}") from None
         raise Faulty(f"not JSON: {text[:SHOWN]!r}") from None
     if isinstance(value, dict) and (error := _error_in(value)):
         raise of_error(error, f"an error in a reply with status 200: {_error_text(error)}")

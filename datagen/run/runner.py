@@ -10,10 +10,11 @@ result would be the same (`datagen.run.takeover`), so a refresh recomputes only 
 import logging
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
-from datagen.cluster.local import open_cluster
+from datagen.cluster.local import DASK_LOG, open_cluster
 from datagen.cluster.workers import LazyCluster, WorkerPool, dashboard_of
 from datagen.engines.identity import identities
 from datagen.engines.pool import start_engine
@@ -79,9 +80,10 @@ def run(
     home = (outputs / recipe.name).resolve()
     asks = any(isinstance(stage, ModelStage) for _, stage, _ in recipe.line())
     models = identities(recipe.models) if asks else {}
-    open_it = partial(open_cluster, recipe.cluster, home, asks)
-    with translate_file_errors(), lease(home), LazyCluster(open_it) as cluster:
+    with translate_file_errors(), lease(home), ExitStack() as opened:
         running = lifecycle.begin(recipe, home, models, fresh or retry_errors)
+        open_it = partial(open_cluster, recipe.cluster, home, asks, running.folder / DASK_LOG)
+        cluster = opened.enter_context(LazyCluster(open_it))
         integrity.drop_damaged(running, cluster.each)
         earlier = [] if rebuild else [run for run in related_runs(home)[::-1] if run.id != running.id]
         line = _Line(recipe, running, models, earlier, cluster, watcher, retry_errors)

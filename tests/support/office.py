@@ -18,8 +18,8 @@ def zipped(**members):
     return stream.getvalue()
 
 
-def docx(body):
-    """Make a Word document of the XML of its body."""
+def docx(body, **parts):
+    """Make a Word document of the XML of its body, and further parts."""
     return zipped(
         **{
             "[Content_Types].xml": f'<Types xmlns="{TYPES}"><Default Extension="xml" ContentType="application/xml"/></Types>',
@@ -27,6 +27,7 @@ def docx(body):
             "word/document.xml": f'<w:document xmlns:w="{W}"><w:body>{body}</w:body></w:document>',
             "docProps/core.xml": '<p xmlns:dc="http://purl.org/dc/elements/1.1/"><dc:title>The stated title</dc:title><dc:creator>A. Author</dc:creator></p>',
         }
+        | parts
     )
 
 

@@ -130,6 +130,9 @@ def read(task: Task, options: Options, context: Context) -> Iterator[Outcome]:
                 partition, at, room = [], number, limit
             room = (limit if not partition and number == at else room) - size
         partition.append(batch.slice(at))
+    for batch in _batched(account.unread()):
+        account.add(batch)
+        partition.append(batch)
     yield _outcome(partition, account.figures())
 
 
@@ -265,6 +268,13 @@ class _Account:
             if counts and reason is None:
                 self._figures["redacted/documents"] += 1
                 self._figures.update({f"redacted/{kind}": count for kind, count in counts})
+
+    def unread(self) -> Iterator[Fields]:
+        """Yield a dropped row for each file that gave no row, so that no file is lost."""
+        for number, file in enumerate(self._files):
+            if number not in self._results:
+                why = Reject("not read", "its reader returned neither a document nor a reason")
+                yield dropped(file, why) | {"file": number}
 
     def figures(self) -> Mapping[str, int]:
         """Return the counts, such as ``files/.pdf/read`` and ``redacted/email``."""

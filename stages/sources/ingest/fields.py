@@ -12,6 +12,16 @@ from datagen.recipe.sections import Source
 from datagen.request import Reject
 from datagen.stages.sources.ingest.record import File, Record
 
+KINDS = {
+    "NoneType": "null",
+    "bool": "true or false",
+    "int": "a number",
+    "float": "a number",
+    "str": "a string",
+    "list": "a list",
+    "dict": "a mapping",
+    "bytes": "a binary value that is not UTF-8",
+}
 NAMES_SHOWN = 12
 
 
@@ -33,7 +43,7 @@ def documents(rows: Iterable[tuple[int, object]], file: File) -> Iterator[Record
 def _document(fields: object, number: int, file: File) -> Record | Reject:
     """Convert a record to a document; fields other than text, title and id become metadata."""
     if not isinstance(fields, dict):
-        return Reject("no text field", f"{file.name}:{number}: a {_kind(fields)}, not a record of fields")
+        return Reject("no text field", f"{file.name}:{number}: {_kind(fields)}, not a record of fields")
     entry, names = file.entry, list(fields)
     values = _take(fields, entry.path_of("text"))
     texts = [text for text in values if isinstance(text, str)]
@@ -95,7 +105,7 @@ def _no_text(where: str, entry: Source, names: list[str], texts: list[object]) -
     """Return the rejection of a record without the text field, which lists the fields that it has."""
     path = entry.path_of("text")
     odd = next((text for text in texts if not isinstance(text, str)), None)
-    problem = "absent" if odd is None else f"a {_kind(odd)}"
+    problem = "absent" if odd is None else _kind(odd)
     names = [str(name) for name in names]
     shown = ", ".join(names[:NAMES_SHOWN]) + (", ..." if len(names) > NAMES_SHOWN else "")
     return Reject(
@@ -105,6 +115,6 @@ def _no_text(where: str, entry: Source, names: list[str], texts: list[object]) -
 
 
 def _kind(value: object) -> str:
-    return {"dict": "mapping", "bytes": "binary value that is not UTF-8"}.get(
-        type(value).__name__, type(value).__name__
-    )
+    """Name the type of a value, in the words of JSON."""
+    name = type(value).__name__
+    return KINDS.get(name, f"a value of type {name}")

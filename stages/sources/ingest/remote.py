@@ -8,12 +8,14 @@ from the workers' environment, in the variables of the stores' own tools, never 
 import glob
 import io
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache, partial
 from pathlib import Path
-from typing import IO, Any, cast
+from queue import Empty, Queue
+from threading import Thread
+from typing import IO, Any, TypeVar, cast
 
 import pyarrow as pa
 from pyarrow import fs
@@ -28,10 +30,18 @@ GOOGLE_SCHEMES = ("gs", "gcs")
 AZURE_SCHEMES = ("abfs", "abfss")
 ANONYMOUS = "anonymous@"  # before a public bucket of Google's
 GOOGLE_SECONDS = 60  # for a request with its retries; the client's default is 15 minutes
+ANSWER_SECONDS = 45.0  # to find credentials and the store
 BUFFER = 1 << 20  # bytes per request
 S3_ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
 AZURE_SECRETS = ("AZURE_STORAGE_KEY", "AZURE_STORAGE_SAS_TOKEN")  # else Azure's default credential
 S3_REGIONS = ("AWS_REGION", "AWS_DEFAULT_REGION")
+GOOGLE_ADVICE = (
+    "Set GOOGLE_APPLICATION_CREDENTIALS to a file of credentials, run gcloud auth application-default "
+    "login, or write anonymous@ before the name of a public bucket"
+)
+CREDENTIALS = dict.fromkeys(GOOGLE_SCHEMES, GOOGLE_ADVICE)  # scheme -> what to do without an answer
+
+T = TypeVar("T")
 
 
 def list_files(entry: Source, limits: Limits) -> list[File]:
@@ -78,9 +88,7 @@ def open_remote(url: str) -> IO[bytes]:
 
 def _listed(base: str) -> Iterator[tuple[str, list[str], int]]:
     """List an object, or all below a prefix: address, path below the prefix, size in bytes."""
-    place = _place(base)
-    path = place.path.rstrip("/")
-    info = place.store.get_file_info(path)
+    place, path, info = _first_answer(partial(_found, base), base.partition("://")[0])
     if info.type == fs.FileType.File:
         yield place.address(path), [path.rpartition("/")[2]], info.size
         return
@@ -88,6 +96,40 @@ def _listed(base: str) -> Iterator[tuple[str, list[str], int]]:
         if info.type == fs.FileType.File:
             below = info.path[len(path) :].strip("/")
             yield place.address(info.path), below.split("/"), info.size or 0
+
+
+def _found(base: str) -> "tuple[_Place, str, fs.FileInfo]":
+    place = _place(base)
+    path = place.path.rstrip("/")
+    return place, path, place.store.get_file_info(path)
+
+
+def _first_answer(ask: Callable[[], T], scheme: str) -> T:
+    """
+    Ask a store in a thread, because clients search for credentials and servers for many minutes.
+
+    Raises
+    ------
+    TimeoutError
+        If there is no answer in time. The thread is then abandoned.
+    """
+    answers: Queue[T | BaseException] = Queue()
+
+    def work() -> None:
+        try:
+            answers.put(ask())
+        except BaseException as error:
+            answers.put(error)
+
+    Thread(target=work, name="first-answer", daemon=True).start()
+    try:
+        answer = answers.get(timeout=ANSWER_SECONDS)
+    except Empty:
+        advice = CREDENTIALS.get(scheme, "Check the address, the network and the credentials")
+        raise TimeoutError(f"no answer within {ANSWER_SECONDS:g} seconds. {advice}") from None
+    if isinstance(answer, BaseException):
+        raise answer
+    return answer
 
 
 def _wanted(parts: Sequence[str], pattern: Sequence[str], entry: Source) -> bool:

@@ -345,9 +345,10 @@ def test_only_options_that_change_answers_are_part_of_the_identity():
     assert circumstances(spec("http://other/v1")) != circumstances(spec())
 
 
-def test_missing_token_counts_are_reported():
+@pytest.mark.parametrize("usage", [None, {"prompt_tokens": 2**31 - 1, "completion_tokens": 1}])
+def test_missing_and_impossible_token_counts_are_reported(usage):
     async def work():
-        async with serve(answers(reply() | {"usage": None})) as server:
+        async with serve(answers(reply() | {"usage": usage})) as server:
             engine = open_engine(spec(server.url))
             await engine.start()
             await engine.answer(ASKED, "k")
@@ -357,6 +358,15 @@ def test_missing_token_counts_are_reported():
 
     (notice,) = asyncio.run(work())
     assert "token counts" in notice and "budget" in notice
+
+
+@pytest.mark.parametrize(
+    ("options", "counted"), [({}, 1), ({"max_tokens": 9_000}, 9_000), ({"max_tokens": 3_000, "n": 3}, 9_000)]
+)
+def test_token_counts_are_bounded_by_the_limit_that_was_sent(options, counted):
+    usage = {"prompt_tokens": 3, "completion_tokens": 9_000}
+    done, _ = ask(answers(reply() | {"usage": usage}), options=options)
+    assert done.completion_tokens == counted
 
 
 def test_a_retry_after_beyond_the_patience_is_not_honoured():

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import tempfile
 from pathlib import Path
 
@@ -137,6 +138,42 @@ def test_missing_or_invalid_usage_is_counted_or_estimated(usage, tokens):
     done = read(reply() | {"usage": usage})  # one token of log probabilities, one character asked
     assert (done.prompt_tokens, done.completion_tokens) == tokens
     assert estimate("abc" * 10, "é") == 11
+
+
+@pytest.mark.parametrize("page", ["<!DOCTYPE html><p>Sign in", "\n <HTML lang=en>", "<body>Blocked"])
+def test_a_page_of_a_proxy_is_called_a_page(page):
+    with pytest.raises(Faulty, match=re.escape(f"an HTML page, perhaps of a proxy or a login: {page!r}")):
+        read(page)
+
+
+def used(prompt, completion, content="?", limit=None, answer=None, **details):
+    """Return the tokens that a completion counts, for a server that reports these."""
+    request = Request("r", [{"role": "user", "content": content}], "p", "0", "t", Sampling(max_tokens=500))
+    body = (answer or reply()) | {
+        "usage": {"prompt_tokens": prompt, "completion_tokens": completion} | details
+    }
+    done = completion_of(read_reply(json.dumps(body)), request, "k", MODEL, limit=limit)
+    return done.prompt_tokens, done.completion_tokens
+
+
+@pytest.mark.parametrize("count", [2**31 - 1, 10**6, 10_000])
+def test_a_count_above_what_was_sent_and_received_is_not_believed(count):
+    assert used(count, count) == (1, 1)
+
+
+def test_a_count_may_reach_the_bytes_that_were_sent_and_received():
+    text = "é" * 10_000
+    assert used(20_000, 3, content=text) == (20_000, 3)
+    assert used(30_000, 3, content=text) == (estimate(text), 3)
+    assert used(10, 20_000, answer=reply(text)) == (10, 20_000)
+    assert used(10, 30_000, answer=reply(text)) == (10, 1)
+
+
+def test_tokens_that_the_server_adds_or_does_not_return_are_believed():
+    assert used(4_000, 500) == (4_000, 500)  # a system prompt of the server; an answer of special tokens
+    assert used(10, 8_000, limit=8_000) == (10, 8_000)
+    assert used(10, 9_000, completion_tokens_details={"reasoning_tokens": 8_900}) == (10, 9_000)
+    assert used(10, 2**30, completion_tokens_details={"reasoning_tokens": 2**30}) == (10, 1)
 
 
 @pytest.mark.parametrize("reason", ["stop", "eos_token", "end_turn", "tool_calls", None, ""])

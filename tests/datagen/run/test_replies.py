@@ -31,7 +31,7 @@ def workers(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def on_open_workers(workers, monkeypatch):
     @contextmanager
-    def join(cluster, home, engine):
+    def join(cluster, home, engine, log):
         try:
             yield workers
         finally:

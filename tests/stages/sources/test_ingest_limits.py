@@ -282,3 +282,14 @@ def test_a_mapping_is_a_separate_task(tmp_path):
         context(tmp_path, "a.txt", {"python": "tests.stages.sources.test_ingest:PLANETS"}, "a.txt"),
     )
     assert [task.mapping for task in tasks] == [False, True, False]
+
+
+def test_a_file_that_gives_no_row_is_dropped_with_a_reason(tmp_path, monkeypatch):
+    for name in "abc":
+        write(tmp_path, f"docs/{name}.txt", "The keeper wound the clock.")
+    monkeypatch.setattr(ingest, "read_files", lambda files, *limits: watch.read_files(files[:1], *limits))
+    parts = outcomes(tmp_path, "docs")
+    assert [row["source"] for part in parts for row in part.kept.to_pylist()] == ["docs/a.txt"]
+    dropped = [row for part in parts for row in part.dropped.to_pylist()]
+    assert reasons(dropped) == {"docs/b.txt": "not read", "docs/c.txt": "not read"}
+    assert parts[-1].figures["files/.txt/not read"] == 2

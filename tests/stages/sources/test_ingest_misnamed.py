@@ -80,6 +80,37 @@ def test_json_lines_in_a_json_file_are_read(tmp_path):
     assert set(kept) == {"a.json#a", "a.json#b"} and reasons(dropped) == {"a.json": "bad json line"}
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        json.dumps([{"id": "a", "text": TEXT}, {"id": "b", "text": TEXT}]),
+        "\ufeff" + json.dumps([{"id": "a", "text": TEXT}, {"id": "b", "text": TEXT}], indent=1),
+        json.dumps({"data": [{"id": "a", "text": TEXT}, {"id": "b", "text": TEXT}]}, indent=1),
+    ],
+    ids=["array", "indented array", "indented object"],
+)
+def test_json_in_a_jsonl_file_is_read(tmp_path, text):
+    write(tmp_path, "a.jsonl", text)
+    kept, dropped = ingested(tmp_path, "a.jsonl")
+    assert set(kept) == {"a.jsonl#a", "a.jsonl#b"} and not dropped
+
+
+@pytest.mark.parametrize(
+    ("line", "kind"),
+    [
+        ("null", "null"),
+        ("7", "a number"),
+        ("2.5", "a number"),
+        ('"a"', "a string"),
+        ("true", "true or false"),
+    ],
+)
+def test_the_type_of_a_value_is_named_in_the_words_of_json(tmp_path, line, kind):
+    write(tmp_path, "a.json", line)
+    _, (dropped,) = ingested(tmp_path, "a.json")
+    assert dropped["detail"] == f"a.json:1: {kind}, not a record of fields"
+
+
 def test_records_may_begin_with_a_record_separator(tmp_path):
     write(tmp_path, "a.jsonl", "".join(f"\x1e{json.dumps({'id': n, 'text': TEXT})}\n" for n in range(2)))
     assert set(ingested(tmp_path, "a.jsonl")[0]) == {"a.jsonl#0", "a.jsonl#1"}

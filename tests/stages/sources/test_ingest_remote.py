@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 import re
+from threading import Event
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -196,6 +197,27 @@ def test_a_public_bucket_of_google_is_listed(monkeypatch, pattern, names):
         files = list_files(Source(path=f"gs://anonymous@corpus/{pattern}"), Limits())
         assert [file.name for file in files] == [f"gs://anonymous@corpus/{name}" for name in names]
         assert [file.size for file in files] == [len(GOOGLE[name]) for name in names]
+
+
+class Silent:
+    """A store that never answers."""
+
+    def __init__(self, ended):
+        self.get_file_info = lambda path: ended.wait()
+
+
+@pytest.mark.parametrize(
+    ("address", "advice"),
+    [("gs://bucket/docs", "GOOGLE_APPLICATION_CREDENTIALS"), ("s3://bucket", "network")],
+)
+def test_a_store_that_does_not_answer_is_reported(monkeypatch, address, advice):
+    ended = Event()
+    monkeypatch.setattr(remote, "ANSWER_SECONDS", 0.1)
+    monkeypatch.setattr(remote, "_google", lambda anonymous: Silent(ended))
+    monkeypatch.setattr(remote, "_s3", lambda bucket: Silent(ended))
+    with pytest.raises(UserError, match=rf"{address}.*no answer within 0.1 seconds.*{advice}"):
+        list_files(Source(path=address), Limits())
+    ended.set()
 
 
 class Azure:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import mammoth
 
 from datagen.request import Reject
+from datagen.stages.sources.ingest.readers.alt_chunks import inserted
 from datagen.stages.sources.ingest.readers.webpage import read_webpage
 from datagen.stages.sources.ingest.readers.word_xml import MARKS, prepared
 from datagen.stages.sources.ingest.readers.zipped import described, opened, parse, part
@@ -24,16 +25,18 @@ PROPERTIES = "docProps/core.xml"
 TEXTS = ("document", "footnotes", "endnotes")  # beginnings of the names of parts with text
 
 
-def read(file: File) -> Iterator[Record]:
-    """Read the document."""
+def read(file: File) -> Iterator[Record | Reject]:
+    """Read the document, with the files that are parts of its text."""
     with opened(file) as archive:
         title, metadata = described(archive, PROPERTIES)
         main = _main_part(archive)
         part(archive, main)
         stream = _prepared(archive, posixpath.dirname(main))
         page = mammoth.convert_to_html(stream, style_map=STYLES, convert_image=_no_image).value
-    text, _ = read_webpage(page, whole=True)
+        text, _ = read_webpage(page, whole=True)
+        text, left_out = inserted(text, file, archive, main)
     yield Record(text, title, metadata=metadata)
+    yield from left_out
 
 
 def _main_part(archive: zipfile.ZipFile) -> str:

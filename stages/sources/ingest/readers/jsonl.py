@@ -1,4 +1,4 @@
-"""JSON lines: one object per line; blank lines are skipped."""
+"""JSON lines: one object per line; blank lines are skipped. JSON under this name is read as JSON."""
 
 from collections.abc import Iterator
 
@@ -8,12 +8,24 @@ from datagen.stages.sources.ingest.fields import documents
 from datagen.stages.sources.ingest.lines import numbered_lines
 from datagen.stages.sources.ingest.record import File, Record
 
+HEAD = 4096  # bytes
 BLANKS = " \t\r\n\v\f\x1e"  # RFC 7464 begins a record with the last
 
 
 def read(file: File) -> Iterator[Record | Reject]:
     """Read one record per line."""
-    yield from documents(records(file), file)
+    if _is_json(file.head(HEAD)):
+        from datagen.stages.sources.ingest.readers import json  # which reads JSON lines with this module
+
+        yield from json.read(file)
+    else:
+        yield from documents(records(file), file)
+
+
+def _is_json(head: bytes) -> bool:
+    """Check whether a file begins with an array of objects, or with an object of several lines."""
+    first, _, _ = head.removeprefix(b"\xef\xbb\xbf").lstrip().partition(b"\n")
+    return first.strip() in (b"[", b"{") or (first[:1] == b"[" and first[1:].lstrip()[:1] == b"{")
 
 
 def records(file: File) -> Iterator[tuple[int, object]]:

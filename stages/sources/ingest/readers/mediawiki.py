@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 
 from datagen.stages.sources.ingest.decoding import unusual
+from datagen.stages.sources.ingest.readers.moinmoin import is_moinmoin, to_mediawiki
 from datagen.stages.sources.ingest.readers.tables import write_table
 from datagen.stages.sources.ingest.record import File, Record
 
@@ -42,6 +43,8 @@ def read(file: File) -> Iterator[Record]:
 
 def to_markdown(text: str) -> str:
     """Convert wikitext to Markdown."""
+    if is_moinmoin(text):
+        text = to_mediawiki(text)
     text = DROPPED.sub("", text.replace("\r\n", "\n"))
     codes: list[str] = []
 

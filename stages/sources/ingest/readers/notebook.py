@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from datagen.json_types import JsonObject
 from datagen.outside_json import parse
 from datagen.request import Reject
+from datagen.stages.sources.ingest.readers.markdown import without_badges
 from datagen.stages.sources.ingest.readers.source_code import fenced
 from datagen.stages.sources.ingest.record import File, Record
 
@@ -59,8 +60,8 @@ def _cell(cell: JsonObject, language: str) -> Iterator[str]:
         for output in outputs if isinstance(outputs, list) else ():
             if isinstance(output, dict) and (printed := _output(output).strip("\n")):
                 yield fenced(printed[:MAX_OUTPUT], "")
-    elif cell.get("cell_type") in ("markdown", "heading"):
-        yield source.strip("\n")
+    elif cell.get("cell_type") in ("markdown", "heading") and (text := without_badges(source).strip("\n")):
+        yield text
 
 
 def _output(output: JsonObject) -> str:

@@ -31,6 +31,8 @@ MAX_FURNITURE = 0.3  # of the text in paragraphs: an element with more is the pa
 MIN_MAIN = 0.3  # of the text in paragraphs: a <main> with less is not the main part
 MIN_LINKS, LINK_SHARE = 4, 0.7  # minimum links, and share of the text, of a navigation list
 INDEX_LINKS, INDEX_SHARE = 60, 0.8  # minimum links, and share of the text, of an index page
+NEIGHBOURS = frozenset(("next", "prev", "previous", "up", "contents", "index", "start", "first", "last"))
+MIN_NEIGHBOURS, MAX_LABELS = 2, 60  # links to neighbouring pages, and characters between them, of a line
 BLANKS = re.compile(r"\s+")
 NOT_XML = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 TOO_MANY = re.compile(r"<([a-zA-Z][\w-]*)\s[^<>]{20000,}>")  # attributes, for which lxml takes quadratic time
@@ -123,6 +125,7 @@ def _title(tree: html.HtmlElement) -> str:
 
 def _main_part(body: html.HtmlElement) -> html.HtmlElement:
     """Find the page's main part, and empty the furniture in it."""
+    _drop_neighbours(body)
     measure = _Measure(body)
     _drop_furniture(body, measure)
     measure = _Measure(body)
@@ -156,6 +159,18 @@ def _is_furniture(part: html.HtmlElement, in_main: bool) -> bool:
     if part.tag == "header":  # of the page; that of an article holds its title
         return not in_main
     return bool(NAMES.search(f"{part.get('class', '')[:1000]} {part.get('id', '')[:1000]}"))
+
+
+def _drop_neighbours(body: html.HtmlElement) -> None:
+    """Remove lines of links to the next and previous page and the contents, as Texinfo writes them."""
+    links: dict[html.HtmlElement, list[html.HtmlElement]] = {}
+    for link in body.iter("a"):
+        if NEIGHBOURS & set(link.get("rel", "").lower().split()):
+            links.setdefault(link.getparent(), []).append(link)
+    for line, named in links.items():
+        others = len(_words(line)) - sum(len(_words(link)) for link in named)
+        if len(named) >= MIN_NEIGHBOURS and others <= MAX_LABELS:
+            _empty(line)
 
 
 def _empty(part: html.HtmlElement) -> None:

@@ -1,19 +1,23 @@
 """Prepare the XML of a Word document for mammoth, which ignores formulas and ruby and keeps hidden text."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
 from lxml import etree
 
 WORD = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
+OFFICE = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}"
 MATH = "{http://schemas.openxmlformats.org/officeDocument/2006/math}"
 # One of these occurs in a part that must be changed.
-MARKS = (b"oMath", b":ruby", b":vanish")
+MARKS = (b"oMath", b":ruby", b":vanish", b":altChunk")
+CHUNK = "\ue0ac"  # a private character, before and after the id of a chunk (`alt_chunks`)
 OFF = ("0", "false", "off")
+NOT_WORD = re.compile(r"\W")
 
 
 def prepared(data: bytes, parse: Callable[[bytes], Any]) -> bytes:
-    """Write formulas as text, keep the base of ruby annotations, and remove hidden text."""
+    """Write formulas as text, keep the base of ruby annotations, remove hidden text, and mark chunks."""
     if not any(mark in data for mark in MARKS):
         return data
     root = parse(data)
@@ -28,6 +32,11 @@ def prepared(data: bytes, parse: Callable[[bytes], Any]) -> bytes:
         # The runs of the base become siblings of the run that holds the annotation.
         base = ruby.find(f"{WORD}rubyBase")
         _replace(ruby, [] if base is None else list(base.iter(f"{WORD}t")))
+    for chunk in list(root.iter(f"{WORD}altChunk")):
+        paragraph = etree.Element(f"{WORD}p")
+        text = etree.SubElement(etree.SubElement(paragraph, f"{WORD}r"), f"{WORD}t")
+        text.text = f"{CHUNK}{NOT_WORD.sub('', chunk.get(f'{OFFICE}id', ''))}{CHUNK}"
+        _replace(chunk, (paragraph,))
     for formula in list(root.iter(f"{MATH}oMath")):
         run = etree.Element(f"{WORD}r")
         text = etree.SubElement(run, f"{WORD}t")

@@ -182,3 +182,57 @@ def test_a_workbook_larger_than_its_directory_states_is_dropped(read):
     assert sound["text"].startswith("aaaaaaaaaa")
     (lying,) = read("b.xlsx", data.replace(struct.pack("<I", len(sheet)), struct.pack("<I", 500)))
     assert lying["reason"] == "unreadable file"
+
+
+def with_chunks(*chunks):
+    """Make a Word document of a paragraph, the chunks (name, data) and another paragraph."""
+    relations = "".join(
+        f'<Relationship Id="c{n}" Type="{OFFICE}/aFChunk" Target="{name}"/>'
+        for n, (name, _) in enumerate(chunks)
+    )
+    marks = "".join(f'<w:altChunk xmlns:r="{OFFICE}" r:id="c{n}"/>' for n in range(len(chunks)))
+    parts = {f"word/{name}".replace("word//", ""): data for name, data in chunks if data is not None}
+    return docx(
+        paragraph("Before.") + marks + paragraph("After."),
+        **{"word/_rels/document.xml.rels": f'<Relationships xmlns="{RELATIONS}">{relations}</Relationships>'},
+        **parts,
+    )
+
+
+ARCHIVE = "MIME-Version: 1.0\nContent-Type: multipart/related; boundary=b\n\n--b\nContent-Type: text/html\n\n<p>In a web archive.</p>\n--b--\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "text"),
+    [
+        ("a.htm", "<html><head><title>T</title></head><body><p>In a page.</p></body></html>", "In a page."),
+        ("/word/a.txt", "In a text.", "In a text."),
+        ("a.rtf", "{\\rtf1 In RTF.}", "In RTF."),
+        ("a.docx", docx(paragraph("In Word.")), "In Word."),
+        ("a.mht", ARCHIVE, "In a web archive."),
+        (
+            "a.dat",
+            "<html><body><p>In a page of another name.</p></body></html>",
+            "In a page of another name.",
+        ),
+    ],
+)
+def test_a_file_that_is_a_part_of_the_text_stands_in_its_place(text_of, name, data, text):
+    assert text_of("a.docx", with_chunks((name, data))) == f"Before.\n\n{text}\n\nAfter."
+
+
+def test_a_part_that_cannot_be_read_is_counted_and_the_rest_is_kept(read):
+    data = with_chunks(
+        ("a.txt", "One."), ("b.txt", None), ("c.bin", b"\0\1"), ("d.docx", "no zip"), ("e.txt", "Two.")
+    )
+    document, *dropped = read("a.docx", data)
+    assert document["text"].split() == ["Before.", "One.", "Two.", "After."]
+    assert [row["reason"] for row in dropped] == ["missing part", "unknown format", "unreadable file"]
+
+
+def test_documents_that_contain_themselves_end(read):
+    data = b"In Word."
+    for _ in range(9):
+        data = with_chunks(("a.docx", data))
+    document, *_ = read("a.docx", data)
+    assert document["text"].startswith("Before.")

@@ -513,3 +513,10 @@ def test_mail_in_utf_16(text_of):
     assert (
         text_of("a.eml", ANSWER.format("Die Glühlampe brennt.").encode("utf-16")) == "Die Glühlampe brennt."
     )
+
+
+def test_the_first_heading_of_a_notebook_after_its_badges_is_its_title(read):
+    badge = '<a href="https://x"><img src="https://x/badge.svg"/></a>'
+    cells = [{"cell_type": "markdown", "source": source} for source in (badge, "# Lamps\n\nLight.")]
+    (row,), _ = read("a.ipynb", json.dumps({"cells": cells}))
+    assert (row["title"], row["text"]) == ("Lamps", "# Lamps\n\nLight.")

@@ -72,6 +72,29 @@ def test_pages_of_many_parts_keep_their_text(page):
     assert "A sentence of the page's own text." in read_webpage(page)[0]
 
 
+NEXT = 'Next: <a href="b" rel="next">Share</a>, Up: <a href="a" rel="up">Options</a> [<a href="c" rel="contents">Contents</a>]'
+
+
+def test_lines_of_links_to_neighbouring_pages_are_removed():
+    page = f'<body><div class="header"><p>{NEXT}</p></div><h3>1.1 Options</h3>{PROSE}<hr><p>{NEXT}</p></body>'
+    text, _ = read_webpage(page)
+    assert "Next" not in text and "Contents" not in text
+    assert text.startswith("### 1.1 Options\n\nA sentence")
+
+
+def test_a_sentence_with_links_to_neighbouring_pages_is_kept():
+    sentence = (
+        'The <a href="b" rel="next">next chapter</a> explains what the keeper does with the lamps at dusk, and '
+        'the <a href="a" rel="prev">previous one</a> where they are kept.'
+    )
+    assert "explains what the keeper does" in read_webpage(f"<body><p>{sentence}</p>{PROSE}</body>")[0]
+
+
+def test_badges_in_html_are_removed():
+    badge = '<a href="https://x" target="_parent"><img src="https://x/badge.svg" alt="Open"/></a>'
+    assert without_badges(f"{badge} {badge}\n# Tool\n\nSee {badge} here.") == f"# Tool\n\nSee {badge} here."
+
+
 def test_badges_are_removed_and_images_in_the_text_are_kept():
     text = (
         "# Tool\n\n[![Build](https://ci/x.svg)](https://ci) ![PyPI](https://img.shields.io/pypi/v/tool)\n[![Docs][docs-img]][docs]\n\n"
