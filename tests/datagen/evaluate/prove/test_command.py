@@ -118,7 +118,7 @@ def test_a_proof_from_plan_to_page(write_run, base, in_process):
     assert proved(run, base, general="")["verdicts"] == result["verdicts"]  # and fits are the same again
     assert in_process == [*ran, "reading-1"]
     more = proved(run, base, general="", seeds=3)
-    assert more["seeds"] == 3 and len(in_process) == len(ran) + 1 + 5
+    assert more["seeds"] == 3 and len(in_process) == len(ran) + 1 + 7
 
 
 def test_no_fit_of_another_seed_starts_after_the_time_limit(write_run, base, in_process, monkeypatch):
