@@ -22,7 +22,10 @@ def prove(
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Fits per arm, in different orders")] = 2,
     arms: Annotated[
-        str, typer.Option(help="Comma-separated: reading, pairs, raw_exposures, unfiltered; default: all")
+        str,
+        typer.Option(
+            help="Comma-separated: reading, pairs, pairs_alone, raw_exposures, unfiltered; default: all"
+        ),
     ] = "",
     target: Annotated[str, typer.Option(help="Model to fine-tune; default: the recipe's target")] = "",
     general: Annotated[

@@ -18,6 +18,7 @@ from datagen.evaluate.prove.encode import Encoder
 from datagen.evaluate.prove.items import Item, Rules
 from datagen.evaluate.prove.material import Material, Pair, Survey, read
 from datagen.evaluate.prove.settings import (
+    ALONE,
     ALONE_EPOCHS,
     EPOCHS,
     HELD_BACK,
@@ -212,7 +213,12 @@ class Builder:
         own = {(row.passage, row.question) for row in _pairs(arms.rows)}
         facts = [pair for pair in trained if (pair.passage, pair.question) in own]
         texts = dict.fromkeys(row.text for row in rows if not row.question)
-        return item_rules.make(self.rules, material, questions, facts, used, texts, str(self.settings.seed))
+        items, left_out = item_rules.make(
+            self.rules, material, questions, facts, used, texts, str(self.settings.seed)
+        )
+        if not set(arms.rows) - {"base", *ALONE}:
+            items = [item for item in items if item.seen]  # they are compared on these only
+        return items, left_out
 
     def _budgets(self, material: Material, arms: Arms) -> tuple[int, dict[Arm, int]]:
         """Return the token budget of the proof, and that of each trained arm."""
@@ -223,7 +229,7 @@ class Builder:
             reading = [Row(text.passage, text.text) for text in material.texts]
             sizes = _sizes(reading, self.encoder)
             budgets["raw_exposures"] = equal_exposures(tokens, raw, sizes, text_counts(reading))
-        for arm in ("pairs_alone", "shuffled"):
+        for arm in ALONE:
             if arm in budgets:
                 pairs = sum(
                     len(tokens.response) for row in arms.rows[arm] for tokens in self.encoder.row(row)

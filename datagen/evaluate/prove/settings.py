@@ -31,6 +31,7 @@ ARMS: dict[Arm, str] = {
     "unfiltered": "raw passages and the same number of pairs, sampled from kept and dropped ones",
 }
 
+ALONE: tuple[Arm, ...] = ("pairs_alone", "shuffled")  # without passages
 EPOCHS = 2.0  # token budget of an arm, in epochs of the raw passages
 ALONE_EPOCHS = 4  # of the pairs in the arms without passages
 PAIR_REPEATS = 2  # repetitions of each pair per epoch

@@ -77,6 +77,16 @@ def proved(run, base, lines=None, **choices):
     return command.prove(run.folder, chosen, (lines if lines is not None else []).append)
 
 
+def test_a_proof_of_the_answers_alone_asks_about_the_facts_of_the_pairs(write_run, base, in_process):
+    run = write_run()
+    result = proved(run, base, arms="pairs_alone", seeds=1)
+    assert set(result["arms"]) == {"base", "pairs_alone", "shuffled"}
+    assert {v["question"] for v in result["verdicts"]} == {"answers"}
+    [place] = (run.folder / "proof").glob("*/plan.json")
+    items = json.loads(place.read_text())["items"]
+    assert items and all(item["seen"] for item in items)
+
+
 def test_a_proof_from_plan_to_page(write_run, base, in_process):
     run = write_run()
     result = proved(run, base, general="")
