@@ -50,7 +50,7 @@ def read(answer: Answer, passage: Passage, prompt: Prompt) -> Pair:
             draw_template(prompt, "questions", passage, evidence),
             statement=output.true_statement if show_true else output.false_statement,
         ),
-        "context": None if claims.named(output.true_statement, words) else passage.text,
+        "context": None if checks.names_its_subject(output.true_statement, words) else passage.text,
         "answer": fill(
             draw_template(prompt, "answers_true" if show_true else "answers_false", passage, evidence),
             statement=output.true_statement,

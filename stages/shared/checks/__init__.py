@@ -6,7 +6,7 @@ characters and words: fast and precise, but limited. A row that passes is comple
 in its passage; the scoring stages decide whether it is also correct.
 """
 
-from datagen.stages.shared.checks.alone import needs_no_passage
+from datagen.stages.shared.checks.alone import names_its_subject, needs_no_passage
 from datagen.stages.shared.checks.entailment import verdict
 from datagen.stages.shared.checks.form import (
     clean,
@@ -42,6 +42,7 @@ __all__ = [
     "fits",
     "grounded",
     "located",
+    "names_its_subject",
     "needs_no_passage",
     "numbers",
     "of_a_kind",

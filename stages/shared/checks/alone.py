@@ -9,6 +9,7 @@ towards showing the passage, which is never wrong.
 import re
 
 from datagen.request import Reject
+from datagen.stages.shared.checks.claims import named
 from datagen.stages.shared.checks.form import NAMED, stands_alone, unnamed_pronoun
 from datagen.stages.shared.language.rules import Language
 from datagen.stages.shared.language.words import words_of
@@ -40,6 +41,11 @@ def needs_no_passage(question: str, words: Language) -> None:
         raise Reject(REASON, f"names nothing and has fewer than {FEWEST} content words: {question}")
     if reference := _bare_reference(text_words, words):
         raise Reject(REASON, f"{reference!r} is not named in: {question}")
+
+
+def names_its_subject(statement: str, words: Language) -> bool:
+    """Test whether a statement names its subject, which neither "The method" nor "The *count*" does."""
+    return named(PARAMETER.sub(" ", statement), words)
 
 
 def _bare_reference(text_words: list[str], words: Language) -> str:

@@ -21,7 +21,7 @@ def written(subject, **change):
     return outcome_of("true_false", answer | change, text), text
 
 
-@pytest.mark.parametrize("subject", ["The vault", "The new room", "The register"])
+@pytest.mark.parametrize("subject", ["The vault", "The new room", "The register", "The *vault* room"])
 def test_a_subject_that_only_the_passage_identifies_is_shown_with_the_passage(subject):
     row, text = written(subject)
     assert row["context"] == text
