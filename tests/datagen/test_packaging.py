@@ -39,12 +39,12 @@ def wheel(tmp_path_factory):
     return next(folder.glob("*.whl"))
 
 
-def test_the_wheel_holds_every_module_prompt_and_template(wheel):
+def test_the_wheel_holds_every_module_prompt_and_part_of_a_page(wheel):
     held = set(zipfile.ZipFile(wheel).namelist())
     places = {"datagen": "datagen", "stages": "datagen/stages", "prompts": "datagen/prompts"}
     for folder, place in places.items():
         for path in (ROOT / folder).rglob("*"):
-            if path.suffix in {".py", ".yaml", ".j2"}:
+            if path.suffix in {".py", ".yaml", ".j2", ".js", ".css"}:
                 assert f"{place}/{path.relative_to(ROOT / folder).as_posix()}" in held
 
 
