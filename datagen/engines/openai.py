@@ -61,15 +61,21 @@ def own_pause(attempt: int) -> float:
     return result
 
 
+def _is_up(verdict: Failure | None) -> bool:
+    """Check whether a server that gave this result of a check reads requests."""
+    return verdict is None or isinstance(verdict, Rejected)
+
+
 class _Trial:
     """Failure counts of one request."""
 
     def __init__(self) -> None:
-        self.previous = self.last = math.inf  # times of the last two failures
+        self.last = math.inf  # time of the last failure
+        self.proven = False  # whether the server was up between the last two tries
         self.tries = self.faults = self.waits = 0
 
     def count(self, failure: Failure) -> None:
-        self.previous, self.last = self.last, time.monotonic()
+        self.last = time.monotonic()
         self.tries += 1
         if isinstance(failure, Busy | Away):
             self.waits += 1
@@ -124,6 +130,7 @@ class OpenAIEngine:
             )
         trial = _Trial()
         while True:
+            trial.proven = self._up_since(trial.last)
             try:
                 return await self._send(request, key)
             except Rejected as failure:
@@ -145,6 +152,9 @@ class OpenAIEngine:
         """
         Decide whether to stop retrying a failed request, because the server answers others.
 
+        The server must have been up before the last try. An answer after it proves nothing: the failures may
+        be those of an outage that has just ended.
+
         Raises
         ------
         Unreachable
@@ -159,11 +169,11 @@ class OpenAIEngine:
             if isinstance(failure, Faulty) and self._pace.away:  # perhaps only faulty requests remain
                 await self.check()
             return False
-        if isinstance(failure, Transient) and self._pace.answered_at > trial.previous:
+        if trial.proven:
             return True
         verdict = await self.check()
-        if verdict is None or isinstance(verdict, Rejected):  # the server is up and reads requests
-            return True
+        if _is_up(verdict):
+            return False
         proven = self._pace.answered_at > -math.inf
         waiting = isinstance(verdict, Away | Busy | Lost) or (isinstance(verdict, Transient) and proven)
         if isinstance(failure, Refused) and trial.over(self._spec.retries):  # it answers, so it is never down
@@ -171,6 +181,11 @@ class OpenAIEngine:
         if not waiting or too_long or self._pace.down > self._spec.patience:
             raise self._unreachable(verdict, trial)
         return False
+
+    def _up_since(self, moment: float) -> bool:
+        """Check whether the server has answered a request or a check that was sent after a moment."""
+        begun, verdict = self._checked
+        return self._pace.answered_at > moment or (_is_up(verdict) and begun > moment)
 
     async def _count_rejection(self, failure: Rejected) -> None:
         """End the run if the server has answered nothing yet and rejects even the check."""

@@ -54,7 +54,7 @@ class Options(datagen.stage.Options):
     """Limits for one document; a document that exceeds one is dropped."""
 
     seconds: float = Field(
-        60, gt=0, description="Processor time to read it; wall-clock time: five times as much"
+        60, gt=0, description="Processor time to read it; five times as much for waiting, such as for a disk"
     )
     memory_mb: int = Field(800, ge=100, le=1_000_000, description="Memory of the process that reads it")
     document_mb: int = Field(64, ge=1, le=1000, description="Its decompressed size, and the size of its text")

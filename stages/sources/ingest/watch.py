@@ -34,7 +34,7 @@ POLL_SECONDS = 0.1  # between checks of the child's memory and time
 START_SECONDS = 120.0
 CRASH_SECONDS = 5.0  # from a broken connection to the end of the process
 SMALL_FILE_SECONDS, SECONDS_A_MB = 15.0, 3.0
-IDLE_SHARE = 5  # wall-clock limit as a multiple of the time limit, to allow for slow disks and busy machines
+IDLE_SHARE = 5  # limit of the time in which it neither works nor waits for a processor, by the time limit
 KEPT_SHARE = 0.5  # of the memory limit: a child that uses more after a task is ended
 START = "import sys, json; sys.path[:] = json.loads(sys.argv[1]); from {} import main; main()"
 
@@ -124,16 +124,22 @@ class Child:
     def _next(self) -> bytes:
         """Wait for a message; kill the child if it takes too long or too much memory."""
         megabytes = self.limits.memory_mb
-        started, worked = time.monotonic(), None
+        worked = last = None
+        idle, checked = 0.0, time.monotonic()
         while not self._connection.poll(POLL_SECONDS):
             try:
                 rss, now = self._rss(), sum(self._process_info.cpu_times()[:2])
+                runnable = self._process_info.status() == psutil.STATUS_RUNNING
             except psutil.Error:
                 continue  # it has ended; the connection reports it next
             worked = now if worked is None else worked
+            elapsed, checked = time.monotonic() - checked, time.monotonic()
+            if now == last and not runnable:  # not merely waiting for a processor
+                idle += elapsed
+            last = now
             place = child.PLACE.unpack_from(self._current)
             seconds = seconds_for(self._files[place[0]].size, self.limits)
-            if now - worked > seconds or time.monotonic() - started > IDLE_SHARE * seconds:
+            if now - worked > seconds or idle > IDLE_SHARE * seconds:
                 self._process.kill()
                 detail = f"over {seconds:.3g} seconds; see stages.ingest.seconds"
                 raise ChildEnded("took too long", detail, place)

@@ -195,13 +195,38 @@ def test_a_pause_beyond_the_patience_is_not_waited_for_by_more_tries():
     assert isinstance(error, Unreachable) and len(server.bodies) <= 2
 
 
-@pytest.mark.parametrize(
-    "fault", [answers("null"), answers("CUDA error", status=500), hang_up(), half(), answers(after=1.0)]
-)
+FAULTS = [answers("null"), answers("CUDA error", status=500), hang_up(), half(), answers(after=1.0)]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_of_one_request_affects_only_that_request(fault):
-    (first, second, third), _ = ask(answers(), *[fault] * 3, answers(), requests=3, retries=2, timeout=0.3)
+    good, bad = answers(), [fault] * 3
+    (first, second, third), _ = ask(good, *bad, good, fault, good, requests=3, retries=2, timeout=0.3)
     assert (first.finish, third.finish) == ("stop", "stop")
-    assert "no answer (attempts: 3)" in second
+    assert "no answer (attempts: 4)" in second, "one more try after the check"
+
+
+@pytest.mark.parametrize(
+    ("fault", "tries"), [*((fault, 3) for fault in FAULTS), (answers("blocked", status=403), 1)]
+)
+def test_a_request_whose_tries_fell_into_an_outage_is_answered_after_it(fault, tries):
+    (_, second), _ = ask(answers(), *[fault] * tries, answers(), requests=2, retries=2, timeout=0.3)
+    assert second.text == "fine"
+
+
+@pytest.mark.parametrize("fault", [answers("CUDA error", status=500), hang_up()])
+def test_an_outage_loses_none_of_the_requests_that_wait_for_its_end(fault):
+    async def work():
+        async with serve(*[answers()] * 8, *[fault] * 60, answers()) as server:
+            limits = {"retries": 1, "timeout": 5.0, "patience": 60, "window": 8}
+            engine = open_engine(OpenAIModel(**MODEL | limits | {"base_url": server.url}))
+            await engine.start()
+            tasks = [engine.answer(request(), str(number)) for number in range(40)]
+            results = await asyncio.gather(*tasks, return_exceptions=True)
+            await engine.close()
+            return results
+
+    assert [done.text for done in asyncio.run(work())] == ["fine"] * 40
 
 
 def test_a_missing_server_is_named():
@@ -273,9 +298,9 @@ def test_a_refusal_of_every_request_ends_the_run(status, advice):
 @pytest.mark.parametrize("status", [401, 403, 404])
 def test_a_refusal_of_one_request_affects_only_that_request(status):
     flagged = answers({"error": {"code": status, "message": "your input was flagged"}}, status=status)
-    (first, second), server = ask(flagged, answers(), answers(), requests=2)
+    (first, second), server = ask(flagged, answers(), flagged, answers(), requests=2)
     assert first.finish == "error" and "your input was flagged" in first.error
-    assert second.text == "fine" and len(server.bodies) == 3
+    assert second.text == "fine" and len(server.bodies) == 4, "the check, and one more try after it"
 
 
 def test_a_filtered_answer_is_an_error():

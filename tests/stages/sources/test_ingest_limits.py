@@ -60,6 +60,9 @@ def obey(file: File):
             case "spin":
                 while True:
                     pass
+            case "work":
+                while time.process_time() < 3:
+                    pass
             case "grow":
                 held = []
                 while True:
@@ -103,6 +106,15 @@ def test_a_file_that_kills_its_reader_is_dropped_and_all_others_are_read(tmp_pat
     kept, dropped = ingested(tmp_path, "docs", options=options)
     assert reasons(dropped) == {"docs/b.bad": reason}
     assert list(kept) == ["docs/a.txt", "docs/b.bad#one", "docs/b.bad#two", "docs/c.bad#four", "docs/d.txt"]
+
+
+@pytest.mark.slow
+def test_a_reader_that_works_is_not_limited_in_wall_clock_time(tmp_path, hostile, monkeypatch):
+    """On a busy machine, a few seconds of processor time take minutes."""
+    monkeypatch.setattr(watch, "IDLE_SHARE", 0.01)
+    write(tmp_path, "docs/a.bad", "work\none")
+    kept, dropped = ingested(tmp_path, "docs")
+    assert list(kept) == ["docs/a.bad#one"] and not dropped
 
 
 @pytest.mark.slow

@@ -223,11 +223,21 @@ def test_a_file_that_is_a_part_of_the_text_stands_in_its_place(text_of, name, da
 
 def test_a_part_that_cannot_be_read_is_counted_and_the_rest_is_kept(read):
     data = with_chunks(
-        ("a.txt", "One."), ("b.txt", None), ("c.bin", b"\0\1"), ("d.docx", "no zip"), ("e.txt", "Two.")
+        ("a.txt", "One."),
+        ("b.txt", None),
+        ("c.bin", b"\0\1"),
+        ("d.docx", "no zip"),
+        ("d.parquet", b"PAR1 broken"),
+        ("e.txt", "Two."),
     )
     document, *dropped = read("a.docx", data)
     assert document["text"].split() == ["Before.", "One.", "Two.", "After."]
-    assert [row["reason"] for row in dropped] == ["missing part", "unknown format", "unreadable file"]
+    assert [row["reason"] for row in dropped] == [
+        "missing part",
+        "unknown format",
+        "unreadable file",
+        "unreadable file",
+    ]
 
 
 def test_documents_that_contain_themselves_end(read):
