@@ -61,11 +61,6 @@ def own_pause(attempt: int) -> float:
     return result
 
 
-def _is_up(verdict: Failure | None) -> bool:
-    """Check whether a server that gave this result of a check reads requests."""
-    return verdict is None or isinstance(verdict, Rejected)
-
-
 class _Trial:
     """Failure counts of one request."""
 
@@ -172,7 +167,7 @@ class OpenAIEngine:
         if trial.proven:
             return True
         verdict = await self.check()
-        if _is_up(verdict):
+        if verdict is None or isinstance(verdict, Rejected):  # the server is up and reads requests
             return False
         proven = self._pace.answered_at > -math.inf
         waiting = isinstance(verdict, Away | Busy | Lost) or (isinstance(verdict, Transient) and proven)
@@ -185,7 +180,8 @@ class OpenAIEngine:
     def _up_since(self, moment: float) -> bool:
         """Check whether the server has answered a request or a check that was sent after a moment."""
         begun, verdict = self._checked
-        return self._pace.answered_at > moment or (_is_up(verdict) and begun > moment)
+        checked = begun > moment and (verdict is None or isinstance(verdict, Rejected))
+        return checked or self._pace.answered_at > moment
 
     async def _count_rejection(self, failure: Rejected) -> None:
         """End the run if the server has answered nothing yet and rejects even the check."""

@@ -27,7 +27,7 @@ def scheduler_error(message):
         logging.getLogger("distributed.scheduler").critical(message, exc_info=True)
 
 
-def test_an_error_with_its_traceback_is_written_to_the_file_without_secrets(tmp_path, capfd):
+def test_an_error_with_its_traceback_is_written_to_the_file_without_secrets(tmp_path, capfd, caplog):
     log_to(tmp_path / "dask.log")
     scheduler_error("lost tls://me:hunter22@host")
     logging.getLogger("asyncio").error("Task exception was never retrieved")
@@ -38,6 +38,7 @@ def test_an_error_with_its_traceback_is_written_to_the_file_without_secrets(tmp_
     assert "Task exception was never retrieved" in text
     assert "a detail" not in text
     assert "hunter22" not in text
+    assert caplog.records == [], "loggers above print them"
     assert capfd.readouterr().err == ""
 
 

@@ -53,6 +53,11 @@ def test_macros_without_text_are_removed(macro):
     assert to_markdown(f"Before {macro}after.").split() == ["Before", "after."]
 
 
+def test_a_list_after_a_paragraph_begins_at_the_left():
+    page = "<<BR>>\n * one\n   * deeper\n\nText.\n\n   * two"
+    assert to_markdown(page) == "- one\n  - deeper\n\nText.\n\n- two"
+
+
 def test_categories_at_the_end_and_marks_of_raised_text_are_removed():
     page = "<!-- pragma section-numbers off -->\nThe ^item^ has H,,2,,O.\n----\n[[CategoryAPI]], [[CategoryPixels]]\n"
     assert to_markdown(page).strip() == "The item has H2O."

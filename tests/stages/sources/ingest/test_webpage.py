@@ -90,6 +90,11 @@ def test_a_sentence_with_links_to_neighbouring_pages_is_kept():
     assert "explains what the keeper does" in read_webpage(f"<body><p>{sentence}</p>{PROSE}</body>")[0]
 
 
+def test_a_single_link_to_a_neighbouring_page_is_kept():
+    page = f'<body><p>See <a href="b" rel="next">Lamps</a></p>{PROSE}</body>'
+    assert read_webpage(page)[0].startswith("See Lamps")
+
+
 def test_badges_in_html_are_removed():
     badge = '<a href="https://x" target="_parent"><img src="https://x/badge.svg" alt="Open"/></a>'
     assert without_badges(f"{badge} {badge}\n# Tool\n\nSee {badge} here.") == f"# Tool\n\nSee {badge} here."
