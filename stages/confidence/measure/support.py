@@ -11,7 +11,7 @@ from rapidfuzz import fuzz, process
 
 from datagen.request import Reject
 from datagen.stages.confidence.measure.wordings import Wordings
-from datagen.stages.shared.checks import needs_no_passage
+from datagen.stages.shared.checks import stands_alone
 from datagen.stages.shared.language.rules import Language, words_pattern
 
 Scores = npt.NDArray[np.float64]
@@ -100,7 +100,7 @@ def standalone(questions: pa.Array, language: Language) -> Scores:
 
 def _alone(question: str, language: Language) -> float:
     try:
-        needs_no_passage(question, language)
+        stands_alone(question, language, asks=True)
     except Reject:
         return 0.0
     return 1.0 if question.strip() else np.nan

@@ -26,7 +26,7 @@ def read(answer: Answer, passage: Passage, prompt: Prompt) -> Pair:
     checks.clean(output.question, passage, echoed)
     checks.clean(output.answer, passage, echoed)
     checks.question(output.question, words)
-    checks.needs_no_passage(output.question, words)
+    checks.stands_alone(output.question, words, asks=True)
     checks.stands_alone(output.answer, words)
     checks.withholds(output.question, output.answer, words)
     checks.of_a_kind(output.question, output.answer, words)
