@@ -17,12 +17,16 @@ run-pdfs: .venv/ready
 	@test -d "$(PDFS)" || { echo "make: name a folder: make run-pdfs PDFS=FOLDER" >&2; exit 1; }
 	PDFS="$(abspath $(PDFS))" $(BIN)/datagen run examples/pdf-folder.yaml
 
-# One process per core; engines and clusters need the cores themselves.
-PARALLEL := --numprocesses auto --dist loadfile
+# Tests start hundreds of processes; without bytecode each would compile every module that it imports.
+unexport PYTHONDONTWRITEBYTECODE
 
+# One process per core, files in the order of their folders: those with clusters, which take longest, are not last.
+PARALLEL := --numprocesses auto --dist loadfile --no-loadscope-reorder
+
+# An engine needs all cores.
 test: .venv/ready check
-	$(BIN)/pytest $(PARALLEL) -m "not engine and not cluster and not browser"
-	$(BIN)/pytest -m "engine or cluster or browser"
+	$(BIN)/pytest $(PARALLEL) -m "not engine"
+	$(BIN)/pytest -m engine
 
 # Without engines, clusters, browsers, PyTorch and slow tests; at most 20 examples of each property.
 test-fast: .venv/ready

@@ -1,6 +1,7 @@
 """Fixtures and hooks shared by all tests."""
 
 import asyncio
+import contextlib
 import importlib.util
 import sys
 import threading
@@ -93,6 +94,57 @@ def blanks(tmp_path):
     words.pre_tokenizer = tokenizers.pre_tokenizers.WhitespaceSplit()
     words.save(str(tmp_path / "tokenizer.json"))
     return str(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def workers(tmp_path_factory):
+    """Start a local cluster: one worker for CPU stages and one for engines. Starting one per run takes seconds."""
+    from datagen.cluster.local import local_cluster
+
+    with local_cluster(tmp_path_factory.mktemp("workers"), 1) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def on_workers(workers):
+    """
+    Return a context in which runs use the session's cluster, and reports have no charts.
+
+    The environment variables of `tests.support.toys` are set on the workers. A child process draws the charts of
+    each report, in more than a second.
+    """
+    from datagen.engines.pool import leave_engine_room
+    from datagen.run import runner
+    from tests.support import toys
+
+    @contextlib.contextmanager
+    def join(cluster, home, engine, log):
+        workers.run(toys.set_variables, toys.variables())
+        try:
+            yield workers
+        finally:
+            workers.run(leave_engine_room, str(home))
+
+    @contextlib.contextmanager
+    def patched():
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(runner, "open_cluster", join)
+            patch.setattr("datagen.report.charts.draw", lambda specifications: [])
+            yield
+
+    return patched
+
+
+@pytest.fixture(scope="session")
+def run_on_workers(on_workers):
+    """Return `datagen.run.runner.run`, on the session's cluster."""
+    from datagen.run import runner
+
+    def run(recipe, outputs, watcher, **options):
+        with on_workers():
+            return runner.run(recipe, outputs, watcher, **options)
+
+    return run
 
 
 @pytest.fixture(scope="session")

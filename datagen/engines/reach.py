@@ -10,8 +10,6 @@ from urllib.parse import urlsplit
 
 from datagen.engines import bundled
 from datagen.engines.failures import Busy, Refused
-from datagen.engines.http import proxy_for
-from datagen.engines.openai import OpenAIEngine
 from datagen.errors import UserError
 from datagen.paths import expanded
 from datagen.recipe.roles import Model, OpenAIModel, ScriptedModel, VllmModel
@@ -55,6 +53,8 @@ def wait_for_server(model: OpenAIModel, seconds: float) -> str:
     -------
     Why it does not answer; "" if it does.
     """
+    from datagen.engines.http import proxy_for  # imports aiohttp, which other engines do without
+
     parts = urlsplit(proxy_for(model.base_url) or model.base_url)
     until = time.monotonic() + seconds
     while True:
@@ -70,6 +70,8 @@ def wait_for_server(model: OpenAIModel, seconds: float) -> str:
 
 
 async def _ask_server(model: OpenAIModel) -> str:
+    from datagen.engines.openai import OpenAIEngine
+
     if why := wait_for_server(model, 0):  # its message is clearer than that of the HTTP client
         raise UserError(why)
     engine = OpenAIEngine(model)

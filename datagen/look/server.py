@@ -183,12 +183,13 @@ def browse(run: Run, labels: Path | None, maximum: int, port: int) -> None:
         try:
             typer.echo(f"labels  {labels}")
             typer.echo(f"open http://{HOST}:{port}/?token={guard.token}  (Ctrl-C to stop)")
-            asyncio.run(_serve(browser.app(guard), listening))
+            asyncio.run(serve(browser.app(guard), listening))
         finally:
             browser.close()
 
 
-async def _serve(app: web.Application, listening: socket.socket) -> None:
+async def serve(app: web.Application, listening: socket.socket) -> None:
+    """Serve the application at a socket until cancelled."""
     runner = web.AppRunner(app, access_log=None, handler_cancellation=True)
     await runner.setup()
     try:

@@ -1,10 +1,10 @@
 """Confidence compared with judged rows: reliability diagram, and precision over the threshold."""
 
-from typing import Any
-
 import numpy as np
+import numpy.typing as npt
 import pyarrow.compute as pc
 
+from datagen.json_types import JsonObject
 from datagen.report import charts
 from datagen.run.folder import Run
 from datagen.store.parquet import read_json, read_part
@@ -37,7 +37,7 @@ def calibration_charts(run: Run) -> list[charts.Chart]:
     return drawn
 
 
-def precision(confidence: Any, right: Any) -> list[dict[str, float]]:
+def precision(confidence: npt.NDArray[np.float64], right: npt.NDArray[np.bool_]) -> list[dict[str, float]]:
     """
     Compute the precision of judged rows at or above each threshold.
 
@@ -76,7 +76,7 @@ def _reliability(group: str, diagram: dict[str, list[float]]) -> charts.Chart:
     )
 
 
-def _precision(group: str, values: list[dict[str, float]], promise: dict[str, Any]) -> charts.Chart:
+def _precision(group: str, values: list[dict[str, float]], promise: JsonObject) -> charts.Chart:
     limit = promise.get("threshold")
     outcome = "No threshold keeps the promise" if limit is None else f"The threshold is {limit:.3f}"
     return charts.curve(

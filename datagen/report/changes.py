@@ -4,11 +4,11 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from rich.markup import escape
 from rich.table import Table
 
+from datagen.json_types import JsonObject
 from datagen.report.comparison import Comparison
 from datagen.report.terminal import LOOK, output
 from datagen.store.parquet import read_json, whole_file, write_json
@@ -18,7 +18,7 @@ MIN_DIFFERENCE = 0.005  # minimum relative difference of a figure to show
 COUNTS = ("old", "kept", "changed", "added", "retired", "new")
 
 
-def summary(comparison: Comparison) -> dict[str, Any]:
+def summary(comparison: Comparison) -> JsonObject:
     """Convert a comparison to plain values for JSON, without the list of rows."""
     values = asdict(comparison)
     del values["changes"]
@@ -38,7 +38,7 @@ def write_rows(comparison: Comparison, path: Path) -> None:
             file.write(json.dumps(asdict(change), ensure_ascii=False) + "\n")
 
 
-def read_summary(folder: Path) -> dict[str, Any] | None:
+def read_summary(folder: Path) -> JsonObject | None:
     """Read the comparison of a run with the previous release; None if there is none."""
     try:
         return read_json(folder / SUMMARY)
@@ -46,7 +46,7 @@ def read_summary(folder: Path) -> dict[str, Any] | None:
         return None
 
 
-def headline(comparison: Mapping[str, Any]) -> str:
+def headline(comparison: JsonObject) -> str:
     """Summarise the changes in one line."""
     documents = comparison["documents"]
     products: Mapping[str, Mapping[str, int]] = comparison["products"]

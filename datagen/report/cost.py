@@ -1,8 +1,8 @@
 """Requests, tokens and money of each stage, per row handed off."""
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from datagen.json_types import JsonObject
 from datagen.recipe.prices import currency_of, describe, money, price_of
 from datagen.recipe.sections import Price
 from datagen.report import charts
@@ -73,7 +73,7 @@ class Costs(NamedTuple):
         return "" if amount is None or not self.kept else money(amount / self.kept)
 
 
-def costs(manifest: Mapping[str, Any], records: Records) -> Costs:
+def costs(manifest: JsonObject, records: Records) -> Costs:
     """Compute the cost of each stage at the prices that the recipe states."""
     recipe = manifest["recipe"]
     prices = {role: Price.model_validate(price) for role, price in (recipe.get("prices") or {}).items()}

@@ -5,9 +5,10 @@ Memory holds the id, length and row count of each document; the rest is read one
 """
 
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -88,7 +89,9 @@ def coverage(run: Run) -> Coverage | None:
     return Coverage(len(rows), int((rows > 0).sum()), _missing(paths, document_ids, length, rows), drawn)
 
 
-def _missing(paths: list[Any], document_ids: pa.Array, length: Any, rows: Any) -> list[tuple[str, str, int]]:
+def _missing(
+    paths: list[Path], document_ids: pa.Array, length: npt.NDArray[np.int64], rows: npt.NDArray[np.int64]
+) -> list[tuple[str, str, int]]:
     """List the longest documents without a row."""
     uncovered = np.flatnonzero(rows == 0)
     longest = uncovered[np.argsort(-length[uncovered], kind="stable")[:LISTED]]

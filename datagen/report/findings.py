@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import rich.console
 from rich.markup import escape
+
+from datagen.json_types import JsonObject
 
 MARKS = {True: "[green]✓[/]", False: "[red]✗[/]", None: ""}
 
@@ -48,7 +49,7 @@ def show(title: str, findings: Iterable[Finding]) -> None:
         out.print(f"{mark} {escape(f'{finding.what:{width}}')}  {escape(finding.found)}{fix}", soft_wrap=True)
 
 
-def as_json(findings: Iterable[Finding]) -> dict[str, Any]:
+def as_json(findings: Iterable[Finding]) -> JsonObject:
     """Convert findings to plain values for JSON, with a summary."""
     listed = list(findings)
     return {"ok": in_order(listed), "findings": [asdict(finding) for finding in listed]}

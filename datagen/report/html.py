@@ -3,10 +3,10 @@
 import json
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import pyarrow.compute as pc
 
+from datagen.json_types import JsonObject
 from datagen.recipe.prices import money
 from datagen.report.calibration import calibration_charts
 from datagen.report.changes import read_summary
@@ -139,22 +139,22 @@ def metadata(run: Run) -> list[tuple[str, str, str, int, int]]:
     return [(*key, rows, totals[key[:2]]) for key, rows in sorted(counts.items())]
 
 
-def comparisons(run: Run) -> dict[str, dict[str, Any]]:
+def comparisons(run: Run) -> dict[str, JsonObject]:
     """Read the agreement of two models on difficulty: stage -> its ``comparison.json``, if it has one."""
     return _written(run, "comparison.json")
 
 
-def generators(run: Run) -> dict[str, dict[str, Any]]:
+def generators(run: Run) -> dict[str, JsonObject]:
     """Read the comparisons of generators: stage -> its ``generators.json``, if it has one."""
     return _written(run, "generators.json")
 
 
-def _written(run: Run, name: str) -> dict[str, Any]:
+def _written(run: Run, name: str) -> JsonObject:
     paths = {stage: run.stage_folder(stage) / name for stage in run.manifest["stages"]}
     return {stage: read_json(path) for stage, path in paths.items() if path.is_file()}
 
 
-def promises(run: Run) -> list[dict[str, Any]]:
+def promises(run: Run) -> list[JsonObject]:
     """Read the promises about the rows of the hand-off."""
     paths = [run.stage_folder(name) / "promises.json" for name in run.manifest["stages"]]
     return [
@@ -169,7 +169,7 @@ def _yields(stages: list[StageRecord]) -> dict[str, object]:
     """Sum the usage of generation."""
     requests = [record["requests"] for record in stages if "requests" in record]
     names = ("asked", "reused", "completions", "prompt_tokens", "cached_tokens", "completion_tokens")
-    total: dict[str, Any] = {name: sum(part[name] for part in requests) for name in names}
+    total: JsonObject = {name: sum(part[name] for part in requests) for name in names}
     total["kept"] = stages[-1]["rows_out"] if stages else 0
     total["cached_share"] = total["cached_tokens"] / total["prompt_tokens"] if total["prompt_tokens"] else 0.0
     return total

@@ -2,8 +2,8 @@
 
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
+from datagen.json_types import JsonObject
 from datagen.report.rows import final_parts
 from datagen.request import Usage
 from datagen.run.folder import Run
@@ -13,7 +13,7 @@ from datagen.store.parquet import read_json, read_part
 PLAN = "plan.json"  # the plan, in the folder of the recipe's runs; its comparison, in a run's folder
 
 
-def compare_with_plan(run: Run) -> dict[str, Any] | None:
+def compare_with_plan(run: Run) -> JsonObject | None:
     """
     Compare a complete run with its plan, if it has one.
 
@@ -51,7 +51,7 @@ def compare_with_plan(run: Run) -> dict[str, Any] | None:
     }
 
 
-def read_outcome(folder: Path) -> dict[str, Any] | None:
+def read_outcome(folder: Path) -> JsonObject | None:
     """Read the comparison of a run with its plan; None if it had none."""
     try:
         return read_json(folder / PLAN)
@@ -59,7 +59,7 @@ def read_outcome(folder: Path) -> dict[str, Any] | None:
         return None
 
 
-def lines(outcome: dict[str, Any]) -> list[str]:
+def lines(outcome: JsonObject) -> list[str]:
     """Describe planned and actual figures: one line for amounts, one for rows."""
     amounts = (
         f"{name.replace('_', ' ')} {actual:,} ({_deviation(expected, actual)})"

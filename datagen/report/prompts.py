@@ -3,10 +3,10 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 
+from datagen.json_types import JsonObject
 from datagen.recipe.model import Recipe
 from datagen.recipe.profiles import BUILT_IN, read_profile
 from datagen.report import family_prompts
@@ -91,7 +91,7 @@ def _shown(request: Request) -> Iterator[str]:
         yield from ("", "Schema:", "", "````json", schema, "````")
 
 
-def requests_of(profile: str, stage_name: str) -> tuple[dict[str, Any], list[Request]]:
+def requests_of(profile: str, stage_name: str) -> tuple[JsonObject, list[Request]]:
     """
     Return a stage's requests for the passage with a profile, including round trips.
 

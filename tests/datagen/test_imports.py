@@ -38,3 +38,13 @@ def test_the_reference_needs_no_engine_no_cluster_and_no_report(command):
     packages = imported(command)
     assert "pyarrow" in packages, "the names above are those of sys.modules"
     assert not packages & (ENGINES | CLUSTER | REPORTS)
+
+
+def test_a_run_imports_no_client_of_servers_until_it_needs_one():
+    program = (
+        "import json, sys, datagen.operate.check, datagen.run.runner, datagen.report.html\n"
+        "print(json.dumps(sorted({name.partition('.')[0] for name in sys.modules})))"
+    )
+    packages = set(json.loads(subprocess.check_output([sys.executable, "-c", program], text=True)))
+    assert "pyarrow" in packages
+    assert not packages & (ENGINES | CLUSTER | REPORTS)

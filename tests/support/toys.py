@@ -195,6 +195,16 @@ def model(request):
     return {"text": text, "finish": "length"} if number % 5 == 4 else text
 
 
+def variables():
+    """Return the environment variables of this module, for `set_variables` on workers."""
+    return {name: os.environ.get(name, "") for name in (CALLS, DIED)}
+
+
+def set_variables(values):
+    """Set environment variables in this process."""
+    os.environ.update(values)
+
+
 def spoiling(request):
     """Return only invalid answers."""
     return "{spoiled"

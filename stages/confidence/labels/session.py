@@ -36,8 +36,8 @@ class Run(Protocol):
     def stage_folder(self, name: str) -> Path:
         """The folder of a stage's table."""
 
-    def stage_record(self, name: str) -> StageRecord | None:
-        """The content of a stage's ``stage.json``; None until the stage is complete."""
+    def stage_records(self) -> list[StageRecord]:
+        """The records of the complete stages, in the order of the recipe."""
 
 
 def label(
@@ -177,11 +177,12 @@ def sampled(run: Run, folders: Sequence[Path], count: int) -> list[Row]:
 
 def _stages(run: Run) -> list[str]:
     """Return the stages whose tables are judged; every run with examples has one."""
+    records = run.stage_records()
+    complete = {record["stage"] for record in records}
     for name in STAGES:
-        if run.stage_record(name):
+        if name in complete:
             return [name]
-    records = map(run.stage_record, run.manifest["stages"])
-    latest = latest_examples(record for record in records if record)
+    latest = latest_examples(records)
     if not latest:
         raise UserError(f"{run.folder} has no rows to judge: no stage that produces examples is complete")
     return [record["stage"] for record in latest]

@@ -1,13 +1,15 @@
 """The Parquet files of the hand-off: ``<configuration>/<split>/<split>-00000-of-00002.parquet``."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from datagen.store.parquet import UNFINISHED, sync
+
+ROW_GROUP = 4_000_000  # bytes in memory; a reader decodes a row group as a whole, and small ones take longer
 
 
 @dataclass(frozen=True)
@@ -18,6 +20,33 @@ class Shard:
     rows: int
     bytes: int
     sha256: str
+
+
+@dataclass
+class _Unfinished:
+    """A file that is being written, and the rows of its next row group."""
+
+    path: Path
+    writer: pq.ParquetWriter
+    written: int = 0
+    waiting: list[pa.Table] = field(default_factory=list)
+
+    def add(self, rows: pa.Table) -> None:
+        self.waiting.append(rows)
+        self.written += rows.nbytes
+        if sum(table.nbytes for table in self.waiting) >= ROW_GROUP:
+            self._write_group()
+
+    def close(self) -> None:
+        self._write_group()
+        self.writer.close()
+        sync(self.path)
+
+    def _write_group(self) -> None:
+        if self.waiting:
+            rows = pa.concat_tables(self.waiting)
+            self.writer.write_table(rows, row_group_size=len(rows))
+            self.waiting.clear()
 
 
 class Shards:
@@ -33,21 +62,21 @@ class Shards:
         self._folder = folder / configuration / split
         self._folder.mkdir(parents=True, exist_ok=True)
         self._paths: list[tuple[int, int, Path]] = []
-        self._open: dict[int, tuple[Path, pq.ParquetWriter, int]] = {}
+        self._open: dict[int, _Unfinished] = {}
 
     def write(self, rows: pa.Table, order: int = 0) -> None:
         """Add rows, at least one, to a step of the order."""
-        path, writer, written = self._open.get(order) or self._begin(order, rows.schema)
-        writer.write_table(rows)
-        written += rows.nbytes
-        self._open[order] = (path, writer, written)
-        if written >= self._full:
-            self._finish(order)
+        if order not in self._open:
+            self._open[order] = self._begin(order, rows.schema)
+        self._open[order].add(rows)
+        if self._open[order].written >= self._full:
+            self._open.pop(order).close()
 
     def close(self) -> list[Shard]:
         """Finish the files, rename them and return their descriptions."""
-        for order in list(self._open):
-            self._finish(order)
+        for unfinished in self._open.values():
+            unfinished.close()
+        self._open.clear()
         shards = []
         for number, (_, _, path) in enumerate(sorted(self._paths)):
             name = f"{self._split}-{number:05d}-of-{len(self._paths):05d}.parquet"
@@ -55,16 +84,11 @@ class Shards:
         sync(self._folder)
         return shards
 
-    def _begin(self, order: int, schema: pa.Schema) -> tuple[Path, pq.ParquetWriter, int]:
+    def _begin(self, order: int, schema: pa.Schema) -> _Unfinished:
         number = len(self._paths)
         path = self._folder / f"{UNFINISHED}{self._split}-{number:05d}"
         self._paths.append((order, number, path))
-        return path, pq.ParquetWriter(path, schema, compression="zstd"), 0
-
-    def _finish(self, order: int) -> None:
-        path, writer, _ = self._open.pop(order)
-        writer.close()
-        sync(path)
+        return _Unfinished(path, pq.ParquetWriter(path, schema, compression="zstd"))
 
 
 def describe(path: Path, home: Path) -> Shard:

@@ -10,15 +10,12 @@ import pytest
 from distributed import Client
 from distributed.security import Security
 
-from datagen.cluster.local import local_cluster
-
 pytestmark = pytest.mark.cluster
 
 
-@pytest.fixture(scope="module")
-def client(tmp_path_factory):
-    with local_cluster(tmp_path_factory.mktemp("home"), workers=1, engine=True) as client:
-        yield client
+@pytest.fixture
+def client(workers):
+    return workers
 
 
 def listening(client):

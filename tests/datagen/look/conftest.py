@@ -1,9 +1,16 @@
 """A browser, a finished run, and `datagen browse` serving it."""
 
+import asyncio
+import contextlib
+import socket
+import threading
+
 import pytest
 
+from datagen.look.guard import Guard
+from datagen.look.server import HOST, Browser, serve
+from datagen.run.folder import open_run
 from tests.support import chromium, finished
-from tests.support.browsing import browsing
 
 
 @pytest.fixture(scope="module")
@@ -19,6 +26,20 @@ def run(tmp_path_factory):
 
 @pytest.fixture
 def address(run, tmp_path):
-    """Start `datagen browse` and return the address that it prints."""
-    with browsing(run, tmp_path / "labels.jsonl") as (address, _):
-        yield address
+    """Serve the page from a thread and return its address."""
+    with contextlib.closing(Browser(open_run(run), tmp_path / "labels.jsonl", 12)) as page:
+        listening = socket.create_server((HOST, 0))
+        guard = Guard(listening.getsockname()[1])
+        loop = asyncio.new_event_loop()
+        serving = loop.create_task(serve(page.app(guard), listening))
+        thread = threading.Thread(target=_complete, args=(loop, serving))
+        thread.start()
+        yield f"http://{HOST}:{listening.getsockname()[1]}/?token={guard.token}"
+        loop.call_soon_threadsafe(serving.cancel)
+        thread.join()
+
+
+def _complete(loop, task):
+    with contextlib.suppress(asyncio.CancelledError):
+        loop.run_until_complete(task)
+    loop.close()

@@ -21,11 +21,24 @@ def run(tmp_path_factory):
     return open_run(finished.write(tmp_path_factory.mktemp("run")))
 
 
-@pytest.fixture
-def served(run, tmp_path):
-    served = Browser(run, tmp_path / "labels.jsonl", 12)
+@pytest.fixture(scope="module")
+def labels(tmp_path_factory):
+    """The file of labels of `served`, which no attack creates."""
+    return tmp_path_factory.mktemp("labels") / "labels.jsonl"
+
+
+@pytest.fixture(scope="module")
+def served(run, labels):
+    served = Browser(run, labels, 12)
     yield served
     served.close()
+
+
+@pytest.fixture
+def editable(run, tmp_path):
+    editable = Browser(run, tmp_path / "labels.jsonl", 12)
+    yield editable
+    editable.close()
 
 
 def attack(served, work):
@@ -67,7 +80,7 @@ def test_a_request_for_another_host_is_rejected_with_a_valid_cookie(served, host
 
 
 @pytest.mark.parametrize("origin", [FOREIGN, "null", "https://127.0.0.1", "http://127.0.0.1:1", "file://"])
-def test_a_request_from_another_origin_is_rejected_with_a_valid_cookie(served, origin, tmp_path):
+def test_a_request_from_another_origin_is_rejected_with_a_valid_cookie(served, origin, labels):
     async def work(client, _, address):
         for path in ("/", "/api/rows", "/api/label", "/api/edit"):
             for method in ("get", "post", "put", "delete", "options", "patch", "head"):
@@ -76,10 +89,10 @@ def test_a_request_from_another_origin_is_rejected_with_a_valid_cookie(served, o
                     assert "Access-Control-Allow-Origin" not in response.headers
 
     attack(served, work)
-    assert not (tmp_path / "labels.jsonl").exists()
+    assert not labels.exists()
 
 
-def test_a_form_of_another_site_writes_nothing(served, tmp_path):
+def test_a_form_of_another_site_writes_nothing(served, labels):
     """A form sends simple requests without preflight, and browsers add its origin."""
 
     async def work(client, _, address):
@@ -95,7 +108,7 @@ def test_a_form_of_another_site_writes_nothing(served, tmp_path):
                     assert response.status == 403
 
     attack(served, work)
-    assert not (tmp_path / "labels.jsonl").exists()
+    assert not labels.exists()
 
 
 @pytest.mark.parametrize("path", ["/api/label", "/api/edit", "/api/rows", "/api/nothing", "/"])
@@ -236,26 +249,26 @@ def test_the_name_of_a_row_is_no_path_and_no_pattern(served, name):
         json.dumps({"id": "x" * 10**5, "verdict": "r" * 10**5, "edit": {"y": "x"}}).encode(),
     ],
 )
-def test_an_odd_body_is_refused_and_changes_no_file(served, body, tmp_path):
+def test_an_odd_body_is_refused_and_changes_no_file(served, body, labels):
     async def work(client, _, address):
         for path in ("/api/label", "/api/edit"):
             async with client.post(path, data=body, headers={"Origin": address}) as response:
                 assert response.status == 400 and (await response.json())["error"]
 
     attack(served, work)
-    assert not (tmp_path / "labels.jsonl").exists()
+    assert not labels.exists()
 
 
-def test_a_huge_body_is_refused(served, tmp_path):
+def test_a_huge_body_is_refused(served, labels):
     async def work(client, _, address):
         async with client.post("/api/edit", data=b"x" * 3_000_000, headers={"Origin": address}) as response:
             assert response.status == 413 and "Content-Security-Policy" in response.headers
 
     attack(served, work)
-    assert not (tmp_path / "labels.jsonl").exists()
+    assert not labels.exists()
 
 
-def test_hostile_text_of_an_edit_is_stored_and_returned_as_text(served, tmp_path):
+def test_hostile_text_of_an_edit_is_stored_and_returned_as_text(editable, tmp_path):
     text = finished.EVIL + '\u2028\n{"id": "forged", "verdict": "right"}\n'
 
     async def work(client, _, address):
@@ -266,13 +279,13 @@ def test_hostile_text_of_an_edit_is_stored_and_returned_as_text(served, tmp_path
         async with client.get(f"/api/row/{name}") as response:
             assert (await response.json())["edit"] == {"answer": text}
 
-    attack(served, work)
+    attack(editable, work)
     [label] = file.read(tmp_path / "labels.jsonl")  # one line: a line end cannot forge a second label
     assert label["edit"] == {"answer": text}
 
 
 @pytest.mark.slow
-def test_simultaneous_verdicts_and_edits_lose_nothing(served, tmp_path):
+def test_simultaneous_verdicts_and_edits_lose_nothing(editable, tmp_path):
     names = [finished.row(n)["id"] for n in range(2, 40)]
 
     async def work(client, _, address):
@@ -283,7 +296,7 @@ def test_simultaneous_verdicts_and_edits_lose_nothing(served, tmp_path):
 
         await asyncio.gather(*map(edit, names))
 
-    attack(served, work)
+    attack(editable, work)
     assert {label["id"] for label in file.read(tmp_path / "labels.jsonl")} == set(names)
 
 

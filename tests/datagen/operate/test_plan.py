@@ -2,14 +2,12 @@
 
 import random
 import statistics
-from contextlib import contextmanager
 
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datagen.cluster.local import local_cluster
 from datagen.errors import UserError
 from datagen.operate.estimates import Stage, interval, share_correction
 from datagen.operate.pilot import pilot_of, run_pilot
@@ -91,19 +89,10 @@ def test_only_unanswered_requests_cost_money():
     assert stage.cost == 0, "answers that are stored cost nothing, whatever the price"
 
 
-@pytest.fixture(scope="module")
-def client(tmp_path_factory):
-    with local_cluster(tmp_path_factory.mktemp("workers"), 1) as client:
-        yield client
-
-
 @pytest.fixture
-def on_client(client, monkeypatch):
-    @contextmanager
-    def join(*_):
-        yield client
-
-    monkeypatch.setattr(runner, "open_cluster", join)
+def on_client(on_workers):
+    with on_workers():
+        yield
 
 
 @pytest.mark.cluster

@@ -17,7 +17,6 @@ from datagen.request import Usage
 from datagen.run import budget
 from datagen.run.budget import Allowance
 from datagen.run.folder import earlier_runs
-from datagen.run.runner import run
 from tests.support import ROOT, toys
 
 WINDOW = 4
@@ -33,9 +32,13 @@ def calls(log):
     return Counter(Path(log).read_text().splitlines()) if Path(log).exists() else Counter()
 
 
-def run_toy(folder, limits, **options):
-    path = toys.write_recipe(folder, window=WINDOW, more=f"budget: {json.dumps(limits)}\n", **options)
-    return run(load_recipe(path), folder / "outputs", toys.SilentWatcher())
+@pytest.fixture
+def run_toy(run_on_workers):
+    def run(folder, limits, **options):
+        path = toys.write_recipe(folder, window=WINDOW, more=f"budget: {json.dumps(limits)}\n", **options)
+        return run_on_workers(load_recipe(path), folder / "outputs", toys.SilentWatcher())
+
+    return run
 
 
 def newest(folder):
@@ -44,7 +47,7 @@ def newest(folder):
 
 @pytest.mark.cluster
 def test_a_run_stops_at_its_request_limit_and_resumes_with_a_higher_one_without_repeating_requests(
-    tmp_path, log
+    tmp_path, log, run_toy
 ):
     with pytest.raises(
         BudgetSpent, match=r"stage asking .* its requests: in total, 10 requests, .*budget\.requests=N"
@@ -65,7 +68,7 @@ def test_a_run_stops_at_its_request_limit_and_resumes_with_a_higher_one_without_
 
 
 @pytest.mark.cluster
-def test_tokens_overrun_by_no_more_than_the_window(tmp_path, log):
+def test_tokens_overrun_by_no_more_than_the_window(tmp_path, log, run_toy):
     longest = 9  # words of an answer
     with pytest.raises(BudgetSpent, match="its completion_tokens"):
         run_toy(tmp_path, {"completion_tokens": 60}, latency=0.002)

@@ -9,7 +9,6 @@ import pytest
 from datagen.errors import UserError
 from datagen.recipe.load import load_recipe
 from datagen.run import integrity
-from datagen.run.runner import run
 from datagen.store.digests import sealed
 from datagen.store.parquet import parts, read_part, write_json
 from tests.support import toys
@@ -29,13 +28,17 @@ class Watching(toys.SilentWatcher):
         (self.there if resumed else self.made).append(record["stage"])
 
 
-def run_toy(place):
-    watcher = Watching()
-    return run(load_recipe(place / "toy.yaml"), place / "outputs", watcher), watcher
+@pytest.fixture(scope="module")
+def run_toy(run_on_workers):
+    def run(place):
+        watcher = Watching()
+        return run_on_workers(load_recipe(place / "toy.yaml"), place / "outputs", watcher), watcher
+
+    return run
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory):
+def whole(tmp_path_factory, run_toy):
     place = tmp_path_factory.mktemp("whole")
     toys.write_recipe(place)
     return run_toy(place)[0]
@@ -94,7 +97,7 @@ DAMAGE = {
 
 @pytest.mark.parametrize("how", DAMAGE)
 def test_a_damaged_stage_and_later_stages_are_run_again_without_new_requests(
-    whole, place, how, caplog, tmp_path
+    whole, place, how, caplog, tmp_path, run_toy
 ):
     DAMAGE[how](place / "stages" / "asking")
     done, watcher = run_toy(tmp_path)
@@ -109,13 +112,13 @@ def test_a_damaged_stage_and_later_stages_are_run_again_without_new_requests(
     assert "Run again: asking, scoring" in message
 
 
-def test_intact_stages_are_not_run_again_and_not_mentioned(place, caplog, tmp_path):
+def test_intact_stages_are_not_run_again_and_not_mentioned(place, caplog, tmp_path, run_toy):
     _, watcher = run_toy(tmp_path)
     assert (watcher.there, watcher.made) == (LINE[:4], LINE[4:])
     assert "is damaged" not in caplog.text
 
 
-def test_damage_during_a_run_stops_it_and_the_next_run_resumes(place, caplog, tmp_path, monkeypatch):
+def test_damage_during_a_run_stops_it_and_the_next_run_resumes(place, caplog, tmp_path, monkeypatch, run_toy):
     """A part is lost after the digests were compared."""
     honest = integrity.drop_damaged
 
@@ -133,7 +136,9 @@ def test_damage_during_a_run_stops_it_and_the_next_run_resumes(place, caplog, tm
     assert (watcher.there, watcher.made) == (LINE[:3], LINE[3:])
 
 
-def test_a_run_with_a_damaged_manifest_is_not_resumed_but_its_answers_are_used(place, caplog, tmp_path):
+def test_a_run_with_a_damaged_manifest_is_not_resumed_but_its_answers_are_used(
+    place, caplog, tmp_path, run_toy
+):
     text = (place / "manifest.json").read_text()
     for spoiled in (
         "{",

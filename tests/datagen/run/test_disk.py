@@ -10,7 +10,6 @@ import pytest
 
 from datagen.recipe.load import load_recipe
 from datagen.run.folder import open_run
-from datagen.run.runner import run
 from datagen.store.completions import Completions
 from tests.support import ROOT, toys
 
@@ -27,9 +26,13 @@ def calls(log):
     return Counter(log.read_text().splitlines())
 
 
-def run_toy(folder, rebuild=False):
-    recipe = load_recipe(toys.write_recipe(folder))
-    return run(recipe, folder / "outputs", toys.SilentWatcher(), rebuild=rebuild)
+@pytest.fixture
+def run_toy(run_on_workers):
+    def run(folder, rebuild=False):
+        recipe = load_recipe(toys.write_recipe(folder))
+        return run_on_workers(recipe, folder / "outputs", toys.SilentWatcher(), rebuild=rebuild)
+
+    return run
 
 
 def run_on_a_disk_with_room_for(size, recipe):
@@ -67,7 +70,9 @@ def test_a_full_disk_stops_the_run_with_one_message_and_the_next_run_resumes(tmp
     assert sum(made.values()) - 600 <= window * partitions
 
 
-def test_a_refresh_requests_the_contents_of_corrupt_segments_again_and_reports_it_once(tmp_path, log, caplog):
+def test_a_refresh_requests_the_contents_of_corrupt_segments_again_and_reports_it_once(
+    tmp_path, log, caplog, run_toy
+):
     short, spoiled, _ = (segment.path for segment in run_toy(tmp_path).completions.segments())
     os.truncate(short, short.stat().st_size // 2)
     data = bytearray(spoiled.read_bytes())

@@ -12,7 +12,6 @@ from rich.console import Console
 from datagen.look.explain import explain
 from datagen.look.trail import Trails
 from datagen.recipe.load import load_recipe
-from datagen.run.runner import run
 from datagen.store.parquet import parts
 from tests.support.finished_run import load, rows
 from tests.support.nulls import nulls_in
@@ -27,7 +26,7 @@ MODELS = ("generator", "second", "third")
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory):
+def finished(tmp_path_factory, run_on_workers):
     models = {role: WRITER | {"revision": str(number)} for number, role in enumerate(MODELS)}
     _, code = load_recipe(EXAMPLE).corpus
     articles = {"python": "tests.support.sentence_writer:ARTICLES"}
@@ -37,7 +36,9 @@ def finished(tmp_path_factory):
         "corpus": [articles, code.model_dump()],
         "cluster": {"workers": 1},
     } | shares
-    return run(load_recipe(EXAMPLE, overrides), tmp_path_factory.mktemp("families"), SilentWatcher())
+    return run_on_workers(
+        load_recipe(EXAMPLE, overrides), tmp_path_factory.mktemp("families"), SilentWatcher()
+    )
 
 
 @pytest.fixture(scope="module")

@@ -103,13 +103,13 @@ def records(run):
 
 
 @pytest.mark.cluster
-def test_partitions_flow_without_changing_the_result(tmp_path, monkeypatch):
+def test_partitions_flow_without_changing_the_result(tmp_path, monkeypatch, run_on_workers):
     more = '  doubting: {use: "tests.support.toys:doubting"}\n'
     path = toys.write_recipe(tmp_path, more=more)
-    apart = runner.run(load_recipe(path), tmp_path / "apart", toys.SilentWatcher())
+    apart = run_on_workers(load_recipe(path), tmp_path / "apart", toys.SilentWatcher())
     monkeypatch.setattr(takeover, "SEES_TABLES", TOYS)
     watcher = Watching()
-    flowing = runner.run(load_recipe(path), tmp_path / "flowing", watcher)
+    flowing = run_on_workers(load_recipe(path), tmp_path / "flowing", watcher)
     at = watcher.events.index
     assert at(("begin", "asking")) < at(("end", "cutting")), "asking waited for the end of cutting"
     assert at(("begin", "scoring")) < at(("end", "asking")), "scoring waited for the end of asking"
@@ -122,13 +122,13 @@ def test_partitions_flow_without_changing_the_result(tmp_path, monkeypatch):
 
 
 @pytest.mark.cluster
-def test_a_request_that_two_stages_have_in_common_is_sent_once(tmp_path, monkeypatch):
+def test_a_request_that_two_stages_have_in_common_is_sent_once(tmp_path, monkeypatch, run_on_workers):
     monkeypatch.setenv(toys.CALLS, str(tmp_path / "calls"))
     monkeypatch.setattr(takeover, "SEES_TABLES", TOYS)
     path = toys.write_recipe(tmp_path, latency=0.3, window=100)
     again = '  again: {use: "tests.support.toys:asking"}\n'
     path.write_text(path.read_text().replace("  scoring:", f"{again}  scoring:"))
-    done = runner.run(load_recipe(path), tmp_path / "outputs", toys.SilentWatcher())
+    done = run_on_workers(load_recipe(path), tmp_path / "outputs", toys.SilentWatcher())
     calls = Counter((tmp_path / "calls").read_text().splitlines())
     assert len(calls) == 24 and set(calls.values()) == {1}
     asked = [done.stage_record(stage)["requests"] for stage in ("asking", "again")]
@@ -139,23 +139,23 @@ def test_a_request_that_two_stages_have_in_common_is_sent_once(tmp_path, monkeyp
 
 @pytest.mark.cluster
 def test_partitions_flow_after_a_change_of_the_input_and_otherwise_later_stages_are_reused(
-    tmp_path, monkeypatch
+    tmp_path, monkeypatch, run_on_workers
 ):
     monkeypatch.setattr(takeover, "SEES_TABLES", TOYS)
     path = toys.write_recipe(tmp_path)
     text = path.read_text()
-    runner.run(load_recipe(path), tmp_path / "outputs", toys.SilentWatcher())
+    run_on_workers(load_recipe(path), tmp_path / "outputs", toys.SilentWatcher())
 
     path.write_text(text.replace("documents: 12", "documents: 15"))
     watcher = Watching()
-    runner.run(load_recipe(path), tmp_path / "outputs", watcher)
+    run_on_workers(load_recipe(path), tmp_path / "outputs", watcher)
     at = watcher.events.index
     assert at(("begin", "asking")) < at(("end", "cutting"))
 
     monkeypatch.setattr(takeover, "own_code", lambda place, folder: "new" if "cutting" in place else "")
-    again = runner.run(load_recipe(path), tmp_path / "outputs", toys.SilentWatcher())
+    again = run_on_workers(load_recipe(path), tmp_path / "outputs", toys.SilentWatcher())
     monkeypatch.setattr(takeover, "own_code", lambda place, folder: "newer" if "cutting" in place else "")
-    last = runner.run(load_recipe(path), tmp_path / "outputs", toys.SilentWatcher())
+    last = run_on_workers(load_recipe(path), tmp_path / "outputs", toys.SilentWatcher())
     assert not last.stage_record("cutting").get("taken_over")
     assert last.stage_record("asking")["taken_over"] == again.folder.name
 

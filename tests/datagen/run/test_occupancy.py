@@ -14,7 +14,6 @@ from datagen.report.occupancy import POINTS, engine_use
 from datagen.run import occupancy as module
 from datagen.run.folder import open_run
 from datagen.run.occupancy import FILE, FIRST_STEP, MOST_STEPS, Occupancy, Recorder, read_occupancy
-from datagen.run.runner import run
 from tests.support import finished, toys
 
 
@@ -147,9 +146,10 @@ def test_the_report_shows_each_engine_over_time_and_one_figure(tmp_path):
 
 
 @pytest.mark.cluster
-def test_a_run_stores_the_occupancy_of_its_engine(tmp_path):
+def test_a_run_stores_the_occupancy_of_its_engine(tmp_path, run_on_workers):
     watcher = Watching()
-    done = run(load_recipe(toys.write_recipe(tmp_path, latency=0.2, window=4)), tmp_path / "outputs", watcher)
+    recipe = load_recipe(toys.write_recipe(tmp_path, latency=0.2, window=4))
+    done = run_on_workers(recipe, tmp_path / "outputs", watcher)
     recorded = json.loads((done.folder / FILE).read_text())
     [engine] = recorded["engines"].values()
     assert engine["window"] == 4

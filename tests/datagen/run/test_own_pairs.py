@@ -9,7 +9,6 @@ from rich.console import Console
 
 from datagen.look.explain import explain
 from datagen.recipe.load import load_recipe
-from datagen.run.runner import run
 from datagen.store.parquet import parts, read_part
 from tests.support.toys import SilentWatcher
 
@@ -42,7 +41,7 @@ def pair(number, town):
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory):
+def finished(tmp_path_factory, run_on_workers):
     folder = tmp_path_factory.mktemp("own")
     (folder / "pairs").mkdir()
     pairs = [pair(number, town) for number, town in enumerate(TOWNS, start=1)]
@@ -62,7 +61,7 @@ def finished(tmp_path_factory):
     (folder / "pairs" / "a.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
     (folder / "leaked.jsonl").write_text(json.dumps({"question": LEAKED}) + "\n")
     (folder / "recipe.yaml").write_text(RECIPE)
-    return run(load_recipe(folder / "recipe.yaml"), folder / "outputs", SilentWatcher())
+    return run_on_workers(load_recipe(folder / "recipe.yaml"), folder / "outputs", SilentWatcher())
 
 
 def dropped(finished, stage):

@@ -11,7 +11,6 @@ from collections import Counter
 import pytest
 
 from datagen.recipe.load import load_recipe
-from datagen.run.runner import run
 from datagen.store.parquet import parts, read_part
 from tests.support import poisoned
 from tests.support.toys import SilentWatcher
@@ -52,12 +51,12 @@ STOPPED = {
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory):
+def finished(tmp_path_factory, run_on_workers):
     folder = tmp_path_factory.mktemp("poison")
     (folder / "atlas").mkdir()
     poisoned.write(folder / "atlas")
     (folder / "recipe.yaml").write_text(RECIPE)
-    return run(load_recipe(folder / "recipe.yaml"), folder / "outputs", SilentWatcher())
+    return run_on_workers(load_recipe(folder / "recipe.yaml"), folder / "outputs", SilentWatcher())
 
 
 @pytest.fixture(scope="module")
@@ -96,10 +95,10 @@ def test_the_report_shows_difficulty_before_and_after_a_filter(finished):
     assert page.count("<meter") > 1
 
 
-def test_changed_limits_filter_again_without_requests(finished):
+def test_changed_limits_filter_again_without_requests(finished, run_on_workers):
     folder = finished.folder.parents[2]
     limits = {"stages.curate.min": {"logprob": {"instruction": -0.1}}, "stages.curate.max": {}}
-    again = run(load_recipe(folder / "recipe.yaml", limits), folder / "outputs", SilentWatcher())
+    again = run_on_workers(load_recipe(folder / "recipe.yaml", limits), folder / "outputs", SilentWatcher())
     spent = [record["requests"] for record in again.stage_records() if "requests" in record]
     assert sum(part["asked"] for part in spent) > 0
     assert sum(part["completions"] for part in spent) == 0

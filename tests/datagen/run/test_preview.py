@@ -7,7 +7,6 @@ from typer.testing import CliRunner
 
 from datagen.cli import app
 from datagen.recipe.load import load_recipe
-from datagen.run import runner
 from datagen.run.preview import looks
 from tests.support import scribe
 from tests.support.toys import SilentWatcher
@@ -64,10 +63,10 @@ def test_the_command_prints_lines_of_json_and_pages_for_people(recipe):
 
 
 @pytest.mark.cluster
-def test_a_run_reuses_the_answers_of_a_preview(recipe, tmp_path):
+def test_a_run_reuses_the_answers_of_a_preview(recipe, tmp_path, run_on_workers):
     loaded, outputs = load_recipe(recipe), tmp_path / "outputs"
     asked = len(list(looks(loaded, outputs / "atlas", 5)))
-    run = runner.run(loaded, outputs, SilentWatcher())
+    run = run_on_workers(loaded, outputs, SilentWatcher())
     record = run.stage_record("instruct")
     assert record["requests"]["reused"] >= asked - 1  # one may be outside the share
     assert record["requests"]["reused"] + record["requests"]["completions"] == record["requests"]["asked"]

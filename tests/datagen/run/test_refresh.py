@@ -5,11 +5,9 @@ import random
 import shutil
 import tarfile
 import zipfile
-from contextlib import contextmanager
 
 import pytest
 
-from datagen.cluster.local import local_cluster
 from datagen.recipe.load import load_recipe
 from datagen.run import runner
 from datagen.store.parquet import parts, read_part
@@ -38,12 +36,6 @@ stages:
   dedup:
   tallying: {use: "tests.support.toys:tallying"}
 """
-
-
-@pytest.fixture(scope="module")
-def client(tmp_path_factory):
-    with local_cluster(tmp_path_factory.mktemp("workers"), 1) as client:
-        yield client
 
 
 class Corpus:
@@ -129,12 +121,8 @@ def refreshed_and_scratch(corpus, kind):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(SEQUENCES))
-def test_a_refreshed_run_equals_a_run_from_scratch(seed, client, tmp_path, monkeypatch):
-    @contextmanager
-    def join(*_):
-        yield client
-
-    monkeypatch.setattr(runner, "open_cluster", join)
+def test_a_refreshed_run_equals_a_run_from_scratch(seed, on_workers, tmp_path):
     corpus = Corpus(tmp_path / "corpus", random.Random(seed))
-    refreshed, scratch = refreshed_and_scratch(corpus, EDITS[seed % len(EDITS)])
+    with on_workers():
+        refreshed, scratch = refreshed_and_scratch(corpus, EDITS[seed % len(EDITS)])
     assert tables(refreshed) == tables(scratch)

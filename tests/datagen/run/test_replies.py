@@ -2,15 +2,11 @@
 
 import json
 import re
-from contextlib import contextmanager
 
 import pytest
 
-from datagen.cluster.local import local_cluster
-from datagen.engines.pool import leave_engine_room
 from datagen.errors import UserError
 from datagen.recipe.load import load_recipe
-from datagen.run import runner
 from datagen.run.folder import earlier_runs, open_run
 from datagen.run.runner import run
 from datagen.store.parquet import parts, read_part
@@ -21,23 +17,10 @@ pytestmark = pytest.mark.cluster
 FACT = "Fact 7 "
 
 
-@pytest.fixture(scope="module")
-def workers(tmp_path_factory):
-    """Open one cluster for all runs of this file; each would take seconds to start its own."""
-    with local_cluster(tmp_path_factory.mktemp("workers"), 1) as client:
-        yield client
-
-
 @pytest.fixture(autouse=True)
-def on_open_workers(workers, monkeypatch):
-    @contextmanager
-    def join(cluster, home, engine, log):
-        try:
-            yield workers
-        finally:
-            workers.run(leave_engine_room, str(home))
-
-    monkeypatch.setattr(runner, "open_cluster", join)
+def on_open_workers(on_workers):
+    with on_workers():
+        yield
 
 
 def brain(said):

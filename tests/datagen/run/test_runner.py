@@ -17,7 +17,6 @@ import pytest
 from datagen.errors import UserError
 from datagen.recipe.load import load_recipe
 from datagen.run.folder import open_run
-from datagen.run.runner import run
 from datagen.run.tasks import AccountError
 from datagen.store.completions import Completions
 from datagen.store.journal import read_journal
@@ -27,8 +26,13 @@ from tests.support import ROOT, toys
 pytestmark = pytest.mark.cluster
 
 
-def run_toy(folder, **options):
-    return run(load_recipe(toys.write_recipe(folder, **options)), folder / "outputs", toys.SilentWatcher())
+@pytest.fixture
+def run_toy(run_on_workers):
+    def run(folder, **options):
+        recipe = load_recipe(toys.write_recipe(folder, **options))
+        return run_on_workers(recipe, folder / "outputs", toys.SilentWatcher())
+
+    return run
 
 
 def rows(run_, stage, table=""):
@@ -52,7 +56,7 @@ def log(tmp_path, monkeypatch):
     return tmp_path / "calls"
 
 
-def test_a_run_accounts_for_every_row_and_a_second_run_sends_no_request(tmp_path, log):
+def test_a_run_accounts_for_every_row_and_a_second_run_sends_no_request(tmp_path, log, run_toy):
     first = run_toy(tmp_path)
     record = first.stage_record("asking")
     assert (record["rows_in"], record["rows_out"]) == (12, 16)
@@ -84,7 +88,7 @@ def test_a_run_accounts_for_every_row_and_a_second_run_sends_no_request(tmp_path
     assert [row["id"] for row in rows(second, "tallying")] == [row["id"] for row in rows(first, "tallying")]
 
 
-def test_there_may_be_several_generators_and_each_row_names_its_own(tmp_path, log):
+def test_there_may_be_several_generators_and_each_row_names_its_own(tmp_path, log, run_on_workers):
     path = toys.write_recipe(tmp_path)
     recipe = path.read_text().replace(
         "models: {",
@@ -93,14 +97,14 @@ def test_there_may_be_several_generators_and_each_row_names_its_own(tmp_path, lo
     path.write_text(
         recipe.replace("  scoring:", "  again: {use: 'tests.support.toys:asking', role: second}\n  scoring:")
     )
-    both = run(load_recipe(path), tmp_path / "outputs", toys.SilentWatcher())
+    both = run_on_workers(load_recipe(path), tmp_path / "outputs", toys.SilentWatcher())
     wrote = Counter(row["lineage"]["revision"] for row in rows(both, "tallying"))
     assert wrote == {"": 16, "other": 16}
     assert both.stage_record("again")["model"]["role"] == "second"
     assert set(calls(log).values()) == {2}  # each passage and sample once of each model
 
 
-def test_a_refresh_sends_requests_about_new_rows_only(tmp_path, log):
+def test_a_refresh_sends_requests_about_new_rows_only(tmp_path, log, run_toy):
     run_toy(tmp_path, documents=12)
     grown = run_toy(tmp_path, documents=15)
     assert grown.stage_record("asking")["requests"]["completions"] == 3 * 2
@@ -109,18 +113,18 @@ def test_a_refresh_sends_requests_about_new_rows_only(tmp_path, log):
     assert {row["lineage"]["source"] for row in rows(shrunk, "tallying")} <= {f"toy-{n}" for n in range(10)}
 
 
-def test_the_watcher_receives_the_usage_of_generation(tmp_path, log):
+def test_the_watcher_receives_the_usage_of_generation(tmp_path, log, run_on_workers):
     events = []
 
     class Watching(toys.SilentWatcher):
         def advance(self, stage, partitions, usage):
             events.append((stage, usage.completions))
 
-    run(load_recipe(toys.write_recipe(tmp_path)), tmp_path / "outputs", Watching())
+    run_on_workers(load_recipe(toys.write_recipe(tmp_path)), tmp_path / "outputs", Watching())
     assert max(count for stage, count in events if stage == "asking") == 24
 
 
-def test_follow_ups_are_sent_once_and_keep_their_subject(tmp_path, log):
+def test_follow_ups_are_sent_once_and_keep_their_subject(tmp_path, log, run_toy):
     more = '  doubting: {use: "tests.support.toys:doubting"}\n'
     first = run_toy(tmp_path, more=more)
     record = first.stage_record("doubting")
@@ -132,22 +136,22 @@ def test_follow_ups_are_sent_once_and_keep_their_subject(tmp_path, log):
     assert second.stage_record("doubting")["requests"]["completions"] == 0
 
 
-def test_a_stage_may_read_all_partitions_before_its_first_request(tmp_path, log):
+def test_a_stage_may_read_all_partitions_before_its_first_request(tmp_path, log, run_toy):
     done = run_toy(tmp_path, more='  sparing: {use: "tests.support.toys:sparing"}\n')
     record = done.stage_record("sparing")
     assert (record["requests"]["asked"], record["options"]) == (12, {"samples": 1})
     assert not list(done.stage_folder("sparing").glob(".*"))  # no scratch
 
 
-def test_an_unreachable_server_is_reported(tmp_path):
+def test_an_unreachable_server_is_reported(tmp_path, run_on_workers):
     path = toys.write_recipe(tmp_path)
     server = "{engine: openai, model: large, base_url: 'http://127.0.0.1:9/v1', retries: 0, patience: 1}"
     path.write_text(re.sub(r"generator: \{.*\}", f"generator: {server}}}", path.read_text()))
     with pytest.raises(UserError, match=r"127\.0\.0\.1:9"):
-        run(load_recipe(path), tmp_path / "outputs", toys.SilentWatcher())
+        run_on_workers(load_recipe(path), tmp_path / "outputs", toys.SilentWatcher())
 
 
-def test_a_stage_that_loses_rows_stops_the_run_and_the_next_run_resumes_there(tmp_path, log):
+def test_a_stage_that_loses_rows_stops_the_run_and_the_next_run_resumes_there(tmp_path, log, run_toy):
     with pytest.raises(AccountError, match=r"losing took \d rows and returned \d: 1 lost"):
         run_toy(tmp_path, more='  losing: {use: "tests.support.toys:losing"}\n')
     folder = next((tmp_path / "outputs/toy").glob("*/manifest.json")).parent

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 import pyarrow as pa
 import pytest
 
-from datagen.cluster.local import local_cluster
 from datagen.recipe.load import load_recipe
 from datagen.run import runner, takeover
 from datagen.run.content import named_content
@@ -19,24 +18,21 @@ from tests.support import toys
 pytestmark = pytest.mark.cluster
 
 
-@pytest.fixture(scope="module")
-def client(tmp_path_factory):
-    with local_cluster(tmp_path_factory.mktemp("workers"), 1) as client:
-        yield client
-
-
 @pytest.fixture
-def opened(client, monkeypatch):
+def opened(on_workers):
     """Run on one cluster, and record when a run opens it."""
     times = []
+    with on_workers(), pytest.MonkeyPatch.context() as patch:
+        shared = runner.open_cluster
 
-    @contextmanager
-    def join(*_):
-        times.append(1)
-        yield client
+        @contextmanager
+        def join(*arguments):
+            times.append(1)
+            with shared(*arguments) as client:
+                yield client
 
-    monkeypatch.setattr(runner, "open_cluster", join)
-    return times
+        patch.setattr(runner, "open_cluster", join)
+        yield times
 
 
 @pytest.fixture

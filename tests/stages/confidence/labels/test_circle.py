@@ -10,7 +10,6 @@ import rich.console
 
 from datagen.recipe.load import load_recipe
 from datagen.report.console import Console
-from datagen.run.runner import run
 from datagen.schema import fraction
 from datagen.stages.confidence.labels import file
 from datagen.stages.confidence.labels.draw import draws
@@ -48,7 +47,7 @@ stages:
 """
 
 
-def finished(folder, labels):
+def finished(run, folder, labels):
     (folder / "recipe.yaml").write_text(RECIPE.replace("LABELS", labels))
     made = run(load_recipe(folder / "recipe.yaml"), folder / "outputs", SilentWatcher())
     stage = made.stage_folder("calibrate")
@@ -56,9 +55,9 @@ def finished(folder, labels):
     return made, rows, json.loads((stage / "report.json").read_text())["instruction"]
 
 
-def test_labels_of_a_run_let_the_next_one_keep_its_promise(tmp_path):
+def test_labels_of_a_run_let_the_next_one_keep_its_promise(tmp_path, run_on_workers):
     (tmp_path / "source.py").write_text(SOURCE)
-    made, rows, report = finished(tmp_path, "[]")
+    made, rows, report = finished(run_on_workers, tmp_path, "[]")
     assert len(rows) == 1200
     assert {(row["confidence"], row["threshold"]) for row in rows} == {(None, None)}
     assert report["promise"]["needed"] == 28
@@ -75,7 +74,7 @@ def test_labels_of_a_run_let_the_next_one_keep_its_promise(tmp_path):
 
     person = Reader()
     label(made, tmp_path / "labels.jsonl", 750, None, key=lambda: person.key, out=person)
-    _, rows, report = finished(tmp_path, "[labels.jsonl]")
+    _, rows, report = finished(run_on_workers, tmp_path, "[labels.jsonl]")
     assert report["labels"]["learn"] == 250 and report["labels"]["check"] == 500
     threshold = report["promise"]["threshold"]
     assert {row["threshold"] for row in rows} == {threshold}
@@ -99,7 +98,7 @@ LINE = (
 )
 
 
-def line(folder, labels, tail=""):
+def line(run, folder, labels, tail=""):
     (folder / "recipe.yaml").write_text(
         LINE.replace("LABELS", labels).replace("source.py", f"source{tail}.py")
     )
@@ -121,8 +120,8 @@ def line(folder, labels, tail=""):
     return made, console._out.file.getvalue(), report, " ".join(card.split())
 
 
-def test_console_report_and_card_state_held_back_rows_and_promises(tmp_path):
-    made, console, report, card = line(tmp_path, "[]")
+def test_console_report_and_card_state_held_back_rows_and_promises(tmp_path, run_on_workers):
+    made, console, report, card = line(run_on_workers, tmp_path, "[]")
     held = "1,200 rows are held back: no limit of confidence is known for them (instruction: 28 rows need a verdict)"
     assert made.stage_record("hold_back")["dropped"] == {"held back": 1200}
     assert console.count(held) == 2 and held in report and held in card  # with the stage, and at the end
@@ -133,7 +132,7 @@ def test_console_report_and_card_state_held_back_rows_and_promises(tmp_path):
     labels = [{"id": name, "verdict": "right" if truth[name] else "wrong"} for name in ids]
     draw = dict(zip(ids, draws(ids, "0")[1].tolist(), strict=True))
     file.write([label for label in labels if draw[label["id"]] < 0.75], tmp_path / "labels.jsonl")
-    made, console, report, card = line(tmp_path, "[labels.jsonl]")
+    made, console, report, card = line(run_on_workers, tmp_path, "[labels.jsonl]")
     rows = [row for path in parts(made.stage_folder("handoff")) for row in read_part(path).to_pylist()]
     assert np.mean([row["answer"] == "right" for row in rows]) >= 0.9
     promise = json.loads((made.stage_folder("handoff") / "promises.json").read_text())[0]
@@ -144,7 +143,7 @@ def test_console_report_and_card_state_held_back_rows_and_promises(tmp_path):
     assert f"in run {made.folder.name}" in card and "at most 10% of samples" in card
     assert "held back" not in console + card and f"{100 * promise['bound']:.1f} %" in report
 
-    made, console, report, card = line(tmp_path, "[labels.jsonl]", tail="1260")
+    made, console, report, card = line(run_on_workers, tmp_path, "[labels.jsonl]", tail="1260")
     [again] = json.loads((made.stage_folder("handoff") / "promises.json").read_text())
     assert (again["release"], again["rows"], again["others"]) == (
         promise["release"],

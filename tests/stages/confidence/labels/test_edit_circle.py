@@ -9,7 +9,6 @@ from datagen.look.judging import Judging
 from datagen.look.trail import Trails
 from datagen.recipe.load import load_recipe
 from datagen.report.compare import compare
-from datagen.run.runner import run
 from datagen.schema import ORIGINAL
 from datagen.store.parquet import parts, read_part
 from tests.support.toys import SilentWatcher
@@ -34,16 +33,20 @@ stages:
 """
 
 
-def finished(folder, labels):
-    (folder / "recipe.yaml").write_text(RECIPE.replace("LABELS", labels))
-    return run(load_recipe(folder / "recipe.yaml"), folder / "outputs", SilentWatcher())
+@pytest.fixture
+def finished(run_on_workers):
+    def run(folder, labels):
+        (folder / "recipe.yaml").write_text(RECIPE.replace("LABELS", labels))
+        return run_on_workers(load_recipe(folder / "recipe.yaml"), folder / "outputs", SilentWatcher())
+
+    return run
 
 
 def rows_of(made, stage):
     return {row["id"]: row for path in parts(made.stage_folder(stage)) for row in read_part(path).to_pylist()}
 
 
-def test_the_next_run_applies_edits_and_checks_them_like_generated_rows(tmp_path):
+def test_the_next_run_applies_edits_and_checks_them_like_generated_rows(tmp_path, finished):
     docs = tmp_path / "docs"
     docs.mkdir()
     for name in ("assert", "assignment", "binary", "calls", "class", "for", "import", "raise", "try", "with"):

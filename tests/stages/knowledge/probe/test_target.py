@@ -3,7 +3,6 @@
 import pytest
 
 from datagen.recipe.load import load_recipe
-from datagen.run.runner import run
 from datagen.store.parquet import parts, read_part
 from tests.support import scribe
 from tests.support.toys import SilentWatcher
@@ -30,7 +29,7 @@ stages:
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory):
+def runs(tmp_path_factory, run_on_workers):
     """Two runs, the second with another revision of the target."""
     folder = tmp_path_factory.mktemp("target")
     (folder / "atlas").mkdir()
@@ -38,7 +37,11 @@ def runs(tmp_path_factory):
     done = []
     for revision in ("one", "two"):
         (folder / "recipe.yaml").write_text(RECIPE % revision)
-        done.append(run(load_recipe(folder / "recipe.yaml"), folder / "outputs", SilentWatcher(), fresh=True))
+        done.append(
+            run_on_workers(
+                load_recipe(folder / "recipe.yaml"), folder / "outputs", SilentWatcher(), fresh=True
+            )
+        )
     return done
 
 

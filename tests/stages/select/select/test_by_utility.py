@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from datagen.errors import UserError
 from datagen.recipe.load import load_recipe
-from datagen.run.runner import run
 from datagen.schema import EXAMPLES, table_of
 from datagen.stages.select.delift import neighbours, pairwise_utility
 from datagen.stages.select.select import stage
@@ -148,10 +147,10 @@ stages:
 
 
 @pytest.mark.cluster
-def test_a_run_records_who_measured_what(tmp_path):
+def test_a_run_records_who_measured_what(tmp_path, run_on_workers):
     """The number of pairs, the target, and its agreement with the weak model on difficulty."""
     (tmp_path / "recipe.yaml").write_text(RECIPE)
-    done = run(load_recipe(tmp_path / "recipe.yaml"), tmp_path / "outputs", toys.SilentWatcher())
+    done = run_on_workers(load_recipe(tmp_path / "recipe.yaml"), tmp_path / "outputs", toys.SilentWatcher())
     assert done.stage_record("delift_neighbours")["figures"] == {"pairs": 16 * 2, "all_pairs": 16 * 16}
     record = done.stage_record("delift_utility")
     target = {"role": "target", "name": "tests.support.topics:target", "revision": "7", "licence": ""}

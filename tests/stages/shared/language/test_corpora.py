@@ -4,7 +4,6 @@ import pytest
 
 from datagen.recipe.load import load_recipe
 from datagen.report.languages import languages, warnings
-from datagen.run.runner import run
 from datagen.store.parquet import parts, read_part
 from tests.support.toys import SilentWatcher
 
@@ -63,13 +62,13 @@ pairs = _stage()
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory):
+def finished(tmp_path_factory, run_on_workers):
     folder = tmp_path_factory.mktemp("corpora")
     (folder / "texte").mkdir()
     (folder / "texte" / "de.txt").write_text(GERMAN)
     (folder / "texte" / "fi.txt").write_text(FINNISH)
     (folder / "recipe.yaml").write_text(RECIPE)
-    return run(load_recipe(folder / "recipe.yaml"), folder / "outputs", SilentWatcher())
+    return run_on_workers(load_recipe(folder / "recipe.yaml"), folder / "outputs", SilentWatcher())
 
 
 def rows(finished, stage, table=""):
