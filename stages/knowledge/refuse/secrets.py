@@ -10,13 +10,10 @@ import re
 import unicodedata
 from functools import lru_cache
 
-from rapidfuzz import fuzz
-
 from datagen.stages.shared.language.matching import words
 from datagen.stages.shared.language.rules import Language
 from datagen.stages.shared.similarity.meaning import numerals
 
-ALIKE = 80  # least similarity of two spellings of one word, of 100
 PREFIX, SHARE = 3, 0.6  # letters, and share of the shorter word, with which forms of one word begin
 COMPOUND = 5  # letters of a word inside a compound
 NUMERAL = 4  # letters of a numeral inside a word: "zwanzig" in "zweiundzwanzig"
@@ -74,9 +71,7 @@ def _alike(one: str, other: str, language: Language) -> bool:
     common = next(
         (at for at, (a, b) in enumerate(zip(shorter, longer, strict=False)) if a != b), len(shorter)
     )
-    if common >= max(PREFIX, SHARE * len(shorter)):
-        return True
-    return len(shorter) > PREFIX and shorter[0] == longer[0] and fuzz.ratio(one, other) >= ALIKE
+    return common >= max(PREFIX, SHARE * len(shorter))
 
 
 def _abbreviated(text: str, name: str) -> bool:

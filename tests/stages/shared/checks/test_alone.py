@@ -15,6 +15,7 @@ NEEDS = "needs its context"
     [
         # Manual
         "What happens if *count* is omitted?",
+        "Which method is called repeatedly until *count* exceeds zero elements?",
         "What are the outermost *chars* argument values stripped from?",
         "What can be retrieved from its code object?",
         "Which option rounds negative zero to positive zero before formatting?",
