@@ -115,9 +115,11 @@ def rollback(home: Path, to: str = "") -> tuple[Run, Run]:
         target = _target(home, latest, to)
         if target.withdrawn:
             target = _set_state(target, FINISHED)
-        point_latest(home, target)
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        return _set_state(latest, f"{WITHDRAWN}: {now}, in favour of {target.folder.name}"), target
+        # Before the link, so that an interrupted rollback restores the same release when it is repeated.
+        withdrawn = _set_state(latest, f"{WITHDRAWN}: {now}, in favour of {target.folder.name}")
+        point_latest(home, target)
+        return withdrawn, target
 
 
 def restored_documents(withdrawn: Run, latest: Run) -> list[str] | None:

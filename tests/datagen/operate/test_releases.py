@@ -1,5 +1,6 @@
 """Listing, rolling back and cleaning up releases."""
 
+import errno
 import json
 import sys
 from contextlib import suppress
@@ -121,6 +122,20 @@ def test_the_command_warns_of_documents_that_a_rollback_brings_back(tmp_path, mo
     assert "a has 1 document that b does not have, such as secret" in said.err
     assert say("--to", "b").err == ""
     assert json.loads(say("--to", "a", "--json").out)["restored_documents"] == ["secret"]
+
+
+@pytest.mark.parametrize("step", ["write_json", "point_latest"])
+def test_an_interrupted_rollback_restores_the_same_release_when_it_is_repeated(home, monkeypatch, step):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="No space"):
+        patch.setattr(releases_module, step, full)
+        rollback(home)
+    assert open_run(home / "latest").folder.name == "e"
+    withdrawn, latest = rollback(home)
+    assert (withdrawn.folder.name, latest.folder.name) == ("e", "d")
+    assert open_run(home / "latest").finished and open_run(home / "e").withdrawn
 
 
 def test_a_run_that_did_not_end_is_listed_as_unfinished(home, capsys):
