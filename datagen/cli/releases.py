@@ -75,14 +75,25 @@ def rollback(
     json_: AsJson = False,
 ) -> None:
     """Make an earlier release the latest again and withdraw the current one; deletes nothing."""
+    from datagen.operate.releases import restored_documents
     from datagen.operate.releases import rollback as roll_back
 
     loaded, folder = load(recipe, outputs)
     withdrawn, latest = roll_back(folder / loaded.name, to)
+    restored = restored_documents(withdrawn, latest)
+    names = {"withdrawn": withdrawn.folder.name, "latest": latest.folder.name}
     if json_:
-        emit({"withdrawn": withdrawn.folder.name, "latest": latest.folder.name})
-    else:
-        typer.echo(f"{latest.folder.name} is the latest release again; {withdrawn.folder.name} is withdrawn")
+        emit(names | {"restored_documents": restored})
+        return
+    typer.echo(f"{names['latest']} is the latest release again; {names['withdrawn']} is withdrawn")
+    if restored:
+        documents = f"{len(restored):,} document{'s' * (len(restored) > 1)}"
+        typer.secho(
+            f"{names['latest']} has {documents} that {names['withdrawn']} does not have, such as "
+            f"{restored[0]}. The next run leaves out those that are no longer in the corpus",
+            fg="yellow",
+            err=True,
+        )
 
 
 @app.command(rich_help_panel=PANEL)

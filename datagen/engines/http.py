@@ -4,6 +4,8 @@ An HTTP session with one server: size limits, proxies, credentials and error cla
 Every error is raised as a failure of `datagen.engines.failures`.
 """
 
+import asyncio
+import atexit
 import json
 import socket
 import ssl
@@ -24,6 +26,7 @@ from datagen.json_types import JsonObject
 from datagen.redaction import mask_secrets, printable
 
 MAX_BYTES = 32 << 20  # maximum size of a reply's body, before and after decompression
+CLOSE_SECONDS = 1.0  # maximum wait for the session to close when the process ends
 REDIRECTS, MAX_REDIRECTS = (301, 302, 307, 308), 5
 SHOWN = 300  # bytes to quote of a reply that is not text
 ENCODINGS = {
@@ -95,6 +98,8 @@ class Connection:
             request_class=_Request,
             auto_decompress=False,  # aiohttp's decompression has no size limit
         )
+        self._loop = asyncio.get_running_loop()
+        atexit.register(self._close_at_exit)
 
     def clean(self, text: str, length: int = 500) -> str:
         """Make a server's message safe to show and store; truncate it to `length` characters."""
@@ -150,7 +155,14 @@ class Connection:
 
     async def close(self) -> None:
         """Close the session."""
+        atexit.unregister(self._close_at_exit)
         await self._session.close()
+
+    def _close_at_exit(self) -> None:
+        """Close the session of a worker that ends without `close`; aiohttp would print a traceback."""
+        if self._loop.is_running():
+            with suppress(Exception):
+                asyncio.run_coroutine_threadsafe(self._session.close(), self._loop).result(CLOSE_SECONDS)
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:

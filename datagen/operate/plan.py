@@ -25,6 +25,7 @@ from datagen.recipe.prices import Prices, currency_of, describe, price_of
 from datagen.report.planned import PLAN
 from datagen.report.rows import final_parts
 from datagen.request import Identity
+from datagen.run.content import prompts_content
 from datagen.run.folder import PILOT, Run, earlier_runs
 from datagen.run.lifecycle import fingerprint
 from datagen.run.takeover import foresee
@@ -150,13 +151,16 @@ def _stage(
     stage.prompt_tokens = cost["prompt_tokens"] * scale
     stage.cached_tokens = cost["cached_tokens"] * scale
     stage.completion_tokens = cost["completion_tokens"] * scale
+    same = _has_same_requests(record["stage"], basis, recipe)
     keys = _keys(basis, record["stage"])
     share = 0.0
-    if stored is not None and len(keys) and stage.role in recipe.models.roles:
+    if same and stored is not None and len(keys) and stage.role in recipe.models.roles:
         current = circumstances(recipe.models.role(role))
         missing = Completions(stored.folder, current).missing(keys)
         share = 1 - pc.sum(missing).as_py() / len(keys)
-    of_pilot = 0.0 if stored is not None and stored.folder == basis.completions.folder else requests["asked"]
+    of_pilot = 0.0  # answers of a pilot, which the next run has, although the newest one may not
+    if same and (stored is None or stored.folder != basis.completions.folder):
+        of_pilot = requests["asked"]
     stage.stored = min(stage.requests, max(share * stage.requests, of_pilot))
     pace = record.get("pace")
     stage.seconds = stage.requests * stage.open_share / pace if pace else None
@@ -180,6 +184,23 @@ def _correction(record: StageRecord) -> float:
     if OUTSIDE not in record["dropped"] or not isinstance(share, float):
         return 1.0
     return share_correction(rows, rows - record["dropped"][OUTSIDE], share)
+
+
+def _has_same_requests(stage: str, basis: Run, recipe: Recipe) -> bool:
+    """
+    Check whether a stage sends the same requests about the same rows as in the basis.
+
+    Changed options, a changed seed and changed prompts may change all requests. None of them counts as
+    answered then, so that a plan never promises an answer that has to be paid for.
+    """
+    was = basis.manifest["recipe"]
+    options = recipe.model_dump(mode="json")["stages"].get(stage)
+    prompts = prompts_content(recipe.prompt_folder)
+    return (
+        (options or {}) == (was["stages"].get(stage) or {})
+        and recipe.seed == was.get("seed")
+        and basis.manifest.get("prompts_content", prompts) == prompts
+    )
 
 
 def _keys(run: Run, stage: str) -> pa.Array:

@@ -16,6 +16,8 @@ from pathlib import Path
 from datagen.errors import UserError
 from datagen.recipe.model import Recipe
 from datagen.report.changes import read_summary
+from datagen.report.compare import changed_documents
+from datagen.report.comparison import ADDED
 from datagen.report.rows import products
 from datagen.run.folder import FINISHED, PILOT, WITHDRAWN, Run, earlier_runs, open_run
 from datagen.run.lease import lease
@@ -106,16 +108,33 @@ def rollback(home: Path, to: str = "") -> tuple[Run, Run]:
     UserError
         If there is no such release, or it is the latest.
     """
+    if _latest(home) is None:  # before the lease, which creates the folder
+        raise UserError(f"{home} has no latest release; make one with `datagen run RECIPE`")
     with lease(home):
-        latest = _latest(home)
-        if latest is None:
-            raise UserError(f"{home} has no latest release")
+        latest = open_run(home / "latest")
         target = _target(home, latest, to)
         if target.withdrawn:
             target = _set_state(target, FINISHED)
-        point_latest(home, target)
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        return _set_state(latest, f"{WITHDRAWN}: {now}, in favour of {target.folder.name}"), target
+        # Before the link, so that an interrupted rollback restores the same release when it is repeated.
+        withdrawn = _set_state(latest, f"{WITHDRAWN}: {now}, in favour of {target.folder.name}")
+        point_latest(home, target)
+        return withdrawn, target
+
+
+def restored_documents(withdrawn: Run, latest: Run) -> list[str] | None:
+    """
+    List the documents that a rollback brings back, because the withdrawn release does not have them.
+
+    Returns
+    -------
+    Their sources; None if a table of one of the runs cannot be read.
+    """
+    try:
+        documents = changed_documents(withdrawn, latest)
+    except UserError:
+        return None
+    return sorted(source for source, change in documents.items() if change == ADDED)
 
 
 def _target(home: Path, latest: Run, to: str) -> Run:

@@ -42,7 +42,7 @@ def compare(old: Run, new: Run) -> Comparison:
         If a table cannot be read.
     """
     before, after = _rows(old), _rows(new)
-    documents = _documents(old, new)
+    documents = changed_documents(old, new)
     changes = list(_changes(before, after, documents, old, new))
     comparison = Comparison(
         old.folder.name,
@@ -97,8 +97,15 @@ def _edited_texts(table: pa.Table) -> pa.ChunkedArray:
     return pc.if_else(pc.is_valid(table[ORIGINAL]), pc.binary_join_element_wise(*texts, "\0"), None)
 
 
-def _documents(old: Run, new: Run) -> dict[str, str]:
-    """Classify each document by its source: added, edited, removed or unchanged."""
+def changed_documents(old: Run, new: Run) -> dict[str, str]:
+    """
+    Classify each document by its source: added, edited, removed or unchanged.
+
+    Raises
+    ------
+    datagen.errors.UserError
+        If a table cannot be read.
+    """
     before, after = _sources(old), _sources(new)
     changes = {}
     for source in before.keys() | after.keys():

@@ -23,7 +23,7 @@ def show(name: str, releases: Sequence[Mapping[str, Any]]) -> None:
         kept = "" if release["kept"] is None else f"{release['kept']:.0%}"
         rows = (f"{release['rows'][product]:,}" for product in products)
         size = f"{release['own_bytes'] / MB:,.1f}"
-        state = "[green]latest[/]" if release["latest"] else escape(release["state"].partition(":")[0])
+        state = "[green]latest[/]" if release["latest"] else escape(_state(release["state"]))
         table.add_row(escape(release["run"]), state, *rows, kept, size)
     out = output()
     out.print(table)
@@ -31,3 +31,9 @@ def show(name: str, releases: Sequence[Mapping[str, Any]]) -> None:
         state, _, why = release["state"].partition(": ")
         if why:
             out.print(f"{release['run']} {state}: {why}", markup=False, soft_wrap=True)
+
+
+def _state(state: str) -> str:
+    """Shorten a state; a run that was killed still says that it is running, so call it unfinished."""
+    name = state.partition(":")[0]
+    return "unfinished" if name == "running" else name

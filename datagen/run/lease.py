@@ -4,6 +4,8 @@ The lease on a recipe's folder: one run at a time may write to it.
 On one machine, an operating system lock on a file decides, so that the lease ends with its holder, even if
 the holder is killed. Shared file systems often do not show such locks to other machines. So the holder also
 touches the file regularly: a lease of another machine that has not been touched for a minute has expired.
+
+The file keeps its size and is overwritten in place, so that `datagen clean` can take it on a full disk.
 """
 
 import errno
@@ -24,6 +26,7 @@ from datagen.store.parquet import UNFINISHED
 
 TOUCH_SECONDS = 10.0
 EXPIRE_SECONDS = 60.0
+SIZE = 256  # minimum size of the file in bytes
 NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS)  # errors of a file system without locks
 
 
@@ -41,13 +44,14 @@ def lease(home: Path) -> Iterator[None]:
         home.mkdir(parents=True, exist_ok=True)
     except (FileNotFoundError, FileExistsError) as error:  # for example in /proc, or in place of a file
         raise file_error(error, home) from error
-    with (home / ".lease").open("a+") as file:
+    path = home / ".lease"
+    with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "r+", encoding="utf-8") as file:
         _take(file, home)
-        file.truncate(0)
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        file.write(f"process {os.getpid()} on {platform.node()} since {now}")
-        file.flush()
-        os.fsync(file.fileno())
+        try:
+            _overwrite(file, f"process {os.getpid()} on {platform.node()} since {now}")
+        except OSError as error:
+            raise file_error(error, path) from error
         ended = threading.Event()
         toucher = threading.Thread(target=_touch, args=[file, ended], name="lease", daemon=True)
         toucher.start()
@@ -56,7 +60,17 @@ def lease(home: Path) -> Iterator[None]:
         finally:
             ended.set()
             toucher.join()
-            file.truncate(0)
+            with suppress(OSError):  # without a process that touches it, it expires
+                _overwrite(file, "")
+
+
+def _overwrite(file: TextIO, holder: str) -> None:
+    """Write the holder over the file's content; spaces mean that there is none."""
+    file.seek(0)
+    file.write(holder.ljust(SIZE))
+    file.truncate()
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def _take(file: TextIO, home: Path) -> None:

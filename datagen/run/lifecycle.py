@@ -13,6 +13,7 @@ from datagen.errors import UserError
 from datagen.json_types import JsonObject
 from datagen.recipe.model import Recipe
 from datagen.request import Identity
+from datagen.run.content import prompts_content
 from datagen.run.folder import FINISHED, MANIFEST, WITHHELD, Run, earlier_runs, related_runs
 from datagen.schema import content_id
 from datagen.store.completions import Completions
@@ -148,6 +149,7 @@ def _manifest(recipe: Recipe, models: dict[str, Identity], digest: str, earlier:
         "inherits": sorted({*(run.id for run in earlier), *_inherited(earlier)}),
         "recipe": recipe.model_dump(mode="json"),
         "prompts": str(recipe.prompt_folder.resolve()) if recipe.prompt_folder else None,
+        "prompts_content": prompts_content(recipe.prompt_folder),
         "fingerprint": digest,
         "models": {role: asdict(identity) for role, identity in models.items()},
         "profiles": {role: asdict(recipe.profile(role)) for role in models},

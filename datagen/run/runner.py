@@ -3,15 +3,15 @@ Run a recipe: each stage becomes a folder that is complete or absent.
 
 Stages are completed in the order of the recipe, although several may run at the same time
 (`datagen.run.flow`). An unfinished run of the same recipe is resumed: complete stages are not run again, and
-no completion is paid for twice. A new run takes over the completions of earlier runs, and every stage whose
-result would be the same (`datagen.run.takeover`), so a refresh recomputes only what changed.
+no completion is paid for twice. If the input or the code of a complete stage has changed since, a new run
+starts instead (`datagen.run.outdated`). A new run takes over the completions of earlier runs, and every stage
+whose result would be the same (`datagen.run.takeover`), so a refresh recomputes only what changed.
 """
 
 import logging
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from functools import partial
 from pathlib import Path
 
 from datagen.cluster.local import DASK_LOG, open_cluster
@@ -30,6 +30,7 @@ from datagen.run.flow import Flow, together
 from datagen.run.folder import Run, related_runs
 from datagen.run.lease import lease
 from datagen.run.occupancy import Recorder
+from datagen.run.outdated import outdated_stage
 from datagen.run.progress import Watcher
 from datagen.run.takeover import Step, context_of, key_of, may_stay, step_of, take_over
 from datagen.run.tasks import Job
@@ -82,9 +83,16 @@ def run(
     models = identities(recipe.models) if asks else {}
     with translate_file_errors(), lease(home), ExitStack() as opened:
         running = lifecycle.begin(recipe, home, models, fresh or retry_errors)
-        open_it = partial(open_cluster, recipe.cluster, home, asks, running.folder / DASK_LOG)
-        cluster = opened.enter_context(LazyCluster(open_it))
+        cluster = opened.enter_context(
+            LazyCluster(lambda: open_cluster(recipe.cluster, home, asks, running.folder / DASK_LOG))
+        )
         integrity.drop_damaged(running, cluster.each)
+        if stage := outdated_stage(recipe, running, models):
+            log.warning(
+                f"the unfinished run {running.folder.name} is not resumed, because the input or the code of "
+                f"{stage} has changed since. A new run starts and reuses its answers"
+            )
+            running = lifecycle.begin(recipe, home, models, fresh=True)
         earlier = [] if rebuild else [run for run in related_runs(home)[::-1] if run.id != running.id]
         line = _Line(recipe, running, models, earlier, cluster, watcher, retry_errors)
         begun = False

@@ -24,7 +24,7 @@ from datagen.recipe.registry import BUILT_IN, installed_stages
 from datagen.recipe.roles import OpenAIModel
 from datagen.recipe.wiring import tables_before, wire
 from datagen.request import Identity, Usage
-from datagen.run.content import code, named_content, own_code
+from datagen.run.content import code, named_content, own_code, prompts_content
 from datagen.run.folder import Run, related_runs
 from datagen.schema import content_id
 from datagen.stage import Context, MapStage, ModelStage, Options, SourceStage, Stage
@@ -170,7 +170,7 @@ def key_of(step: Step, recipe: Recipe, models: Mapping[str, Identity]) -> str:
             return ""
         parts += [stage.digest(step.options, context), str(context.partition_bytes)]
     else:
-        parts += [_prompts(recipe), _json(list(stage.kinds))]
+        parts += [prompts_content(recipe.prompt_folder), _json(list(stage.kinds))]
         parts += [_json(_tables(record)) for record in step.reads]
         for kind, folders in sorted(context.tables.items()):
             names = [folder.name for folder in folders]
@@ -276,13 +276,6 @@ def _tables(record: StageRecord) -> list[list[str]]:
         for name, digest in record.get("files", {}).items()
         if "/" not in name and PurePath(name).match(PARTS)
     )
-
-
-def _prompts(recipe: Recipe) -> str:
-    folder = recipe.prompt_folder
-    paths = [path for path in sorted(folder.rglob("*.yaml")) if path.is_file()] if folder else []
-    texts = ((path.name, path.read_text(encoding="utf-8", errors="replace")) for path in paths)
-    return content_id(*(part for named in texts for part in named))
 
 
 def _json(value: object) -> str:

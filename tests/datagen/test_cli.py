@@ -127,7 +127,10 @@ def test_releases_rollback_clean_and_diff_speak_json(capsys, monkeypatch, tmp_pa
     assert len((tmp_path / "rows").read_text().splitlines()) == 1
     assert say("diff", home / "a", home / "b", "--fail-on", "kept<0.5")[0] == 0
     assert [one["run"] for one in say("releases", tmp_path / "r.yaml")[1]] == ["a", "b"]
-    assert say("rollback", tmp_path / "r.yaml") == (0, {"withdrawn": "b", "latest": "a"})
+    assert say("rollback", tmp_path / "r.yaml") == (
+        0,
+        {"withdrawn": "b", "latest": "a", "restored_documents": []},
+    )
     assert say("clean", tmp_path / "r.yaml", "--keep", 0)[1]["would_remove"] == []
 
 

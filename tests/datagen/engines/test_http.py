@@ -5,9 +5,11 @@ import gzip
 import itertools
 import json
 import math
+import os
 import socket
 import ssl
 import subprocess
+import sys
 import tracemalloc
 import zlib
 from datetime import date
@@ -26,7 +28,8 @@ from datagen.errors import UserError
 from datagen.recipe.roles import OpenAIModel, VllmModel
 from datagen.redaction import mask_secrets, mask_settings, printable
 from datagen.request import Request, Sampling
-from tests.support.faulty_server import answers, hang_up, reply, serve
+from tests.support import ROOT
+from tests.support.faulty_server import answers, hang_up, reply, serve, serving
 
 EMPTY_BLOCK = b"\0\0\0\xff\xff"  # of a deflate stream
 ASKED = Request("r", [{"role": "user", "content": "?"}], "p", "0", "t", Sampling(max_tokens=20))
@@ -516,3 +519,31 @@ async def _ask_at(url):
         await engine.answer(ASKED, "k")
     finally:
         await engine.close()
+
+
+UNCLOSED = """
+import asyncio, sys, threading
+from datagen.engines import http
+
+loop = asyncio.new_event_loop()
+threading.Thread(target=loop.run_forever, daemon=True).start()
+
+async def post():
+    global connection
+    connection = http.Connection(http.chat_url(sys.argv[1]), None, "", {}, 1, 5)
+    print((await connection.post({})).status)
+
+asyncio.run_coroutine_threadsafe(post(), loop).result()
+"""
+
+
+def test_a_process_that_ends_with_an_open_session_prints_no_traceback():
+    with serving(answers()) as server:
+        done = subprocess.run(
+            [sys.executable, "-c", UNCLOSED, server.url],
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    assert (done.stdout, done.stderr) == ("200\n", "")

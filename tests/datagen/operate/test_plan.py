@@ -146,7 +146,16 @@ def test_a_run_reuses_the_pilots_answers_and_is_compared_with_the_plan(tmp_path,
     )
     changed = plan(recipe.model_copy(update={"models": models}), outputs).total()
     assert (changed["to_ask"], changed["hours"]) == (24, None), "another model has answered nothing"
+    asks = {"asking": (recipe.stages["asking"] or {}) | {"samples": 1}}
+    with_samples = recipe.model_copy(update={"stages": recipe.stages | asks})
+    assert plan(with_samples, outputs).total()["to_ask"] == 24, "its requests may have changed"
+    prompts = tmp_path / "prompts"
+    prompts.mkdir()
+    (prompts / "toy.yaml").write_text("user: Another prompt")
+    with_prompts = recipe.model_copy(update={"prompts": "prompts"})
+    assert plan(with_prompts, outputs).total()["to_ask"] == 24, "its prompt may have changed"
     other = recipe.model_copy(update={"seed": 1})
+    assert plan(other, outputs).total()["to_ask"] == 24
     assert not plan(other, outputs).current
     assert compare_with_plan(done) is None, "the plan is now that of another recipe"
     assert [run.folder for run in earlier_runs(outputs / "toy")] == [done.folder]

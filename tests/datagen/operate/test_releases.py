@@ -1,13 +1,18 @@
 """Listing, rolling back and cleaning up releases."""
 
+import errno
 import json
+import sys
+from contextlib import suppress
 
 import pytest
 
+from datagen.cli import main
 from datagen.errors import UserError
 from datagen.operate import releases as releases_module
-from datagen.operate.releases import releases, rollback
+from datagen.operate.releases import releases, restored_documents, rollback
 from datagen.recipe.model import Recipe
+from datagen.report.releases import show
 from datagen.run.folder import PILOT, earlier_runs, open_run
 from datagen.run.lease import lease
 from datagen.store.digests import sealed
@@ -82,6 +87,64 @@ def test_a_withdrawn_release_is_restored_by_name_only(home):
         UserError, match=r"not withdrawn\. Other releases, for --to: b, c \(withdrawn\), d \("
     ):
         rollback(home)
+
+
+def test_a_rollback_without_runs_is_an_error_and_creates_nothing(tmp_path):
+    with pytest.raises(UserError, match="has no latest release; make one with"):
+        rollback(tmp_path / "none")
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_rollback_names_the_documents_that_it_brings_back(tmp_path):
+    old = write_run(tmp_path / "a", {"s": "t", "secret": "u"}, [], 1)
+    new = write_run(tmp_path / "b", {"s": "edited", "added": "v"}, [], 2)
+    assert restored_documents(new, old) == ["secret"]
+    assert restored_documents(old, old) == []
+    (old.stage_folder("ingest") / "part-00000.parquet").write_bytes(b"damaged")
+    assert restored_documents(new, old) is None
+
+
+def test_the_command_warns_of_documents_that_a_rollback_brings_back(tmp_path, monkeypatch, capsys):
+    (tmp_path / "r.yaml").write_text("name: r\ncorpus: [{path: docs}]\n")
+    home = tmp_path / "outputs" / "r"
+    write_run(home / "a", {"s": "t", "secret": "u"}, [], 1)
+    write_run(home / "b", {"s": "t"}, [], 2, inherits=["a"])
+    (home / "latest").symlink_to("b")
+
+    def say(*arguments):
+        monkeypatch.setattr(sys, "argv", ["datagen", "rollback", str(tmp_path / "r.yaml"), *arguments])
+        with suppress(SystemExit):
+            main()
+        return capsys.readouterr()
+
+    said = say()
+    assert said.out == "a is the latest release again; b is withdrawn\n"
+    assert "a has 1 document that b does not have, such as secret" in said.err
+    assert say("--to", "b").err == ""
+    assert json.loads(say("--to", "a", "--json").out)["restored_documents"] == ["secret"]
+
+
+@pytest.mark.parametrize("step", ["write_json", "point_latest"])
+def test_an_interrupted_rollback_restores_the_same_release_when_it_is_repeated(home, monkeypatch, step):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="No space"):
+        patch.setattr(releases_module, step, full)
+        rollback(home)
+    assert open_run(home / "latest").folder.name == "e"
+    withdrawn, latest = rollback(home)
+    assert (withdrawn.folder.name, latest.folder.name) == ("e", "d")
+    assert open_run(home / "latest").finished and open_run(home / "e").withdrawn
+
+
+def test_a_run_that_did_not_end_is_listed_as_unfinished(home, capsys):
+    write_run(home / "f", {"s": "t"}, [], 6, state="running")
+    write_run(home / "g", {"s": "t"}, [], 7, state="stopped: budget")
+    show("r", releases_module.as_json(releases(home)))
+    lines = capsys.readouterr().out.splitlines()
+    states = [line.split()[1] for line in lines if line.split()[:1] in (["d"], ["f"], ["g"])]
+    assert states[:3] == ["finished", "unfinished", "stopped"]
 
 
 def test_clean_keeps_the_newest_and_removes_nothing_without_confirmation(home):

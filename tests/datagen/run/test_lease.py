@@ -73,6 +73,28 @@ def test_the_holder_touches_its_lease(tmp_path, monkeypatch):
         assert (tmp_path / ".lease").stat().st_mtime > 0
 
 
+def test_a_lease_needs_no_room_on_the_disk_once_its_file_exists(tmp_path):
+    with lease(tmp_path):
+        held = (tmp_path / ".lease").stat()
+    free = (tmp_path / ".lease").stat()
+    assert held.st_size == free.st_size > 0 and held.st_ino == free.st_ino
+    assert (tmp_path / ".lease").read_text().strip() == ""
+
+
+def test_a_full_disk_is_reported_with_the_file(tmp_path, monkeypatch):
+    def fsync(file):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    assert (
+        f"{tmp_path / '.lease'} could not be read or written: No space left on device. Make room"
+        in refused(tmp_path)
+    )
+    monkeypatch.undo()
+    with lease(tmp_path):
+        pass
+
+
 @pytest.mark.parametrize("place", ["/proc/nothing", "/dev/null", "/dev/null/below"])
 def test_an_impossible_folder_is_reported(place):
     with pytest.raises(UserError, match=place), translate_file_errors(), lease(Path(place)):

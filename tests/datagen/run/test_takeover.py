@@ -1,16 +1,18 @@
 """Which stages of earlier runs are reused."""
 
 import json
+import re
 import shutil
 from contextlib import contextmanager
 
 import pyarrow as pa
 import pytest
 
+from datagen.errors import UserError
 from datagen.recipe.load import load_recipe
 from datagen.run import runner, takeover
 from datagen.run.content import named_content
-from datagen.run.folder import open_run
+from datagen.run.folder import earlier_runs, open_run
 from datagen.store.digests import digest, sealed
 from datagen.store.parquet import parts, read_part
 from tests.support import toys
@@ -49,8 +51,12 @@ def taken(run):
     return [record["stage"] for record in run.stage_records() if record.get("taken_over")]
 
 
+def table(run, stage):
+    return [row for path in parts(run.stage_folder(stage)) for row in read_part(path).to_pylist()]
+
+
 def ids(run, stage="tallying"):
-    return [row["id"] for path in parts(run.stage_folder(stage)) for row in read_part(path).to_pylist()]
+    return [row["id"] for row in table(run, stage)]
 
 
 STAGES = ["source", "cutting", "asking", "scoring", "tallying"]
@@ -190,3 +196,64 @@ def test_reused_stages_have_equal_tables(go):
             parts(first.stage_folder(stage)), parts(second.stage_folder(stage)), strict=True
         ):
             assert pa.Table.equals(read_part(ours), read_part(theirs))
+
+
+def interrupt(monkeypatch, stage):
+    """Stop the next run when this stage is complete."""
+
+    class Interrupting(toys.SilentWatcher):
+        def end(self, record, resumed):
+            if record["stage"] == stage:
+                raise UserError("interrupted")
+
+    monkeypatch.setattr(toys, "SilentWatcher", Interrupting)
+    return monkeypatch
+
+
+def with_files(text):
+    """Read the folder `facts` instead of invented documents."""
+    text = text.replace("path: none", "path: facts")
+    return re.sub(r"source: \{.*\}", "ingest:", text)
+
+
+def test_an_interrupted_run_is_resumed_while_its_input_is_the_same(go, tmp_path, monkeypatch):
+    (tmp_path / "facts").mkdir()
+    (tmp_path / "facts" / "1.txt").write_text("Fact 1 is 1.\n")
+    with monkeypatch.context() as patch, pytest.raises(UserError, match="interrupted"):
+        interrupt(patch, "asking")
+        go(with_files)
+    (tmp_path / "facts" / "1.txt").touch()
+    assert [run.folder for run in earlier_runs(tmp_path / "outputs" / "toy")] == [go(with_files).folder]
+
+
+def test_a_withdrawn_document_is_not_released_by_an_interrupted_run(go, tmp_path, monkeypatch, caplog):
+    (tmp_path / "facts").mkdir()
+    for number in (1, 2):
+        (tmp_path / "facts" / f"{number}.txt").write_text(f"Fact {number} is {number}.\n")
+    with monkeypatch.context() as patch, pytest.raises(UserError, match="interrupted"):
+        interrupt(patch, "asking")
+        go(with_files)
+    (tmp_path / "facts" / "2.txt").unlink()
+    finished = go(with_files)
+    assert "is not resumed, because the input or the code of ingest has changed" in caplog.text
+    assert {row["question"][:14] for row in table(finished, "tallying")} == {"What is fact 1"}
+    requests = finished.stage_record("asking")["requests"]
+    assert (requests["completions"], requests["reused"]) == (0, 2)
+    interrupted = earlier_runs(tmp_path / "outputs" / "toy")[0]
+    assert interrupted.folder != finished.folder and interrupted.id in finished.manifest["inherits"]
+
+
+def test_a_file_that_an_option_names_must_be_the_same_when_a_run_is_resumed(go, tmp_path, monkeypatch):
+    def with_list(text):
+        return text + "  decontaminate: {against: [leaked.jsonl]}\n"
+
+    leaked = tmp_path / "leaked.jsonl"
+    leaked.write_text('{"question": "What is fact 1, sample 0?"}\n')
+    with monkeypatch.context() as patch, pytest.raises(UserError, match="interrupted"):
+        interrupt(patch, "decontaminate")
+        go(with_list)
+    leaked.write_text('{"question": "What is fact 2, sample 0?"}\n')
+    finished = go(with_list)
+    assert "decontaminate" not in taken(finished) and "asking" in taken(finished)
+    questions = {row["question"] for row in table(finished, "decontaminate")}
+    assert "What is fact 1, sample 0?" in questions and "What is fact 2, sample 0?" not in questions
