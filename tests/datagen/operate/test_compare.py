@@ -143,7 +143,7 @@ def test_every_row_is_counted_once(tmp_path_factory, before, after):
 
 @pytest.mark.parametrize(
     ("gate", "fails"),
-    [("kept<0.8", True), ("kept < 80%", True), ("kept<0.2", False), ("kept<=0.2", True), ("rows.instructions<1", True),
+    [("kept<0.8", True), ("kept < 80%", True), ("kept<10%", False), ("kept<0.2", False), ("kept<=0.2", True), ("rows.instructions<1", True),
      ("retired>0.5", True), ("score.score>1.9", True), ("documents<1", False)],
 )  # fmt: skip
 def test_a_gate_fails_on_its_condition(comparison, gate, fails):
@@ -187,6 +187,32 @@ def test_with_gates_a_release_that_cannot_be_read_is_not_replaced(tmp_path):
     changed = release.changes(run, tmp_path)
     assert changed is None
     assert "cannot be compared" in release.objection(run, tmp_path, changed)
+
+
+@pytest.mark.parametrize(("minimum", "message"), [(2, ""), (3, "2 of 3 rows in instructions")])
+def test_a_run_with_exactly_the_minimum_of_rows_is_released(tmp_path, monkeypatch, minimum, message):
+    monkeypatch.setattr(release, "products", lambda run: {"instructions": {"train": 2}})
+    recipe = {"name": "r", "min_rows": {"instructions": minimum}}
+    run = write_run(tmp_path / "a", OLD, [], 1, "running", recipe=recipe)
+    objection = release.objection(run, tmp_path)
+    assert (message in objection) if message else objection == ""
+
+
+@pytest.mark.parametrize(("rows", "message"), [(1, "but the latest release has 1"), (0, "")])
+def test_a_run_without_rows_does_not_replace_a_release_with_rows(tmp_path, rows, message):
+    write_run(tmp_path / "a", OLD, [row("same", f"{n}?", "yes") for n in range(rows)])
+    (tmp_path / "latest").symlink_to("a")
+    run = write_run(tmp_path / "b", OLD, [], 2, "running")
+    objection = release.objection(run, tmp_path, release.changes(run, tmp_path))
+    assert (message in objection) if message else objection == ""
+
+
+def test_a_run_without_rows_does_not_replace_a_release_that_cannot_be_read(tmp_path):
+    write_run(tmp_path / "a", OLD, [row("same", "0?", "yes")])
+    (tmp_path / "latest").symlink_to("a")
+    (tmp_path / "a" / "manifest.json").write_text("{")
+    run = write_run(tmp_path / "b", OLD, [], 2, "running")
+    assert "cannot be counted" in release.objection(run, tmp_path, release.changes(run, tmp_path))
 
 
 def test_an_edited_row_is_changed_although_it_keeps_its_id(tmp_path):

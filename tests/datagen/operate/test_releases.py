@@ -138,6 +138,14 @@ def test_an_interrupted_rollback_restores_the_same_release_when_it_is_repeated(h
     assert open_run(home / "latest").finished and open_run(home / "e").withdrawn
 
 
+def test_files_shared_with_other_runs_do_not_count_as_a_runs_own(home):
+    (home / "d" / "large").write_bytes(b"x" * 100_000)
+    before = {release.run: release.own_bytes for release in releases(home)}
+    (home / "e" / "large").hardlink_to(home / "d" / "large")
+    after = {release.run: release.own_bytes for release in releases(home)}
+    assert before["d"] - after["d"] == 100_000 and after["e"] == before["e"]
+
+
 def test_a_run_that_did_not_end_is_listed_as_unfinished(home, capsys):
     write_run(home / "f", {"s": "t"}, [], 6, state="running")
     write_run(home / "g", {"s": "t"}, [], 7, state="stopped: budget")
