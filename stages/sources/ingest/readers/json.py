@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 from datagen.outside_json import parse
 from datagen.request import Reject
+from datagen.stages.sources.ingest import json_lines
 from datagen.stages.sources.ingest.fields import documents, has
-from datagen.stages.sources.ingest.readers import jsonl
 from datagen.stages.sources.ingest.record import File, Record
 
 
@@ -26,7 +26,7 @@ def records(file: File) -> Iterator[tuple[int, object]]:
         value = parse(text)
     except ValueError as error:
         if _is_lines(text):
-            yield from jsonl.records(file)
+            yield from json_lines.records(file)
             return
         raise Reject("bad json", f"{file.name}: {error}") from error
     yield from enumerate(_records(value, file.entry.path_of("text")), start=1)
