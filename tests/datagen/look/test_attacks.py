@@ -221,7 +221,7 @@ def test_the_database_reads_no_file_of_the_machine(served, tmp_path):
         "install httpfs",
     ):
         with pytest.raises(Exception, match=r"disabled|permission|not allowed"):
-            served._index._cursor().execute(sql)
+            served._index.cursor().execute(sql)
 
 
 @pytest.mark.parametrize("name", ["..%2F..%2Fetc%2Fpasswd", "%00", "' or true --", "%ff", "*", "x" * 3000])
