@@ -21,6 +21,7 @@ from datagen.stop import children_ignore_interrupts
 
 if TYPE_CHECKING:
     from distributed import Client
+    from distributed.security import Security
 
 # A client of the cluster can run code as the run's owner. So it listens on localhost only and requires the
 # run's TLS keys. Ports are chosen freely, so that concurrent runs do not collide.
@@ -28,6 +29,17 @@ HERE, HERE_WEB = "tls://127.0.0.1:0", "127.0.0.1:0"
 SCHEDULER = {"dashboard": False, "dashboard_address": HERE_WEB, "host": HERE}
 DASK_LOG = "dask.log"  # in a run's folder; absent if Dask logged nothing
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+SETTINGS = {
+    "distributed.worker.daemon": False,  # daemons cannot start child processes, which engines need
+    "distributed.comm.timeouts.connect": "60s",
+    "distributed.scheduler.worker-saturation": 1.0,
+    # A stolen CPU task would wait on the engine's worker until a partition is generated.
+    "distributed.scheduler.work-stealing": False,
+    # Dask would serve pages about the run without authentication.
+    "distributed.scheduler.http.routes": [],
+    "distributed.worker.http.routes": [],
+}
 
 
 @contextmanager
@@ -82,49 +94,17 @@ def local_cluster(
         File for the log of Dask; None: no log.
     """
     import dask
-    from distributed import Client, Nanny, Scheduler, SpecCluster
+    from distributed import Client, Scheduler, SpecCluster
     from distributed.security import Security
 
     from datagen.cluster.log import LogOfWorkers, log_to
 
     log_to(log)
-    settings = {
-        "distributed.worker.daemon": False,  # daemons cannot start child processes, which engines need
-        "distributed.comm.timeouts.connect": "60s",
-        "distributed.scheduler.worker-saturation": 1.0,
-        # A stolen CPU task would wait on the engine's worker until a partition is generated.
-        "distributed.scheduler.work-stealing": False,
-        # Dask would serve pages about the run without authentication.
-        "distributed.scheduler.http.routes": [],
-        "distributed.worker.http.routes": [],
-    }
     os.environ.setdefault("PYTHONSAFEPATH", "1")  # workers must not import modules from the working folder
     security = Security.temporary()
-    ordinary: dict[str, object] = {
-        "nthreads": 1,
-        "memory_limit": 0,
-        "silence_logs": logging.CRITICAL,  # until the worker has its log
-        "host": HERE,
-        "dashboard_address": HERE_WEB,
-        "security": security,
-    }
-    specs: dict[str, object] = {
-        f"cpu-{n}": {"cls": Nanny, "options": ordinary} for n in range(workers or cores())
-    }
-    if engine:
-        # Dask limits each worker to one thread for arithmetic; a CPU engine needs all cores.
-        threads = {name: os.environ.get(name, str(cores())) for name in THREADS}
-        specs["engine"] = {
-            "cls": Nanny,
-            "options": ordinary
-            | {
-                "nthreads": PARTITIONS_AT_ONCE,
-                "resources": {"engine": 1.0},
-                "env": threads,
-            },
-        }
+    specs = _workers(workers or cores(), engine, security)
     scheduler = {"cls": Scheduler, "options": {**SCHEDULER, "security": security}}
-    with dask.config.set(settings), ExitStack() as opened:
+    with dask.config.set(SETTINGS), ExitStack() as opened:
         with children_ignore_interrupts():
             cluster = SpecCluster(
                 workers=specs,
@@ -138,3 +118,31 @@ def local_cluster(
         yield client
         # Only after success: a failed run kills its workers, and their engines end with them (parent_watch).
         client.run(leave_engine_room, str(home))
+
+
+def _workers(workers: int, engine: bool, security: "Security") -> dict[str, object]:
+    """Describe the workers to Dask: processes for CPU stages, and one for engines."""
+    from distributed import Nanny
+
+    ordinary: dict[str, object] = {
+        "nthreads": 1,
+        "memory_limit": 0,
+        "silence_logs": logging.CRITICAL,  # until the worker has its log
+        "host": HERE,
+        "dashboard_address": HERE_WEB,
+        "security": security,
+    }
+    specs: dict[str, object] = {f"cpu-{n}": {"cls": Nanny, "options": ordinary} for n in range(workers)}
+    if engine:
+        # Dask limits each worker to one thread for arithmetic; a CPU engine needs all cores.
+        threads = {name: os.environ.get(name, str(cores())) for name in THREADS}
+        specs["engine"] = {
+            "cls": Nanny,
+            "options": ordinary
+            | {
+                "nthreads": PARTITIONS_AT_ONCE,
+                "resources": {"engine": 1.0},
+                "env": threads,
+            },
+        }
+    return specs
