@@ -113,9 +113,6 @@ def _check_latest(home: Path) -> None:
 
 def fingerprint(recipe: Recipe, models: dict[str, Identity]) -> str:
     """Hash everything that must be unchanged for a run to be resumed."""
-    folder = recipe.prompt_folder
-    paths = sorted(folder.rglob("*.yaml")) if folder else []
-    prompts = [path.read_text(encoding="utf-8", errors="replace") for path in paths if path.is_file()]
     # Without budget, prices, the conditions of a release, and the machines.
     settings = recipe.model_dump_json(
         exclude={
@@ -127,7 +124,7 @@ def fingerprint(recipe: Recipe, models: dict[str, Identity]) -> str:
         }
     )
     identities = [f"{role}={identity}" for role, identity in models.items()]
-    return content_id(settings, datagen.__version__, *identities, *prompts)
+    return content_id(settings, datagen.__version__, *identities, prompts_content(recipe.prompt_folder))
 
 
 def _new_folder(home: Path) -> Path:
