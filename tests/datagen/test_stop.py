@@ -52,6 +52,7 @@ def assert_gone(processes):
     assert [process for process in alive if process.status() != psutil.STATUS_ZOMBIE] == []
 
 
+@pytest.mark.cluster
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_the_first_signal_prints_a_resume_command_that_works(start, tmp_path, number, status):
     process = start("--fresh")
@@ -72,6 +73,7 @@ def test_the_first_signal_prints_a_resume_command_that_works(start, tmp_path, nu
     assert len(earlier_runs(tmp_path / "out puts" / "toy")) == 1
 
 
+@pytest.mark.cluster
 def test_the_second_signal_stops_at_once_and_leaves_nothing_running(start, tmp_path):
     process = start()
     wait_for_answers(tmp_path)
@@ -89,6 +91,7 @@ def test_the_second_signal_stops_at_once_and_leaves_nothing_running(start, tmp_p
     ]
 
 
+@pytest.mark.cluster
 def test_a_stop_while_the_cluster_starts_prints_no_traceback(start, tmp_path):
     process = start()
     while len(descendants(process)) < 2:

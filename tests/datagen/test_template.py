@@ -59,7 +59,9 @@ def test_python_internals_are_unreachable_and_the_error_names_the_file(template)
         "{{ '{:>10000000000}'.format(1) }}",
         "{{ '{:>{}}'.format(1, 10000000000) }}",
         "{% set ns = namespace(x='x' * 1000) %}{% for i in range(60) %}{% set ns.x = ns.x + ns.x %}{% endfor %}",
-        "{% set x = 'x' * 9999999 %}{% for i in range(99) %}{{ x }}{% endfor %}",
+        pytest.param(
+            "{% set x = 'x' * 9999999 %}{% for i in range(99) %}{{ x }}{% endfor %}", marks=pytest.mark.slow
+        ),
     ],
 )
 def test_rendering_is_limited(template):

@@ -22,7 +22,6 @@ GROWING = "a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9
         "a: &a {b: {c: *a}}",
         "a: *nobody",
         GROWING,
-        "x: " + "y" * (FILE["characters"] + 1),
         "a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}]\n" for n in range(1, FILE["levels"] + 1)),
         "when: 2024-02-30",
         "number: !!int x",
@@ -37,6 +36,12 @@ GROWING = "a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9
 def test_unsafe_content_raises_one_type_of_error(text, loader):
     with pytest.raises(yaml.YAMLError):
         load(text, loader)
+
+
+@pytest.mark.parametrize("loader", [pytest.param(Loader, marks=pytest.mark.slow), FastLoader])
+def test_a_text_longer_than_the_limit_is_rejected(loader):
+    with pytest.raises(yaml.YAMLError):
+        load("x: " + "y" * (FILE["characters"] + 1), loader)
 
 
 NESTED = st.recursive(
