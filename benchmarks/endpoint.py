@@ -104,7 +104,7 @@ async def _serve() -> None:
 def measure(number: int, rate: int, away: tuple[float, float]) -> tuple[float, int]:
     """Send requests; return the duration in seconds, and the number of requests without an answer."""
     from datagen.engines.identity import identify
-    from datagen.engines.pool import EngineRoom
+    from datagen.engines.pool import EnginePool
     from datagen.recipe.roles import OpenAIModel
     from datagen.request import Completion, Request
 
@@ -113,10 +113,10 @@ def measure(number: int, rate: int, away: tuple[float, float]) -> tuple[float, i
         messages = [{"role": "user", "content": "?"}]
         requests = [(str(n), Request(str(n), messages, "p", "0", "t")) for n in range(number)]
         kept: list[Completion] = []
-        room, started = EngineRoom(), time.monotonic()
-        room.generate("measure", spec, identify(spec), requests, kept.append, lambda key, why: None)
+        pool, started = EnginePool(), time.monotonic()
+        pool.generate("measure", spec, identify(spec), requests, kept.append, lambda key, why: None)
         seconds = time.monotonic() - started
-        room.close()
+        pool.close()
     return seconds, number - len({done.key for done in kept})
 
 

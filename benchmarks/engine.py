@@ -44,7 +44,7 @@ from datagen.cluster.workers import PARTITIONS_AT_ONCE
 from datagen.engines import vllm as backend
 from datagen.engines.chat_body import body_of
 from datagen.engines.identity import identify, resolve
-from datagen.engines.pool import leave_engine_room
+from datagen.engines.pool import leave_engine_pool
 from datagen.recipe.roles import Model, OpenAIModel, VllmModel
 from datagen.request import Request, Sampling
 from datagen.run.model_tasks import ModelJob, generate, write_requests
@@ -161,7 +161,7 @@ def through_datagen(spec: Model, workload: Workload) -> Measured:
             list(threads.map(lambda part: generate(job, part, completions), parts))
         store.settle()
         seconds = time.perf_counter() - started
-        leave_engine_room(str(job.context.run_folder.parent))
+        leave_engine_pool(str(job.context.run_folder.parent))
         usage = store.spent - before
         assert usage.completions == workload.number, "a request was lost or repeated"
     cached = usage.cached_tokens / usage.prompt_tokens

@@ -26,7 +26,7 @@ from aiohttp import web
 from benchmarks import add_quick
 from datagen.engines import http, openai, pace
 from datagen.engines.identity import circumstances, identify
-from datagen.engines.pool import EngineRoom
+from datagen.engines.pool import EnginePool
 from datagen.recipe.roles import OpenAIModel
 from datagen.request import Completion, Request
 from datagen.schema import content_id, fraction
@@ -168,7 +168,7 @@ def soak(number: int, folder: Path, window: int = 64) -> dict[str, float]:
         for question in questions:
             request = Request(question, [{"role": "user", "content": question}], "p", "0", "t")
             requests[request.key(who)] = request
-        journal, room = Journal(folder, "soak"), EngineRoom()
+        journal, pool = Journal(folder, "soak"), EnginePool()
         stored, failed = Counter[str](), dict[str, str]()
 
         def keep(completion: Completion) -> None:
@@ -177,8 +177,8 @@ def soak(number: int, folder: Path, window: int = 64) -> dict[str, float]:
             if sum(stored.values()) == number // 3:
                 server.restart()
 
-        room.generate("soak", spec, who, requests.items(), keep, failed.__setitem__)
-        room.close()
+        pool.generate("soak", spec, who, requests.items(), keep, failed.__setitem__)
+        pool.close()
         journal.close()
     store = Completions(folder, here)
     store.settle()

@@ -25,7 +25,7 @@ import yaml
 
 from benchmarks import add_quick
 from datagen.engines.identity import identify
-from datagen.engines.pool import EngineRoom
+from datagen.engines.pool import EnginePool
 from datagen.prompt import load as load_prompt
 from datagen.recipe.load import load_recipe
 from datagen.recipe.roles import VllmModel
@@ -216,9 +216,9 @@ def abstentions(
     requests = {r.key(who): r for mine in asked.values() for r, _, _ in mine}
     completions = folder / f"shown-{who.name}-{who.revision}"
     completions.mkdir()
-    journal, room = Journal(completions, "shown"), EngineRoom()
-    room.generate("shown", spec, who, requests.items(), journal.append, _raise)
-    room.close()
+    journal, pool = Journal(completions, "shown"), EnginePool()
+    pool.generate("shown", spec, who, requests.items(), journal.append, _raise)
+    pool.close()
     journal.close()
     stored = Completions(completions).find(list(requests))
     language = language_of("en")

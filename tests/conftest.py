@@ -113,7 +113,7 @@ def on_workers(workers):
     The environment variables of `tests.support.toys` are set on the workers. A child process draws the charts of
     each report, in more than a second.
     """
-    from datagen.engines.pool import leave_engine_room
+    from datagen.engines.pool import leave_engine_pool
     from datagen.run import runner
     from tests.support import toys
 
@@ -123,7 +123,7 @@ def on_workers(workers):
         try:
             yield workers
         finally:
-            workers.run(leave_engine_room, str(home))
+            workers.run(leave_engine_pool, str(home))
 
     @contextlib.contextmanager
     def patched():

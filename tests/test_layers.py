@@ -130,7 +130,7 @@ def test_no_import_crosses_the_layers():
         ("datagen.stages.knowledge.probe", "from datagen.stages.select.select import budget"),
         ("datagen.stages.shared.tokens", "from datagen.stages.filter.curate import stage"),
         ("datagen.stages.knowledge.unanswerable", "from datagen.run.runner import run"),
-        ("datagen.stage", "from datagen.engines.pool import engine_room"),
+        ("datagen.stage", "from datagen.engines.pool import engine_pool"),
         ("datagen.request", "import datagen.run.tasks"),
         ("datagen.run.runner", "from datagen.stages.handoff.mix import stage"),
         ("datagen.report.html", "def late():\n    from datagen.stages.filter import dedup"),

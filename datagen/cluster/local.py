@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from datagen.cluster.hardware import cores
 from datagen.cluster.workers import PARTITIONS_AT_ONCE
-from datagen.engines.pool import leave_engine_room
+from datagen.engines.pool import leave_engine_pool
 from datagen.recipe.sections import Cluster
 from datagen.stop import children_ignore_interrupts
 
@@ -117,7 +117,7 @@ def local_cluster(
         client.register_plugin(LogOfWorkers(log))
         yield client
         # Only after success: a failed run kills its workers, and their engines end with them (parent_watch).
-        client.run(leave_engine_room, str(home))
+        client.run(leave_engine_pool, str(home))
 
 
 def _workers(workers: int, engine: bool, security: "Security") -> dict[str, object]:

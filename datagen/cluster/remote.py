@@ -22,7 +22,7 @@ from distributed import Client, Scheduler, SchedulerPlugin, Worker, WorkerPlugin
 from distributed.versions import VersionMismatchWarning
 
 from datagen.cluster.workers import WorkerPool, start_command
-from datagen.engines.pool import leave_engine_room
+from datagen.engines.pool import leave_engine_pool
 from datagen.errors import UserError
 from datagen.json_types import JsonObject
 from datagen.store.parquet import UNFINISHED
@@ -80,7 +80,7 @@ class _RunOnWorker(WorkerPlugin):
 
     async def teardown(self, worker: Worker) -> None:
         """End the run's generation on the worker."""
-        await asyncio.to_thread(leave_engine_room, self._home)
+        await asyncio.to_thread(leave_engine_pool, self._home)
 
 
 class _RunCleanup(SchedulerPlugin):

@@ -10,7 +10,7 @@ from typing import Self
 import pyarrow as pa
 
 from datagen.engines.identity import circumstances, identify
-from datagen.engines.pool import EngineRoom
+from datagen.engines.pool import EnginePool
 from datagen.recipe.roles import Model
 from datagen.request import Answer, Completion, Request, separated
 from datagen.store.completions import Completions
@@ -18,7 +18,7 @@ from datagen.store.journal import Journal
 
 log = logging.getLogger(__name__)
 
-ASKER = "asker"  # name of the journal, and of the run in the engine room
+ASKER = "asker"  # name of the journal, and of the run in the engine pool
 
 
 class Asker:
@@ -38,7 +38,7 @@ class Asker:
     def __init__(self, spec: Model, folder: Path) -> None:
         self._spec, self._identity = spec, identify(spec)
         self._store = Completions(folder, circumstances(spec))
-        self._room: EngineRoom | None = None
+        self._pool: EnginePool | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -46,9 +46,9 @@ class Asker:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._room is not None:
-            self._room.close()
-            self._room = None
+        if self._pool is not None:
+            self._pool.close()
+            self._pool = None
 
     def answer(self, requests: Sequence[Request]) -> list[Answer]:
         """Answer requests, in order; a request that kept failing gets a completion with the error."""
@@ -57,7 +57,7 @@ class Asker:
         missing = self._store.missing(pa.array(list(keyed), pa.string())).to_pylist()
         pending = [item for item, is_missing in zip(keyed.items(), missing, strict=True) if is_missing]
         if pending:
-            self._room = self._room or EngineRoom()
+            self._pool = self._pool or EnginePool()
             journal = Journal(self._store.folder, ASKER)
 
             def keep(completion: Completion) -> None:
@@ -65,7 +65,7 @@ class Asker:
                 journal.append(replace(completion, circumstances=conditions))
 
             try:
-                self._room.generate(
+                self._pool.generate(
                     ASKER, self._spec, self._identity, pending, keep, failures.__setitem__, log.warning
                 )
             finally:

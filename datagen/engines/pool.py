@@ -1,5 +1,5 @@
 """
-The engine room: all engines of one worker process.
+The engine pool: all engines of one worker process.
 
 A worker loads each model once. All its partitions feed the engine through one bounded window, oldest
 partition first, so that the end of one partition overlaps with the start of the next. A completion is passed
@@ -27,7 +27,7 @@ T = TypeVar("T")
 POLL_SECONDS = 0.5  # interval between checks for notices, and between readings of the meter
 
 
-class EngineRoom:
+class EnginePool:
     """
     The engines of this process, one per model, and the event loop that feeds them.
 
@@ -36,7 +36,7 @@ class EngineRoom:
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="engine-room", daemon=True)
+        self._thread = threading.Thread(target=self._loop.run_forever, name="engine-pool", daemon=True)
         self._thread.start()
         self._feeds: dict[str, _Feed] = {}
         self._runs: dict[str, set[asyncio.Task[None]]] = {}  # run -> its generation tasks
@@ -62,10 +62,10 @@ class EngineRoom:
         spec, identity
             The model.
         requests
-            Pairs of key and request, in sending order. Consumed one by one as the window has room, in the
-            engine room's thread.
+            Pairs of key and request, in sending order. Consumed one by one as the window has space, in the
+            pool's thread.
         keep
-            Called with every completion as it arrives, in the engine room's thread.
+            Called with every completion as it arrives, in the pool's thread.
         give_up
             Called in the same thread with the key of every request that kept failing while others were
             answered, and the reason.
@@ -106,7 +106,7 @@ class EngineRoom:
         asyncio.run_coroutine_threadsafe(self._for(run, self._start(spec, identity)), self._loop)
 
     def leave(self, run: str) -> bool:
-        """Cancel a run's generation. Returns whether no other run is using the engine room."""
+        """Cancel a run's generation. Returns whether no other run is using the pool."""
         return self._wait(self._leave(run))
 
     def close(self) -> None:
@@ -261,28 +261,28 @@ class _Feed:
         await self._engine.close()
 
 
-_room: EngineRoom | None = None
-_room_lock = threading.Lock()
+_pool: EnginePool | None = None
+_pool_lock = threading.Lock()
 
 
-def engine_room() -> EngineRoom:
-    """Return this process's engine room, opened on first use."""
-    global _room
-    with _room_lock:
-        if _room is None:
-            _room = EngineRoom()
-        return _room
+def engine_pool() -> EnginePool:
+    """Return this process's engine pool, opened on first use."""
+    global _pool
+    with _pool_lock:
+        if _pool is None:
+            _pool = EnginePool()
+        return _pool
 
 
 def start_engine(run: str, spec: Model, identity: Identity) -> None:
-    """Start an engine of this process in the background; see `EngineRoom.start`."""
-    engine_room().start(run, spec, identity)
+    """Start an engine of this process in the background; see `EnginePool.start`."""
+    engine_pool().start(run, spec, identity)
 
 
-def leave_engine_room(run: str) -> None:
+def leave_engine_pool(run: str) -> None:
     """Cancel a run's generation in this process; after the last run, stop the engines."""
-    global _room
-    with _room_lock:
-        if _room is not None and _room.leave(run):
-            _room.close()
-            _room = None
+    global _pool
+    with _pool_lock:
+        if _pool is not None and _pool.leave(run):
+            _pool.close()
+            _pool = None

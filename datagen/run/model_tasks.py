@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from datagen.control_tokens import break_up
 from datagen.engines.identity import circumstances
-from datagen.engines.pool import engine_room
+from datagen.engines.pool import engine_pool
 from datagen.engines.special_tokens import special_tokens_of
 from datagen.errors import BudgetSpent, UserError
 from datagen.recipe.roles import Model, OpenAIModel
@@ -187,7 +187,7 @@ def _generate(
         spending = Spending(journal, budget, job.name, job.topic, conditions)
         try:
             while pc.any(wanted).as_py():
-                engine_room().generate(
+                engine_pool().generate(
                     str(job.context.run_folder.parent),
                     model,
                     job.context.model,

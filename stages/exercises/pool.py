@@ -78,7 +78,7 @@ class Pool(Writing):
         return fraction(passage_id, str(seed))
 
     def sampled(self, passage_id: str, seed: int) -> bool:
-        """Tell whether a passage is in the sample."""
+        """Check whether a passage is in the sample."""
         return self.lot(passage_id, seed) < self.share
 
     def unsampled(self) -> Reject:

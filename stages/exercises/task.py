@@ -86,7 +86,7 @@ class Task(ABC):
 
     @abstractmethod
     def suits(self, passage: Passage) -> bool:
-        """Tell whether the task can be applied to a passage."""
+        """Check whether the task can be applied to a passage."""
 
     def write(
         self,
@@ -140,7 +140,7 @@ class StructuredTask(Task):
         return [replace(request, schema=request.schema | {"properties": fields})]
 
     def suits(self, passage: Passage) -> bool:
-        """Tell whether the passage has a sentence to quote, if one is needed."""
+        """Check whether the passage has a sentence to quote, if one is needed."""
         return self.quotes is None or bool(passage.once(self.quotes))
 
 
@@ -188,7 +188,7 @@ class MarkedTask(Task):
         ]
 
     def suits(self, passage: Passage) -> bool:
-        """Tell whether an answer can be marked in the passage."""
+        """Check whether an answer can be marked in the passage."""
         return bool(self.candidates(passage, 1))
 
 
@@ -213,7 +213,7 @@ class MinedTask(Task):
         return []
 
     def suits(self, passage: Passage) -> bool:
-        """Tell whether the passage has a sentence to build the pair from."""
+        """Check whether the passage has a sentence to build the pair from."""
         return bool(passage.once(self.quotes))
 
 
@@ -241,7 +241,7 @@ def task_names() -> list[str]:
 
 
 def is_task(name: str) -> bool:
-    """Tell whether a task can be named so. Installed packages are searched only if it is not built in."""
+    """Check whether a task can be named so. Installed packages are searched only if it is not built in."""
     return name in _modules() or name in task_names()
 
 

@@ -73,7 +73,7 @@ class Assigned(Options):
     assigned: dict[str, list[str]]
 
     def sampled(self, passage_id: str, seed: int) -> bool:
-        """Tell whether a passage has a task."""
+        """Check whether a passage has a task."""
         return passage_id in self.assigned
 
     def draw(self, passage_id: str, seed: int) -> list[str]:

@@ -23,7 +23,7 @@ NEEDED = {
     "refusal": ("prompt", "answer"),
     "preference": ("prompt", "answer", "rejected"),
 }
-SAID = ("text", "answer", "rejected")
+TEXTS = ("text", "answer", "rejected")
 VISIBLE = r"[^\s\pZ\pC]"  # neither white space nor a control or formatting character
 
 
@@ -138,7 +138,7 @@ def _count(
     chats = np.flatnonzero(kinds != "reading")
     prompts = rows["prompt"].take(chats).to_pylist()
     sides = [rows["answer"].take(chats).to_pylist(), rows["rejected"].take(chats).to_pylist()]
-    for side, answers in zip(SAID[1:], sides, strict=True):
+    for side, answers in zip(TEXTS[1:], sides, strict=True):
         pairs = [
             number
             for number, answer in enumerate(answers)

@@ -65,8 +65,8 @@ def write(result: JsonObject, folder: Path) -> None:
         "proof.html": render_file(__package__, "proof.html.j2", html=True, **values),
     }
     for name, text in pages.items():
-        with whole_file(folder / name) as beside:
-            beside.write_text(text, encoding="utf-8")
+        with whole_file(folder / name) as unfinished:
+            unfinished.write_text(text, encoding="utf-8")
     write_json(result, folder / "proof.json")
 
 

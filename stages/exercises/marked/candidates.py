@@ -96,7 +96,7 @@ def candidates(passage: Passage, most: int) -> list[Candidate]:
 
 
 def _overlap(left: Candidate, right: Candidate) -> bool:
-    """Tell whether answers to one sentence contain each other, or answers to two sentences are equal."""
+    """Check whether answers to one sentence contain each other, or answers to two sentences are equal."""
     words, others = f" {' '.join(words_of(left.answer))} ", f" {' '.join(words_of(right.answer))} "
     if left.sentence != right.sentence or (left.kind in WHOLE) != (right.kind in WHOLE):
         return words == others
@@ -131,7 +131,7 @@ def trim(answer: str) -> str:
 
 
 def _askable(answer: str, kind: str, line: str, passage: Passage) -> bool:
-    """Tell whether a reader could give this answer to a question about the sentence."""
+    """Check whether a reader could give this answer to a question about the sentence."""
     if MARKUP.search(answer) or not is_answer(answer, kind, passage):
         return False
     content = passage.words.content(answer)

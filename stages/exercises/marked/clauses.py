@@ -78,7 +78,7 @@ def _main_clause(sentence: Sentence) -> int:
 
 
 def _plain_subject(sentence: Sentence, first: int, verb: int) -> bool:
-    """Tell whether the words before a verb are a plain subject, without a clause or a pause."""
+    """Check whether the words before a verb are a plain subject, without a clause or a pause."""
     words, before = sentence.words, sentence.folded[first:verb]
     if (
         before[0] in words.prepositions
@@ -135,12 +135,12 @@ def actions(sentence: Sentence) -> Iterator[Span]:
 
 
 def _is_verb(sentence: Sentence, place: int) -> bool:
-    """Tell whether a word is a verb in the lists of the language."""
+    """Check whether a word is a verb in the lists of the language."""
     return sentence.word(place) in sentence.words.actions | sentence.auxiliaries
 
 
 def _is_action(sentence: Sentence, place: int) -> bool:
-    """Tell whether a word is a full verb in the list of the language, or follows a modal verb."""
+    """Check whether a word is a full verb in the list of the language, or follows a modal verb."""
     if sentence.word(place) in sentence.words.actions:
         return True
     return sentence.word(place - 1) in sentence.words.modals and not sentence.small(place)
@@ -167,7 +167,7 @@ def phrases(sentence: Sentence) -> Iterator[Span]:
 
 
 def _ends_phrase(sentence: Sentence, pause: re.Match[str], after: int) -> bool:
-    """Tell whether a phrase ends at a pause: not within "f(n)", and not at the comma of a list."""
+    """Check whether a phrase ends at a pause: not within "f(n)", and not at the comma of a list."""
     if pause[0] == "(":
         return sentence.line[pause.start() - 1 : pause.start()] == " "
     return pause[0] != "," or (sentence.small(after) and sentence.word(after) not in sentence.words.joining)

@@ -70,7 +70,7 @@ def quantities(sentence: Sentence) -> Iterator[Span]:
 
 
 def _counts(sentence: Sentence, place: int) -> bool:
-    """Tell whether a number is a count, not part of a word or formula, "section 4" or "(2)"."""
+    """Check whether a number is a count, not part of a word or formula, "section 4" or "(2)"."""
     numbered = sentence.words.numbered | sentence.words.months
     start, end = sentence.spans[place]
     before = place - 1  # skips "1, 2 and" in "sections 1, 2 and 3"
@@ -120,7 +120,7 @@ def _run(sentence: Sentence, place: int) -> int:
 
 
 def _is_name(sentence: Sentence, place: int) -> bool:
-    """Tell whether a single capitalised word is a name: not the first word, and not a modifier."""
+    """Check whether a single capitalised word is a name: not the first word, and not a modifier."""
     word, words = sentence.word(place), sentence.words
     if not sentence.adjoins(place) or len(word) < 2 or ROMAN.fullmatch(word):
         return False

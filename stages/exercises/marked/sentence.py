@@ -39,19 +39,19 @@ class Sentence:
         return self.folded[place] if 0 <= place < len(self) else ""
 
     def adjoins(self, place: int) -> bool:
-        """Tell whether only a space separates this word from the previous one."""
+        """Check whether only a space separates this word from the previous one."""
         return 0 < place < len(self) and self.line[self.spans[place - 1][1] : self.spans[place][0]] == " "
 
     def small(self, place: int) -> bool:
-        """Tell whether a word is a function word, which ends or opens a noun phrase."""
+        """Check whether a word is a function word, which ends or opens a noun phrase."""
         return self.word(place) in self._small
 
     def capital(self, place: int) -> bool:
-        """Tell whether a word is capitalised."""
+        """Check whether a word is capitalised."""
         return place < len(self) and self.tokens[place][0].isupper()
 
     def number(self, place: int) -> bool:
-        """Tell whether a word is a number, in digits or letters."""
+        """Check whether a word is a number, in digits or letters."""
         word = self.word(place)
         return bool(NUMBER.fullmatch(word)) or (word in self.words.numerals and word not in self.words.vague)
 
@@ -71,7 +71,7 @@ class Sentence:
 
 
 def runs_on(sentence: Sentence, place: int) -> bool:
-    """Tell whether the next word continues the noun phrase, judging by function words."""
+    """Check whether the next word continues the noun phrase, judging by function words."""
     after = place + 1
     return (
         sentence.adjoins(after)

@@ -38,7 +38,7 @@ def read(answer: Answer, passage: Passage, prompt: Prompt) -> Pair:
     checks.stands_alone(output.definition, words)
     question = fill(draw_template(prompt, "questions", passage, evidence), term=output.term)
     checks.withholds(question, output.definition, words)
-    checks.borne_out(question, output.definition, evidence, words)
+    checks.supported_by(question, output.definition, evidence, words)
     return {"question": question, "context": None, "answer": output.definition, "evidence": evidence}
 
 

@@ -102,7 +102,7 @@ def confirm(pair: Pair, returned: str, passage: Passage, agreement: float) -> Pa
     """
     Return the pair with the returned answer, if that is a candidate of the marked sentence.
 
-    A pair that says all that its sentence says is true whatever the model returns.
+    A pair with the whole content of its sentence is true whatever the model returns.
     """
     question, rejected = pair["question"], None
     for candidate in _confirmed(pair, returned, passage, agreement):

@@ -26,7 +26,7 @@ from datagen.stages.generate.dialogue.distractors import HELD, write_in
 from datagen.stages.generate.dialogue.options import Options
 from datagen.stages.generate.dialogue.plan import Plan
 from datagen.stages.generate.dialogue.script import Distractor, Script
-from datagen.stages.shared.language.matching import standing
+from datagen.stages.shared.language.matching import contained_share
 from datagen.stages.shared.render.phrases import say
 
 LONGEST_REMINDER = 120  # characters of a question that a redirect repeats
@@ -109,7 +109,7 @@ def _redirect(script: Script, distractor: Distractor, last: str, phrases: dict[s
     reminders = phrases["reminders"] if 0 < len(last) <= LONGEST_REMINDER else []
     parts = [phrases["openings"], statements, [*phrases["steers"], *reminders]]
     reply = say(parts, script.key, distractor.text, topic=script.topic, last=last)
-    if distractor.answer and standing(distractor.answer, reply, language=script.language) >= HELD:
+    if distractor.answer and contained_share(distractor.answer, reply, language=script.language) >= HELD:
         raise Reject("redirect contains the answer", f"{distractor.answer} in: {reply}")
     return reply
 

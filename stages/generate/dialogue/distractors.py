@@ -17,7 +17,7 @@ from datagen.schema import content_id, fraction, pick
 from datagen.stages.generate.dialogue.options import Options
 from datagen.stages.generate.dialogue.script import Distractor, Rule, Script
 from datagen.stages.shared import checks
-from datagen.stages.shared.language.matching import standing
+from datagen.stages.shared.language.matching import contained_share
 from datagen.stages.shared.passage import Passage
 from datagen.stages.shared.render.phrases import say
 
@@ -92,7 +92,7 @@ def off_topic(text: str, script: Script, overlap: float, answer: str = "", subje
         raise Reject("distractor is on topic", f"a passage mentions {subject}: {text}")
     if (held := script.passages.most_held(text, script.language)) >= overlap:
         raise Reject("distractor is on topic", f"{held:.0%} of its words are in one passage: {text}")
-    if answer and standing(answer, script.material, language=script.language) >= HELD:
+    if answer and contained_share(answer, script.material, language=script.language) >= HELD:
         raise Reject("distractor is on topic", f"the material contains its answer {answer}: {text}")
 
 

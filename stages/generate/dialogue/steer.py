@@ -116,7 +116,7 @@ def refusal_signs(declining: Prompt, system: Prompt) -> re.Pattern[str]:
 
 
 def answers_distractor(text: str, question: str, signs: re.Pattern[str], language: Language) -> bool:
-    """Tell whether a reply attempts to answer a distractor, correctly or not, without a sign of a refusal."""
+    """Check whether a reply attempts to answer a distractor, correctly or not, without declining."""
     return attempts(text, question, language=language) and not signs.search(text)
 
 

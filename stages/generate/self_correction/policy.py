@@ -41,7 +41,7 @@ class Policy(BaseModel):
         return re.compile("|".join(f"(?:{pattern})" for pattern in self.broken), re.IGNORECASE)
 
     def broken_by(self, text: str) -> bool:
-        """Tell whether a text breaks the rule."""
+        """Check whether a text breaks the rule."""
         return bool(self._pattern.search(text))
 
 

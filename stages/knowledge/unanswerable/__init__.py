@@ -28,7 +28,7 @@ from datagen.schema import NEAR_MISS, content_id, fraction
 from datagen.stage import Context, Outcome, Partitions, WholeStage
 from datagen.stages.knowledge.unanswerable import change
 from datagen.stages.shared import passage_search
-from datagen.stages.shared.language.matching import Aliases, likeness, standing
+from datagen.stages.shared.language.matching import Aliases, contained_share, likeness
 from datagen.stages.shared.language.rules import Language, Languages
 
 TRIED = 32  # names to try from the same document, and from other documents
@@ -144,7 +144,7 @@ def _exchange(
     others = [passage for passage in passages if not passage["own"]]
     for passage in others:
         names = [row["answer"], *aliases.of(row["answer"], language)]
-        answer_share = max(standing(name, passage["text"], language=language) for name in names)
+        answer_share = max(contained_share(name, passage["text"], language=language) for name in names)
         similarity = likeness(passage["text"], row["evidence"] or row["answer"], language=language)
         rivals = own_score > 0 and passage["score"] >= options.rival * own_score
         if max(answer_share, similarity) < options.overlap and not rivals:

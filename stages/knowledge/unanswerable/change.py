@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 
 from datagen.schema import content_id
-from datagen.stages.shared.language.matching import standing, words
+from datagen.stages.shared.language.matching import contained_share, words
 from datagen.stages.shared.language.rules import Language
 
 QUOTED = re.compile(r"`[^`\n]{1,40}`|\"[^\"\n]{1,40}\"|“[^”\n]{1,40}”")
@@ -63,10 +63,12 @@ def _renamed(
     question: str, passage: str, pool: list[str], overlap: float, language: Language
 ) -> Iterator[tuple[str, str]]:
     for name in names(question, language):
-        if standing(name, passage, language=language) < 1:
+        if contained_share(name, passage, language=language) < 1:
             continue
         for other in pool:
-            absent = all(standing(other, text, language=language) < overlap for text in (passage, question))
+            absent = all(
+                contained_share(other, text, language=language) < overlap for text in (passage, question)
+            )
             if absent and _shape(other) == _shape(name):
                 yield question.replace(name, other), "name"
                 return

@@ -20,7 +20,6 @@ from datagen.stages.shared.checks.form import (
 )
 from datagen.stages.shared.checks.grounding import (
     about,
-    borne_out,
     defined,
     fits,
     grounded,
@@ -30,12 +29,12 @@ from datagen.stages.shared.checks.grounding import (
     related,
     spelled,
     supported,
+    supported_by,
     verbatim,
 )
 
 __all__ = [
     "about",
-    "borne_out",
     "clean",
     "defined",
     "finished",
@@ -54,6 +53,7 @@ __all__ = [
     "spelled",
     "stands_alone",
     "supported",
+    "supported_by",
     "verbatim",
     "verdict",
     "withholds",

@@ -141,7 +141,7 @@ def _one_predicate(question: str, asks: Asks | None, words: Language) -> None:
 
 
 def _second_clause(question: str, words: Language) -> bool:
-    """Tell whether a main clause with its own subject follows a conjunction, outside a condition."""
+    """Check whether a main clause with its own subject follows a conjunction, outside a condition."""
     tokens = words_of(question)
     for place, word in enumerate(tokens):
         if opening(tokens[place:], (*words.connectives, *words.relative)) and place:

@@ -105,11 +105,11 @@ def supported(asked: str, answer: str, passage: Passage) -> str:
     new = _added(asked, answer, passage.words)
     shares = [overlap(new, set(passage.words.content(line))) for _, line in passage.sentences]
     holding = [place for place, share in enumerate(shares) if share == max(shares)]
-    borne_out(asked, answer, passage.sentences[holding[0]][0], passage.words)
+    supported_by(asked, answer, passage.sentences[holding[0]][0], passage.words)
     return passage.sentences[fits(asked, holding, passage)][0]
 
 
-def borne_out(asked: str, answer: str, evidence: str, words: Language, least: float = 0.75) -> None:
+def supported_by(asked: str, answer: str, evidence: str, words: Language, least: float = 0.75) -> None:
     """
     Reject an answer that its evidence does not support.
 

@@ -168,7 +168,7 @@ class Aliases:
         return {}  # language -> words of an answer -> its group
 
 
-def standing(phrase: str, text: str, *, language: Language) -> float:
+def contained_share(phrase: str, text: str, *, language: Language) -> float:
     """
     Return the share of a phrase's words that occur anywhere in a text, 0 to 1, weighted by length.
 

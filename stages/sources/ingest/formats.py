@@ -141,7 +141,7 @@ FORMATS = (
         "the page",
         sniff=_is_man,
     ),
-    Format("subtitles", "subtitles", (".srt", ".vtt"), "what is said"),
+    Format("subtitles", "subtitles", (".srt", ".vtt"), "spoken text"),
     Format("mediawiki", "mediawiki", (".wiki", ".mediawiki"), "the page"),
     Format("rst", "restructured", (".rst", ".rest"), "the file"),
     Format("code", "source_code", tuple(BY_LANGUAGE), "the file, as a block of code", tuple(FILES_OF_CODE)),

@@ -13,7 +13,7 @@ import pytest
 from distributed import Client
 
 from datagen.cluster import remote, workers
-from datagen.engines.pool import EngineRoom
+from datagen.engines.pool import EnginePool
 from datagen.errors import BudgetSpent, UserError
 from datagen.recipe.errors import RecipeError
 from datagen.recipe.load import load_recipe
@@ -284,14 +284,14 @@ def test_a_worker_that_dies_once_costs_nothing_but_time(tmp_path, monkeypatch):
 
 
 def test_leaving_the_engine_pool_ends_only_the_runs_own_generation(tmp_path):
-    room = EngineRoom()
+    pool = EnginePool()
     journal = Journal(tmp_path, "j")
     spec = ScriptedModel(engine="scripted", model="builtins:repr", latency=0.2)
 
     def generate(who, number, ended):
         requests = [(f"{who}{n}", Request(who, [], "", "", "")) for n in range(number)]
         try:
-            ended[who] = room.generate(
+            ended[who] = pool.generate(
                 who, spec, Identity("m", ""), requests, journal.append, lambda *_: None, lambda _: None
             )
         except BaseException as error:
@@ -302,14 +302,14 @@ def test_leaving_the_engine_pool_ends_only_the_runs_own_generation(tmp_path):
     for thread in threads:
         thread.start()
     wait_until(lambda: journal.path.stat().st_size > 0)
-    assert room.leave("ours") is False
+    assert pool.leave("ours") is False
     threads[0].join()
     assert type(ended["ours"]).__name__ == "CancelledError"
     threads[1].join()
     assert ended["theirs"] is None
     assert sum(row["key"].startswith("theirs") for row in read_journal(journal.path)) == 300
-    assert room.leave("theirs") is True
-    room.close()
+    assert pool.leave("theirs") is True
+    pool.close()
 
 
 def test_an_address_may_replace_the_whole_section(tmp_path):

@@ -41,7 +41,7 @@ def ask(
     """
     Send requests to a server with this behaviour; return the completions, or the error, and the server.
 
-    In the place of a completion stands why its request was given up. `options` are the server's.
+    A request that was given up has its reason in place of a completion. `options` are the server's.
     """
 
     async def work():

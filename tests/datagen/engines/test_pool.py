@@ -10,7 +10,7 @@ import pytest
 
 from datagen.engines import supervised
 from datagen.engines.engine import EngineDied
-from datagen.engines.pool import EngineRoom
+from datagen.engines.pool import EnginePool
 from datagen.errors import UserError
 from datagen.recipe.roles import ScriptedModel
 from datagen.request import Completion, Identity, Request
@@ -68,10 +68,10 @@ def mortal(monkeypatch):
 
 
 @pytest.fixture
-def room(mortal):
-    room = EngineRoom()
-    yield room
-    room.close()
+def pool(mortal):
+    pool = EnginePool()
+    yield pool
+    pool.close()
 
 
 def spec(window=128, patience=60.0):
@@ -87,9 +87,9 @@ def never(key, why):
     raise AssertionError(f"{key} was given up: {why}")
 
 
-def ask(room, number, name="r", **options):
+def ask(pool, number, name="r", **options):
     kept = []
-    room.generate("run", spec(**options), MODEL, requests(number, name), kept.append, never)
+    pool.generate("run", spec(**options), MODEL, requests(number, name), kept.append, never)
     assert Counter(completion.key for completion in kept) == {f"{name}{n}": 1 for n in range(number)}
     return {completion.key: completion for completion in kept}
 
@@ -97,42 +97,42 @@ def ask(room, number, name="r", **options):
 # The window
 
 
-def test_callers_share_one_engine_and_one_window(room, mortal):
+def test_callers_share_one_engine_and_one_window(pool, mortal):
     with ThreadPoolExecutor() as threads:
-        list(threads.map(lambda name: ask(room, 50, name, window=8), "abc"))
+        list(threads.map(lambda name: ask(pool, 50, name, window=8), "abc"))
     assert mortal.starts == 1 and mortal.most_in_flight == 8 and set(mortal.asked.values()) == {1}
 
 
-def test_the_next_call_fills_the_window_only_at_the_end_of_the_previous_one(room, mortal):
+def test_the_next_call_fills_the_window_only_at_the_end_of_the_previous_one(pool, mortal):
     with ThreadPoolExecutor() as threads:
-        first = threads.submit(ask, room, 20, "a", window=8)
+        first = threads.submit(ask, pool, 20, "a", window=8)
         while not mortal.order:
             pass
-        second = threads.submit(ask, room, 20, "b", window=8)
+        second = threads.submit(ask, pool, 20, "b", window=8)
         first.result(), second.result()
     assert mortal.order == [*(f"a{n}" for n in range(20)), *(f"b{n}" for n in range(20))]
 
 
-def test_an_engine_started_early_is_used(room, mortal):
-    room.start("run", spec(), MODEL)
-    room.start("run", spec(), MODEL)
+def test_an_engine_started_early_is_used(pool, mortal):
+    pool.start("run", spec(), MODEL)
+    pool.start("run", spec(), MODEL)
     while not mortal.alive:
         pass
-    ask(room, 10)
+    ask(pool, 10)
     assert mortal.starts == 1
 
 
-def test_a_failed_early_start_is_retried_and_reported_at_the_first_request(room, mortal, monkeypatch):
+def test_a_failed_early_start_is_retried_and_reported_at_the_first_request(pool, mortal, monkeypatch):
     monkeypatch.setattr(Mortal, "most_starts", 0)
-    room.start("run", spec(), MODEL)
+    pool.start("run", spec(), MODEL)
     while not mortal.starts:
         pass
     with pytest.raises(UserError, match="no engine starts"):
-        ask(room, 10)
+        ask(pool, 10)
     assert mortal.starts == 2
 
 
-def test_requests_are_consumed_as_the_window_has_room(room, mortal):
+def test_requests_are_consumed_as_the_window_has_space(pool, mortal):
     taken, kept = [], []
 
     def one_by_one():
@@ -141,12 +141,12 @@ def test_requests_are_consumed_as_the_window_has_room(room, mortal):
             taken.append(key)
             yield key, request
 
-    room.generate("run", spec(window=4), MODEL, one_by_one(), kept.append, never)
+    pool.generate("run", spec(window=4), MODEL, one_by_one(), kept.append, never)
     assert len(taken) == len(kept) == 50
 
 
-def test_no_requests_open_no_engine(room, mortal):
-    assert ask(room, 0) == {} and mortal.starts == 0
+def test_no_requests_open_no_engine(pool, mortal):
+    assert ask(pool, 0) == {} and mortal.starts == 0
 
 
 def fail_at(place, error):
@@ -159,69 +159,69 @@ def fail_at(place, error):
     return kept, keep
 
 
-def test_an_error_in_keep_ends_only_its_call(room, mortal):
+def test_an_error_in_keep_ends_only_its_call(pool, mortal):
     kept, keep = fail_at(5, OSError(28, "No space left on device"))
     with ThreadPoolExecutor() as threads:
-        bystander = threads.submit(ask, room, 60, "b", window=4)
+        bystander = threads.submit(ask, pool, 60, "b", window=4)
         with pytest.raises(OSError, match="No space"):
-            room.generate("run", spec(window=4), MODEL, requests(40), keep, never)
+            pool.generate("run", spec(window=4), MODEL, requests(40), keep, never)
         assert len(bystander.result()) == 60
-    assert len(kept) == 5 and len(ask(room, 10, "c", window=4)) == 10
+    assert len(kept) == 5 and len(ask(pool, 10, "c", window=4)) == 10
 
 
-def test_an_error_while_reading_requests_ends_the_call(room, mortal):
+def test_an_error_while_reading_requests_ends_the_call(pool, mortal):
     def broken():
         yield from requests(3)
         raise ValueError("a broken file")
 
     with pytest.raises(ValueError, match="a broken file"):
-        room.generate("run", spec(), MODEL, broken(), lambda completion: None, never)
+        pool.generate("run", spec(), MODEL, broken(), lambda completion: None, never)
 
 
 # Deaths
 
 
-def test_a_spontaneous_engine_death_loses_no_request(room, mortal):
+def test_a_spontaneous_engine_death_loses_no_request(pool, mortal):
     mortal.kills = lambda self, key: mortal.starts == 1 and key == "r100"
-    done = ask(room, 300)
+    done = ask(pool, 300)
     assert {completion.finish for completion in done.values()} == {"stop"}
     assert mortal.starts == 2 and max(mortal.asked.values()) == 2
 
 
 @pytest.mark.parametrize("poison", [{"r0"}, {"r77"}, {"r3", "r90"}, {"r127", "r128", "r299"}])
-def test_requests_that_kill_the_engine_are_isolated_in_few_restarts(room, mortal, poison):
+def test_requests_that_kill_the_engine_are_isolated_in_few_restarts(pool, mortal, poison):
     mortal.kills = lambda self, key: key in poison
-    done = ask(room, 300)
+    done = ask(pool, 300)
     dropped = {key for key, completion in done.items() if completion.finish == "error"}
     assert dropped == poison
     assert all("died 3 times" in done[key].error and "planted" in done[key].error for key in poison)
     assert mortal.starts <= 1 + len(poison) * (1 + math.log2(128) + supervised.LIVES)
 
 
-def test_requests_that_kill_only_in_combination_are_all_answered(room, mortal):
+def test_requests_that_kill_only_in_combination_are_all_answered(pool, mortal):
     mortal.kills = lambda self, key: mortal.in_flight > 32
-    assert {completion.finish for completion in ask(room, 128).values()} == {"stop"}
+    assert {completion.finish for completion in ask(pool, 128).values()} == {"stop"}
 
 
 @pytest.mark.parametrize("most", [0, 1, 3])
-def test_a_failure_to_open_an_engine_is_reported_and_not_retried_per_request(room, mortal, most):
+def test_a_failure_to_open_an_engine_is_reported_and_not_retried_per_request(pool, mortal, most):
     mortal.kills = lambda self, key: key == "r9"
     mortal.most_starts = most
     with pytest.raises(UserError, match="no engine starts any more"):
-        room.generate("run", spec(window=16), MODEL, requests(50), lambda completion: None, never)
+        pool.generate("run", spec(window=16), MODEL, requests(50), lambda completion: None, never)
     assert mortal.starts <= most + 2
 
 
 # Hanging
 
 
-def test_a_hanging_engine_is_restarted(room, mortal):
+def test_a_hanging_engine_is_restarted(pool, mortal):
     mortal.hangs = lambda self, key: mortal.starts == 1 and mortal.order.index(key) >= 20
-    done = ask(room, 100, window=16, patience=0.2)
+    done = ask(pool, 100, window=16, patience=0.2)
     assert {completion.finish for completion in done.values()} == {"stop"} and mortal.starts == 2
 
 
-def test_waiting_in_the_engines_queue_is_not_a_hang(room, mortal, monkeypatch):
+def test_waiting_in_the_engines_queue_is_not_a_hang(pool, mortal, monkeypatch):
     turns = asyncio.Semaphore(1)
     answer = Mortal.answer
 
@@ -231,11 +231,11 @@ def test_waiting_in_the_engines_queue_is_not_a_hang(room, mortal, monkeypatch):
 
     monkeypatch.setattr(Mortal, "answer", one_at_a_time)
     mortal.latency = 0.05  # the last request waits five times the patience
-    assert len(ask(room, 20, window=20, patience=0.2)) == 20 and mortal.starts == 1
+    assert len(ask(pool, 20, window=20, patience=0.2)) == 20 and mortal.starts == 1
 
 
-def test_a_request_that_hangs_every_engine_is_dropped(room, mortal):
+def test_a_request_that_hangs_every_engine_is_dropped(pool, mortal):
     mortal.hangs = lambda self, key: key == "r5"
-    done = ask(room, 16, window=8, patience=0.1)
+    done = ask(pool, 16, window=8, patience=0.1)
     assert [key for key, completion in done.items() if completion.finish == "error"] == ["r5"]
     assert "answered nothing for 0.1 seconds" in done["r5"].error

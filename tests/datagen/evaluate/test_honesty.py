@@ -116,7 +116,7 @@ def test_a_model_is_scored_before_and_after_training(tmp_path):
 def test_completions_are_reused(tmp_path, monkeypatch):
     path = write(tmp_path)
     first = probe([path], str(tmp_path / "trained.yaml"), None, tmp_path / "kept")
-    monkeypatch.setattr("datagen.engines.ask.EngineRoom", None)  # no engine can be opened
+    monkeypatch.setattr("datagen.engines.ask.EnginePool", None)  # no engine can be opened
     assert probe([path], str(tmp_path / "trained.yaml"), None, tmp_path / "kept") == first
 
 

@@ -161,7 +161,7 @@ def test_a_row_is_edited_and_the_edit_is_written_and_withdrawn(browser, address,
     assert label["edit"] == {} and "verdict" not in label and not page.complaints
 
 
-def test_an_edit_that_cannot_be_saved_tells_why_and_keeps_the_text(browser, address, tmp_path):
+def test_an_edit_that_cannot_be_saved_shows_the_reason_and_keeps_the_text(browser, address, tmp_path):
     page = chromium.Page(browser)
     page.page.goto(address)
     page.page.locator("#list button").first.click()

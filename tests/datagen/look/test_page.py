@@ -93,7 +93,7 @@ def test_the_address_keeps_filters_and_row_for_reload_and_back(opened):
     total(page, "2 rows")
 
 
-def test_an_empty_list_says_so_and_filters_are_cleared(opened):
+def test_an_empty_list_has_a_message_and_filters_are_cleared(opened):
     page = opened(state="text=zzz&page=7&stage=nothing&view=odd")
     total(page, "0 rows")
     assert page.page.locator("#list").inner_text() == "No row matches."

@@ -64,7 +64,7 @@ def test_a_question_that_needs_both_is_kept_with_both_spans():
 
 
 @pytest.mark.parametrize(
-    ("said", "reason"),
+    ("reply", "reason"),
     [
         ({"both": SILENCE}, "not answered from both passages"),
         ({"both": "Aldham"}, "not answered from both passages"),
@@ -78,8 +78,8 @@ def test_a_question_that_needs_both_is_kept_with_both_spans():
         ({"both": {"text": "Corby", "finish": "length"}}, "no verdict"),
     ],
 )
-def test_the_ablation_decides(said, reason):
-    kept, dropped, _ = ask(stage, passages(BRIDGE, ANNA), model(**said))
+def test_the_ablation_decides(reply, reason):
+    kept, dropped, _ = ask(stage, passages(BRIDGE, ANNA), model(**reply))
     assert not kept
     assert [row["reason"] for row in dropped if row["reason"] != "paired already"] == [reason]
 

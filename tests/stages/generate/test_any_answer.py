@@ -59,9 +59,9 @@ VALUES = st.recursive(
     lambda part: st.lists(part, max_size=3) | st.dictionaries(st.sampled_from(FIELDS), part, max_size=4),
     max_leaves=8,
 )
-SAID = TEXTS | VALUES.map(json.dumps)
-COMPLETION = SAID | st.fixed_dictionaries(
-    {"text": SAID, "finish": st.sampled_from(["stop", "length", "error"])},
+REPLIES = TEXTS | VALUES.map(json.dumps)
+COMPLETION = REPLIES | st.fixed_dictionaries(
+    {"text": REPLIES, "finish": st.sampled_from(["stop", "length", "error"])},
     optional={"error": st.just("x"), "choices": st.lists(st.floats(-9, 0), max_size=3)},
 )
 

@@ -97,18 +97,18 @@ def test_each_link_is_kept_when_sound_and_dropped_when_subtly_wrong(tmp_path, na
     recipe = only(tmp_path, name)
     (made,), _, _ = ask(stage, [row()], model(), recipe=recipe)
     assert labels(made)["links"][1]["output"] == SOUND[name]
-    said, reason = WRONG[name]
-    kept, (dropped,), _ = ask(stage, [row()], model({name: said}), recipe=recipe)
+    reply, reason = WRONG[name]
+    kept, (dropped,), _ = ask(stage, [row()], model({name: reply}), recipe=recipe)
     assert not kept and dropped["reason"] == reason
 
 
 def test_a_link_that_only_repeats_or_invents_is_dropped(tmp_path):
     recipe = only(tmp_path, "question")
-    for said, reason in [
+    for reply, reason in [
         ("How do cows graze on hills near every village?", "adds to its input"),
         (LONG_ANSWER, "too long"),
     ]:
-        _, (dropped,), _ = ask(stage, [row()], model({"question": said}), recipe=recipe)
+        _, (dropped,), _ = ask(stage, [row()], model({"question": reply}), recipe=recipe)
         assert dropped["reason"] == reason
     _, (dropped,), _ = ask(
         stage, [parent(answer=ANSWER)], model({"json": ANSWER}), recipe=only(tmp_path, "json")

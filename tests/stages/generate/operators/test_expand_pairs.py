@@ -64,8 +64,8 @@ def test_a_pair_that_is_empty_repeated_or_wrong_is_dropped(pair, reason):
 
 
 def test_a_hostile_completion_gives_no_pair():
-    for said in ("", "{" * 5000, '{"pairs": []}', '{"pairs": [{"question": "Q?"}]}', '{"pairs": [1]}'):
-        kept, dropped, _ = ask(stage, [parent()], lambda _, said=said: said)
+    for reply in ("", "{" * 5000, '{"pairs": []}', '{"pairs": [{"question": "Q?"}]}', '{"pairs": [1]}'):
+        kept, dropped, _ = ask(stage, [parent()], lambda _, reply=reply: reply)
         assert not kept and [row["reason"] for row in dropped] == ["unparsable"]
 
 

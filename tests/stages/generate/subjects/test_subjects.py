@@ -185,7 +185,7 @@ def test_a_syllabus_names_its_node_its_requests_and_models():
 
 
 @pytest.mark.parametrize(
-    ("said", "reason"),
+    ("reply", "reason"),
     [
         ({"sessions": []}, "unparsable"),
         ({"sessions": [{"title": "A", "concepts": []}]}, "unparsable"),
@@ -199,13 +199,13 @@ def test_a_syllabus_names_its_node_its_requests_and_models():
         ({"sessions": [{"title": "A", "concepts": ["x" * 101]}]}, "not a name"),
     ],
 )
-def test_an_unsound_syllabus_is_dropped(said, reason):
-    kept, dropped, _ = syllabi(model=lambda _: reply_text(said))
+def test_an_unsound_syllabus_is_dropped(reply, reason):
+    kept, dropped, _ = syllabi(model=lambda _: reply_text(reply))
     assert not kept and {row["reason"] for row in dropped} == {reason}
 
 
 @pytest.mark.parametrize(
-    ("said", "reason"),
+    ("reply", "reason"),
     [
         ({"names": []}, "unparsable"),
         ({"names": ["Property law"]}, "repeated name"),  # the node itself
@@ -214,9 +214,9 @@ def test_an_unsound_syllabus_is_dropped(said, reason):
         ("prose", "unparsable"),
     ],
 )
-def test_an_invalid_or_repeated_name_is_dropped(said, reason):
+def test_an_invalid_or_repeated_name_is_dropped(reply, reason):
     def model(request):
-        return reply_text(said) if request.task == syllabus.COMPLETE else teacher(request)
+        return reply_text(reply) if request.task == syllabus.COMPLETE else teacher(request)
 
     _, dropped, _ = syllabi({"Law": {"Private law": {"Property law": None}}}, model)
     assert reason in {row["reason"] for row in dropped}
@@ -280,7 +280,7 @@ def test_assignments_keep_the_bounds_of_the_paper_for_any_syllabus(concepts, sin
 
 
 @pytest.mark.parametrize(
-    ("task", "said", "reason"),
+    ("task", "reply", "reason"),
     [
         ("question", {"question": "How do bananas ripen in warm valleys?"}, "not about its concepts"),
         ("question", {"question": "Why?"}, "too short"),
@@ -291,9 +291,9 @@ def test_assignments_keep_the_bounds_of_the_paper_for_any_syllabus(concepts, sin
         ("answer", {"answer": GERMAN}, "another language"),
     ],
 )
-def test_a_pair_that_is_not_about_its_concepts_or_is_broken_is_dropped(task, said, reason):
+def test_a_pair_that_is_not_about_its_concepts_or_is_broken_is_dropped(task, reply, reason):
     kept, dropped, _ = course(
-        model=lambda request: reply_text(said) if request.task == task else teacher(request)
+        model=lambda request: reply_text(reply) if request.task == task else teacher(request)
     )
     assert not kept and {row["reason"] for row in dropped} == {reason}
 

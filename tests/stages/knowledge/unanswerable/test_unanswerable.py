@@ -9,7 +9,7 @@ from datagen.stages.knowledge.refuse import stage as refuse
 from datagen.stages.knowledge.unanswerable import stage
 from datagen.stages.knowledge.unanswerable.change import changed
 from datagen.stages.knowledge.unanswerable.change import names as find_names
-from datagen.stages.shared.language.matching import standing
+from datagen.stages.shared.language.matching import contained_share
 from datagen.stages.shared.language.rules import language_of
 from datagen.store.parquet import part_name, write_table
 from tests.support.asked import ask
@@ -261,7 +261,7 @@ def test_no_answerable_question_is_refused_in_a_planted_set(tmp_path):
     for number, answer, _, _ in planted():  # any other passage shown in its place leaves it open, too
         if number in refused:
             assert (
-                standing(answer, refused[number], language=ENGLISH) < 1
+                contained_share(answer, refused[number], language=ENGLISH) < 1
                 and f"alve {number} releases {answer}" not in refused[number]
             )
     assert {row["reason"] for row in dropped} == {"context may answer it"}

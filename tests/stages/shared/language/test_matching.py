@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 from datagen.stages.shared.language import matching
 from datagen.stages.shared.language.rules import language_of
 
-abstains, attempts, essence, likeness, standing, words = (
+abstains, attempts, essence, likeness, contained_share, words = (
     partial(function, language=language_of("en"))
     for function in (
         *(matching.abstains, matching.attempts, matching.essence),
-        *(matching.likeness, matching.standing, matching.words),
+        *(matching.likeness, matching.contained_share, matching.words),
     )
 )
 
@@ -101,11 +101,11 @@ def test_likeness_is_between_0_and_1_and_1_for_equal_texts(one, other):
 
 def test_containment_ignores_word_order_numbers_and_negation():
     passage = "The tower was designed by Eiffel, Gustave, and opened in 1889."
-    assert standing("Gustave Eiffel", passage) == 1
-    assert standing("Louis Pasteur", passage) == 0
-    assert 0 < standing("designed by Louis Pasteur", passage) < 0.6
-    assert standing("???", passage) == 0
-    assert standing("", passage) == 1
+    assert contained_share("Gustave Eiffel", passage) == 1
+    assert contained_share("Louis Pasteur", passage) == 0
+    assert 0 < contained_share("designed by Louis Pasteur", passage) < 0.6
+    assert contained_share("???", passage) == 0
+    assert contained_share("", passage) == 1
 
 
 @pytest.mark.parametrize(

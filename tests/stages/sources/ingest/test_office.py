@@ -217,7 +217,7 @@ ARCHIVE = "MIME-Version: 1.0\nContent-Type: multipart/related; boundary=b\n\n--b
         ),
     ],
 )
-def test_a_file_that_is_a_part_of_the_text_stands_in_its_place(text_of, name, data, text):
+def test_a_file_that_is_a_part_of_the_text_is_inserted_at_its_place(text_of, name, data, text):
     assert text_of("a.docx", with_chunks((name, data))) == f"Before.\n\n{text}\n\nAfter."
 
 
