@@ -361,3 +361,9 @@ def test_a_url_without_a_scheme_is_rejected():
     engine = open_engine(OpenAIModel(engine="openai", model="m", base_url="localhost:8000/v1"))
     with pytest.raises(UserError, match="http://"):
         asyncio.run(engine.start())
+
+
+@pytest.mark.parametrize("attempt", [1, 2, 5])
+def test_the_pause_between_tries_doubles(attempt):
+    longest = min(backend.FIRST_PAUSE * 2 ** (attempt - 1), backend.LONGEST_PAUSE)
+    assert longest / 2 <= backend.own_pause(attempt) <= longest
