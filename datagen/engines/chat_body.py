@@ -1,11 +1,16 @@
 """Build the JSON body of ``POST chat/completions`` from a request, model settings and server dialect."""
 
+import json
+
 from datagen.json_types import JsonObject
 from datagen.recipe.roles import OpenAIModel
 from datagen.request import Request
 
 TOP_LOGPROBS = 20  # the protocol's maximum
 UNLIMITED = 2**18  # tokens of an answer that a body does not limit
+ENVELOPE = 1 << 20  # bytes of a reply besides the answer: headers, usage, reasoning that no limit counts
+TOKEN_BYTES = 512  # of an answer's token; of a log probability with its token, as text and as a list of bytes
+ESCAPED = 2  # growth of JSON in a JSON string: a server may quote the request in a message
 EFFORTS = ((2048, "low"), (8192, "medium"))  # effort by maximum thinking budget in tokens; above: high
 
 
@@ -70,6 +75,14 @@ def limit_of(body: JsonObject) -> int:
     count = body.get("n")
     longest = max((limit for limit in limits if isinstance(limit, int)), default=UNLIMITED)
     return longest * (count if isinstance(count, int) else 1)
+
+
+def most_bytes(body: JsonObject) -> int:
+    """Return an upper limit of the size in bytes of a reply to a body, far above that of any proper one."""
+    top = body.get("top_logprobs")
+    entries = 1 + (top if isinstance(top, int) else 0) if body.get("logprobs") else 0
+    quoted = ESCAPED * len(json.dumps(body))
+    return ENVELOPE + quoted + limit_of(body) * TOKEN_BYTES * (1 + entries)
 
 
 def _thinking(thinking: str | int, parameter: str) -> JsonObject:

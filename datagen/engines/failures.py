@@ -101,7 +101,7 @@ def of_status(status: int, message: str, retry_after: float = 0.0, body: str = "
 def of_error(error: object, message: str) -> Failure:
     """Classify an error in the body of a reply with status 200: by its code, else by its wording."""
     fields = error if isinstance(error, dict) else {}
-    codes = (_number(fields.get(name)) for name in ("code", "status", "status_code"))
+    codes = (_number(code) for code in (error, *map(fields.get, ("code", "status", "status_code"))))
     if code := next(filter(None, codes), 0):
         return of_status(code, message)
     if _NO_MONEY.search(message):

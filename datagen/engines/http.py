@@ -25,7 +25,7 @@ from datagen.engines.failures import Away, Failure, Faulty, Hopeless, Lost, Refu
 from datagen.json_types import JsonObject
 from datagen.redaction import mask_secrets, printable
 
-MAX_BYTES = 32 << 20  # maximum size of a reply's body, before and after decompression
+MAX_BYTES = 32 << 20  # maximum size of any reply's body, before and after decompression
 CLOSE_SECONDS = 1.0  # maximum wait for the session to close when the process ends
 REDIRECTS, MAX_REDIRECTS = (301, 302, 307, 308), 5
 SHOWN = 300  # bytes to quote of a reply that is not text
@@ -81,7 +81,7 @@ class Connection:
         window: int,
         timeout: float,
     ) -> None:
-        self._url = url
+        self._url, self._timeout = url, timeout
         secrets = [key, *(credentials or ("", ""))[1:], *headers.values()]
         self._secrets = [secret for secret in secrets if len(secret) > 3]  # shorter ones occur in any text
         defaults: dict[str, str] = {"Accept-Encoding": "gzip"}
@@ -105,9 +105,11 @@ class Connection:
         """Make a server's message safe to show and store; truncate it to `length` characters."""
         return mask_secrets(printable(text, length), self._secrets)
 
-    async def post(self, body: JsonObject) -> Response:
+    async def post(self, body: JsonObject, most: int = MAX_BYTES) -> Response:
         """
         Send a request once. Redirects are followed on the same server only.
+
+        `most` is the maximum size of the reply's body in bytes, at most `MAX_BYTES`.
 
         Raises
         ------
@@ -116,7 +118,7 @@ class Connection:
         """
         url = self._url
         for _ in range(MAX_REDIRECTS):
-            response, target = await self._post(url, body)
+            response, target = await self._post(url, body, min(most, MAX_BYTES))
             if not target:
                 return response
             url = self._redirected(url, target, response.status)
@@ -135,14 +137,14 @@ class Connection:
             raise Refused(f"HTTP {status}: it redirects to {self.clean(target)}", status)
         return urlunsplit(new)
 
-    async def _post(self, url: str, body: JsonObject) -> tuple[Response, str]:
+    async def _post(self, url: str, body: JsonObject, most: int) -> tuple[Response, str]:
         """Send a request to a URL; return the reply, and where it redirects to, "" if it does not."""
         try:
             async with self._session.post(url, json=body, allow_redirects=False) as response:
                 target = response.headers.get("Location", "") if response.status in REDIRECTS else ""
                 retry_after = asked_pause(response.headers.get("Retry-After"), response.headers.get("Date"))
                 try:
-                    text = _decoded(await _read(response), response.charset)
+                    text = _decoded(await _read(response, most), response.charset)
                 except Exception as error:
                     if response.status < 300:
                         raise
@@ -151,7 +153,15 @@ class Connection:
         except Failure:
             raise
         except Exception as error:  # aiohttp raises its own errors, the system's, and ValueErrors
-            raise _failure(error, self.clean(f"{type(error).__name__}: {error}".rstrip(": "))) from error
+            raise _failure(error, self.clean(self._described(error))) from error
+
+    def _described(self, error: Exception) -> str:
+        """Describe an error of the HTTP client; its own wording is misleading or empty for some."""
+        if isinstance(error, TimeoutError) and not isinstance(error, aiohttp.ConnectionTimeoutError):
+            return f"no complete reply within {self._timeout:g} seconds (timeout)"
+        if isinstance(error, aiohttp.ClientResponseError):  # it says "400", whatever the server sent
+            return f"the reply is not valid HTTP: {error.message}"
+        return f"{type(error).__name__}: {error}".rstrip(": ")
 
     async def close(self) -> None:
         """Close the session."""
@@ -165,8 +175,8 @@ class Connection:
                 asyncio.run_coroutine_threadsafe(self._session.close(), self._loop).result(CLOSE_SECONDS)
 
 
-async def _read(response: aiohttp.ClientResponse) -> bytes:
-    """Read and decompress a body, both within the size limit."""
+async def _read(response: aiohttp.ClientResponse, most: int) -> bytes:
+    """Read and decompress a body, both within `most` bytes."""
     encoding = response.headers.get("Content-Encoding", "").strip().lower()
     if encoding not in ENCODINGS:
         raise Faulty(f"the reply has the encoding {encoding[:40]!r}, which was not requested")
@@ -175,14 +185,14 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
     async for data in response.content.iter_chunked(1 << 16):
         received += len(data)
         try:
-            body += unpack.decompress(data, MAX_BYTES + 1 - len(body)) if unpack else data
+            body += unpack.decompress(data, most + 1 - len(body)) if unpack else data
         except zlib.error as error:
             raise Faulty(f"the reply cannot be decompressed: {error}") from None
         if unpack and unpack.unused_data:
             raise Faulty("the compressed reply continues after its end")
-        if max(len(body), received) > MAX_BYTES:  # compressed data may be endless and give nothing
+        if max(len(body), received) > most:  # compressed data may be endless and give nothing
             response.close()
-            raise Faulty(f"the reply is larger than {MAX_BYTES >> 20} MB")
+            raise Faulty(f"the reply is larger than {most / 2**20:.3g} MB, more than the request can yield")
     if unpack and not unpack.eof:
         raise Faulty("the compressed reply is truncated")
     return bytes(body)
@@ -229,7 +239,7 @@ def asked_pause(header: str | None, sent: str | None) -> float:
     if not header:
         return 0.0
     try:
-        seconds = float(header)
+        seconds = float(header.replace("_", "?"))  # Python's float accepts 1_0
     except ValueError:
         try:
             seconds = (parsedate_to_datetime(header) - _time(sent)).total_seconds()

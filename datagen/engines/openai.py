@@ -21,7 +21,7 @@ import random
 import time
 from dataclasses import replace
 
-from datagen.engines.chat_body import Dialect, body_of, limit_of
+from datagen.engines.chat_body import Dialect, body_of, limit_of, most_bytes
 from datagen.engines.engine import Unanswered, Unreachable
 from datagen.engines.failures import (
     Away,
@@ -158,13 +158,12 @@ class OpenAIEngine:
         too_long = isinstance(failure, Busy) and failure.retry_after > self._spec.patience
         if isinstance(failure, Hopeless):
             raise self._unreachable(failure, trial)
-        if isinstance(failure, Transient) and not trial.over(self._spec.retries) and not too_long:
-            if self._pace.down > self._spec.patience:
-                raise self._unreachable(failure, trial)
+        tries_left = isinstance(failure, Transient) and not trial.over(self._spec.retries) and not too_long
+        if tries_left and self._pace.down <= self._spec.patience:
             if isinstance(failure, Faulty) and self._pace.away:  # perhaps only faulty requests remain
                 await self.check()
             return False
-        if trial.proven:
+        if trial.proven and not tries_left:
             return True
         verdict = await self.check()
         if verdict is None or isinstance(verdict, Rejected):  # the server is up and reads requests
@@ -230,7 +229,7 @@ class OpenAIEngine:
         assert self._connection is not None, "start the engine first"
         body = body_of(request, self._spec, self._dialect)
         while True:
-            response = await self._connection.post(body)
+            response = await self._connection.post(body, most_bytes(body))
             if response.status in (200, 201):
                 return self._read(response, request, key, limit_of(body))
             failure = self._failure(response)
@@ -283,6 +282,12 @@ class OpenAIEngine:
         if isinstance(failure, Hopeless):
             return Unreachable(
                 f"{self._name} cannot be reached: {failure}. Check the recipe's base_url. {AGAIN}"
+            )
+        if isinstance(failure, Busy) and failure.retry_after > self._spec.patience:
+            return Unreachable(
+                f"{self._name} asks to wait for {failure.retry_after:,.0f} seconds, longer than the model's "
+                f"patience of {self._spec.patience:,.0f}: {failure}. Run again later, or raise the patience. "
+                f"{AGAIN}"
             )
         duration = f"for {self._pace.down:,.0f} seconds ({trial.tries} attempts at one request)"
         if isinstance(failure, Busy):

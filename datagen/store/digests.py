@@ -20,7 +20,9 @@ SEAL = "sha256"  # key of a record's digest of its other fields
 
 
 def digest(path: Path) -> str:
-    """Hash a file; "" if it cannot be read."""
+    """Hash a file; "" if it cannot be read or is another thing, such as a pipe, which would block."""
+    if not path.is_file():
+        return ""
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()

@@ -174,7 +174,16 @@ def damage_named() -> Iterator[None]:
 
 
 def link(source: Path, target: Path) -> None:
-    """Give a file that is never changed a second name, or a copy where the file system has no links."""
+    """
+    Give a file that is never changed a second name, or a copy where the file system has no links.
+
+    Raises
+    ------
+    FileNotFoundError
+        If it is missing, or there is something else in its place, such as a folder or a pipe.
+    """
+    if not source.is_file():
+        raise FileNotFoundError(errno.ENOENT, "it is not a file", str(source))
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         target.hardlink_to(source)

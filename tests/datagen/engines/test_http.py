@@ -20,8 +20,8 @@ from pydantic import ValidationError
 
 from datagen.engines import http, open_engine
 from datagen.engines import openai as backend
-from datagen.engines.chat_body import Dialect, body_of
-from datagen.engines.engine import Unreachable
+from datagen.engines.chat_body import Dialect, body_of, most_bytes
+from datagen.engines.engine import Unanswered, Unreachable
 from datagen.engines.failures import Faulty
 from datagen.engines.identity import circumstances, identify
 from datagen.errors import UserError
@@ -50,6 +50,16 @@ def ask(*behaviours, path="", **fields):
                 await engine.close()
 
     return asyncio.run(work())
+
+
+def ask_once_answered(fault, **fields):
+    """Send a request to a server that answers the check, and nothing else."""
+
+    async def behave(request):
+        check = (await request.json())["messages"][0]["content"] == "Say yes."
+        return await (answers() if check else fault)(request)
+
+    return ask(behave, **fields)
 
 
 def sends(data, **headers):
@@ -374,7 +384,8 @@ def test_token_counts_are_bounded_by_the_limit_that_was_sent(options, counted):
 
 def test_a_retry_after_beyond_the_patience_is_not_honoured():
     wish = answers("come back tomorrow", status=429, Retry_After="86400")
-    with pytest.raises(Unreachable, match="come back tomorrow"):
+    said = "asks to wait for 86,400 seconds, longer than the model's patience of 60.*come back tomorrow"
+    with pytest.raises(Unreachable, match=said):
         ask(wish, patience=60)
     assert backend.own_pause(10**6) <= backend.LONGEST_PAUSE
 
@@ -547,3 +558,39 @@ def test_a_process_that_ends_with_an_open_session_prints_no_traceback():
             check=True,
         )
     assert (done.stdout, done.stderr) == ("200\n", "")
+
+
+def test_a_body_is_limited_to_what_its_request_can_yield():
+    with pytest.raises(Unanswered, match=r"larger than .* MB, more than the request can yield"):
+        ask_once_answered(answers(reply("x" * 13_000_000)))  # in the text and in its token
+    long = Request("r", ASKED.messages, "p", "0", "t", Sampling(max_tokens=30_000))
+    position = {"token": "\u00e9" * 8, "logprob": -0.5, "bytes": [195, 169] * 8, "top_logprobs": []}
+    choice = {"message": {"content": "\u00e9" * 8 * 30_000}, "finish_reason": "length"}
+    whole = {"choices": [choice | {"logprobs": {"content": [position] * 30_000}}]}
+    assert len(json.dumps(whole)) < most_bytes(body_of(long, spec())), (
+        "long tokens, escaped, with their bytes"
+    )
+
+
+def test_the_limit_of_a_body_grows_with_every_part_that_a_reply_may_have():
+    small = most_bytes(body_of(ASKED, spec()))
+    assert small < 2 << 20
+    scored = Request("r", ASKED.messages, "p", "0", "t", Sampling(max_tokens=20), choices=("a", "b"))
+    assert most_bytes(body_of(scored, spec())) > most_bytes(body_of(scored, spec()) | {"top_logprobs": 0})
+    for more in ({"n": 3}, {"max_completion_tokens": 5_000}, {"top_logprobs": 5}, {"user": "u" * 9_000}):
+        assert most_bytes(body_of(ASKED, spec(options=more))) > small
+    assert most_bytes(body_of(ASKED, spec(options={"max_tokens": None}))) > http.MAX_BYTES
+    assert most_bytes(body_of(ASKED, spec(thinking=9_000))) > small + 9_000
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        (answers(after=1.0), r"no complete reply within 0.3 seconds \(timeout\)"),
+        (answers(X_Long="a" * 100_000), "the reply is not valid HTTP: Got more than"),
+    ],
+)
+def test_a_failure_of_the_http_client_is_described_in_words(fault, said):
+    with pytest.raises(Unanswered, match=said) as caught:
+        ask_once_answered(fault, timeout=0.3)
+    assert "400" not in str(caught.value), "the server did not send this status"

@@ -115,7 +115,7 @@ def test_retry_after_is_seconds_or_a_date_by_the_servers_clock():
     assert asked_pause("7", sent) == 7
     assert asked_pause("Thu, 01 Jan 2026 00:00:09 GMT", sent) == 9
     assert asked_pause("Wed, 31 Dec 2025 00:00:00 GMT", sent) == 0
-    for odd in ("soon", "nan", "inf", "-5", "1e999", None, ""):
+    for odd in ("soon", "1_0", "nan", "inf", "-5", "1e999", None, ""):
         assert asked_pause(odd, sent) == 0
 
 
@@ -193,6 +193,18 @@ def test_the_wait_ends_with_the_patience_regardless_of_remaining_retries(fault):
 def test_a_pause_beyond_the_patience_is_not_waited_for_by_more_tries():
     error, server = ask(answers("tomorrow", status=429, Retry_After="86400"), retries=100, patience=60)
     assert isinstance(error, Unreachable) and len(server.bodies) <= 2
+
+
+@pytest.mark.parametrize("fault", [answers("down", status=502), answers("wait", status=429)])
+def test_a_single_busy_request_that_outlasts_the_patience_does_not_end_the_run(fault, monkeypatch):
+    monkeypatch.setattr(backend, "BUSY_TRIES", 3)
+
+    async def behave(request):
+        check = (await request.json())["messages"][0]["content"] == "Say yes."
+        return await (answers() if check else fault)(request)
+
+    (result,), _ = ask(behave, patience=0.05)
+    assert "no answer" in result, "the server answers the check, so only this request is dropped"
 
 
 FAULTS = [answers("null"), answers("CUDA error", status=500), hang_up(), half(), answers(after=1.0)]
@@ -349,3 +361,9 @@ def test_a_url_without_a_scheme_is_rejected():
     engine = open_engine(OpenAIModel(engine="openai", model="m", base_url="localhost:8000/v1"))
     with pytest.raises(UserError, match="http://"):
         asyncio.run(engine.start())
+
+
+@pytest.mark.parametrize("attempt", [1, 2, 5])
+def test_the_pause_between_tries_doubles(attempt):
+    longest = min(backend.FIRST_PAUSE * 2 ** (attempt - 1), backend.LONGEST_PAUSE)
+    assert longest / 2 <= backend.own_pause(attempt) <= longest

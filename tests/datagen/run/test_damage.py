@@ -1,6 +1,7 @@
 """Stages with damaged tables run again when a run is resumed, with a warning."""
 
 import json
+import os
 import random
 import shutil
 
@@ -73,6 +74,11 @@ def flip(path):
     path.write_bytes(data)
 
 
+def instead(path, make):
+    path.unlink()
+    make(path)
+
+
 def edit_record(stage):
     path = stage / "stage.json"
     path.write_text(path.read_text().replace('"rows_out": 16', '"rows_out": 17'))
@@ -87,6 +93,11 @@ DAMAGE = {
     ),
     "an extra part": lambda stage: shutil.copy(stage / "part-00000.parquet", stage / "part-00009.parquet"),
     "an empty part": lambda stage: (stage / "part-00000.parquet").write_bytes(b""),
+    "a pipe in place of a part": lambda stage: instead(stage / "part-00000.parquet", os.mkfifo),
+    "a folder in place of a part": lambda stage: instead(stage / "part-00000.parquet", os.mkdir),
+    "a link in place of a part": lambda stage: instead(
+        stage / "part-00000.parquet", lambda path: path.symlink_to("nowhere")
+    ),
     "an edited record": edit_record,
     "a cut record": lambda stage: (stage / "stage.json").write_text("{"),
     "a record of another shape": lambda stage: (stage / "stage.json").write_text("[]"),

@@ -1,6 +1,7 @@
 """Which stages of earlier runs are reused."""
 
 import json
+import os
 import re
 import shutil
 from contextlib import contextmanager
@@ -129,6 +130,17 @@ def test_a_damaged_stage_is_run_again(go):
     assert "cutting" not in taken(second) and "source" in taken(second)
     assert len(ids(second)) == 16
     assert digest(parts(second.stage_folder("cutting"))[0]) != digest(path)
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: path.symlink_to("nowhere")])
+def test_a_stage_with_something_else_in_place_of_a_part_is_run_again(go, make):
+    first = go()
+    path = parts(first.stage_folder("cutting"))[0]
+    path.unlink()
+    make(path)
+    second = go()
+    assert "cutting" not in taken(second) and "source" in taken(second)
+    assert len(ids(second)) == 16
 
 
 def test_a_stage_with_an_altered_record_is_run_again(go):
