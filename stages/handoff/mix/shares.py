@@ -192,7 +192,8 @@ def _fill(
                 amount -= quantity
         least = max(EXACT, 1e-9 * wanted[key])
         while amount > least and (path := _path(key, places, taken, remaining)):
-            quantity = min(amount, remaining[path[-1][0]], *(taken[move[0], move[2]] for move in path[:-1]))
+            moved = [taken[number, giver] for number, _, giver in path if giver is not None]
+            quantity = min(amount, remaining[path[-1][0]], *moved)
             for number, taker, giver in path:
                 taken[number, taker] = taken.get((number, taker), 0.0) + quantity
                 if giver is None:
