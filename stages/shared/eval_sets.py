@@ -52,7 +52,8 @@ class EvaluationSet(datagen.stage.Options):
     """An evaluation set."""
 
     path: str = Field(
-        description="A .jsonl(.gz), .json, .csv, .tsv, .parquet or .arrow file, or a folder; relative to the recipe"
+        description="A .jsonl(.gz), .json, .csv, .tsv, .parquet or .arrow file, or a folder; relative to the "
+        "recipe"
     )
     fields: list[str] = Field(
         [], description="Fields with the texts; default: all except options, short answers and metadata"
