@@ -194,8 +194,9 @@ def digests(cut: Words, written: Hashes) -> tuple[Hashes, Hashes]:
     measures[1:] = numeric[:-1] & (owners[1:] == owners[:-1])
     listed[listed] = natural[owners[listed]] | measures[listed] | ~lists_of_words.short[at[listed]]
     loose = _digest(values, listed | numeric | sign | identifier, cut.lengths, written)
-    has_stop_words = small & (_shares(hashes, lists_of_words.stop, cut.lengths) >= 2 * NATURAL)
-    meaningful = ~_among(hashes, lists_of_words.plain)
+    meaningful = ~_among(hashes, lists_of_words.plain)  # plain words may be added: they do not count here
+    counts = np.bincount(owners[meaningful], minlength=len(cut.lengths))
+    has_stop_words = small & (_shares(hashes[meaningful], lists_of_words.stop, counts) >= NATURAL)
     critical = np.where(has_stop_words[owners], meaningful, listed | numeric | sign | symbol | identifier)
     strict = np.where(small, _digest(values, critical, cut.lengths, written), loose)
     return loose, strict
