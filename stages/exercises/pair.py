@@ -17,6 +17,14 @@ class Pair(TypedDict):
     earlier: NotRequired[list[Message]]  # earlier turns of the conversation
 
 
+class Unconfirmed(Reject):
+    """A pair that its round trip does not confirm."""
+
+    def __init__(self, reject: Reject, pair: Pair) -> None:
+        super().__init__(reject.reason, reject.detail)
+        self.pair = pair
+
+
 # The name of a task, an answer followed by those of its round trip, and the pair or the reason there is none.
 Written: TypeAlias = tuple[str, list[Answer], Pair | Reject]
 

@@ -16,7 +16,7 @@ from datagen.request import Answer, Answers, Reject, Request
 from datagen.stage import Context
 from datagen.stages.exercises import few_shot, round_trip
 from datagen.stages.exercises.distinct import distinct
-from datagen.stages.exercises.pair import Pair, Written
+from datagen.stages.exercises.pair import Pair, Unconfirmed, Written
 from datagen.stages.exercises.pool import Pool, drawn, find_tasks, prompt_for
 from datagen.stages.exercises.round_trip import Neighbours
 from datagen.stages.exercises.task import MarkedTask, MinedTask, StructuredTask, Task
@@ -122,7 +122,7 @@ def read_answers(
         try:
             pair = task.read(draft, passage, prompt_for(task, options, context))
             if isinstance(task, MarkedTask):
-                pair = round_trip.settle(pair, trip, task.confirm, passage, context, options.agreement)
+                pair = _settled(pair, trip, task, passage, options, context)
         except Reject as reason:
             written.append((task.name, [draft, *trip], reason))
         else:
@@ -133,6 +133,15 @@ def read_answers(
         for mined in drawn(passage, options, context):
             if isinstance(mined, MinedTask):
                 yield mined.name, [], mined.make(passage, prompt_for(mined, options, context))
+
+
+def _settled(
+    pair: Pair, trip: Sequence[Answer], task: MarkedTask, passage: Passage, options: Pool, context: Context
+) -> Pair:
+    try:
+        return round_trip.settle(pair, trip, task.confirm, passage, context, options.agreement)
+    except Reject as reason:
+        raise Unconfirmed(reason, pair) from reason
 
 
 def yields(written: Iterable[Written]) -> Counter[str]:

@@ -20,7 +20,7 @@ from datagen.request import Answers, Reject
 from datagen.schema import pick
 from datagen.stage import Builder, Context, ModelStage, Outcome, mean_logprob
 from datagen.stages.exercises.declared import Declaration
-from datagen.stages.exercises.pair import prompt_of
+from datagen.stages.exercises.pair import Unconfirmed, prompt_of
 from datagen.stages.exercises.pool import Pool
 from datagen.stages.exercises.rounds import ask, follow, read_answers, unasked, yields
 from datagen.stages.shared.language.rules import Languages
@@ -57,7 +57,9 @@ def read(passages: pa.Table, answers: Answers, options: Options, context: Contex
         figures.update(yields(written))
         for task, drafts, pair in written:
             fields = {"kind": "instruction", "task": task}
-            if isinstance(pair, Reject):
+            if isinstance(pair, Unconfirmed):  # the proof compares such pairs with those kept
+                builder.drop(pair, fields | pair.pair | {"prompt": prompt_of(pair.pair)}, row, *drafts)
+            elif isinstance(pair, Reject):
                 builder.drop(pair, fields | {"answer": drafts[0].completion.text}, row, *drafts)
             else:
                 system = pick(options.system, row["id"], pair["question"]) if options.system else ""

@@ -21,7 +21,8 @@ from datagen.json_types import JsonObject
 from datagen.outside_json import parse
 
 # `datasets` saves .arrow files to disk, together with files that describe the set.
-ENDINGS = (".jsonl", ".jsonl.gz", ".json", ".csv", ".parquet", ".arrow")
+ENDINGS = (".jsonl", ".jsonl.gz", ".json", ".csv", ".tsv", ".parquet", ".arrow")
+SEPARATORS = ",;\t|"  # of columns
 DESCRIPTIONS = ("dataset_info.json", "dataset_dict.json", "dataset_infos.json", "state.json")
 
 OPTIONS = re.compile(
@@ -51,7 +52,8 @@ class EvaluationSet(datagen.stage.Options):
     """An evaluation set."""
 
     path: str = Field(
-        description="A .jsonl(.gz), .json, .csv, .parquet or .arrow file, or a folder; relative to the recipe"
+        description="A .jsonl(.gz), .json, .csv, .tsv, .parquet or .arrow file, or a folder; relative to the "
+        "recipe"
     )
     fields: list[str] = Field(
         [], description="Fields with the texts; default: all except options, short answers and metadata"
@@ -126,9 +128,11 @@ def _records(path: Path, setting: str) -> Iterator[JsonObject]:
         elif path.suffix == ".arrow":
             for batch in pa.ipc.open_stream(pa.memory_map(str(path))):
                 yield from batch.to_pylist()
-        elif path.suffix == ".csv":
+        elif path.suffix in (".csv", ".tsv"):
             with path.open(encoding="utf-8-sig", newline="") as lines:
-                for row in csv.DictReader(lines):
+                separator = max(SEPARATORS, key=lines.readline().count)  # the first of the most frequent ones
+                lines.seek(0)
+                for row in csv.DictReader(lines, delimiter=separator):
                     yield {str(name): value for name, value in row.items()}
         elif path.suffix == ".json":
             for item in _in_json(parse(path.read_text(encoding="utf-8-sig"))):

@@ -36,7 +36,7 @@ from datagen.stage import Context, Outcome, Partitions, WholeStage
 from datagen.stages.filter.decontaminate.items import Items, index
 from datagen.stages.filter.decontaminate.options import Options
 from datagen.stages.filter.decontaminate.paraphrase import Reworded
-from datagen.stages.filter.decontaminate.search import FIELDS, find_leaks, find_runs
+from datagen.stages.filter.decontaminate.search import FIELDS, PROMPT, find_leaks, find_runs
 from datagen.stages.shared.eval_sets import read_texts
 from datagen.stages.shared.language.columns import words
 from datagen.stages.shared.similarity.ngrams import Numbers, ngrams
@@ -99,7 +99,7 @@ def embed_items(partitions: Partitions, options: Options, context: Context) -> P
 
 def count(reader: Reader, path: Path) -> np.ndarray:
     """List the occurrences of runs in documents: pairs of run and hash of the document's id."""
-    table = reader(["id", "document_id", "lineage", *FIELDS])
+    table = reader(["id", "document_id", "lineage", PROMPT, *FIELDS])
     return np.unique(find_runs(table, _load(path), _documents(table)), axis=0)
 
 

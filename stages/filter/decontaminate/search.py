@@ -15,7 +15,8 @@ from datagen.stages.shared.language.columns import Words, words
 from datagen.stages.shared.similarity.ngrams import Numbers, ngrams
 from datagen.stages.shared.similarity.plain import plain
 
-FIELDS = ("question", "context", "answer", "rejected", "text")
+FIELDS = ("question", "context", "answer", "rejected", "text", "reasoning")
+PROMPT = "prompt"  # its turns before the last one, which is made of context and question
 JOINED = "context and question"  # also searched as one text: an item may be split between them
 HALF = 0.5  # share of an item's runs in a row from which common runs are not excused
 
@@ -53,10 +54,22 @@ def _fields(table: pa.Table) -> Iterator[tuple[str, pa.StringArray]]:
     for name in FIELDS:
         if name in table.column_names:
             yield name, plain(table[name])
+    if PROMPT in table.column_names:
+        earlier = _earlier_turns(table[PROMPT])
+        if earlier.null_count < len(earlier):
+            yield PROMPT, plain(earlier)
     if {"context", "question"} <= {*table.column_names}:
         both = pc.binary_join_element_wise(table["context"], table["question"], "\n")
         if both.null_count < len(both):
             yield JOINED, plain(both)
+
+
+def _earlier_turns(prompts: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Join the turns before the last one; null for prompts of one turn."""
+    texts: list[str | None] = [None] * len(prompts)
+    for row in pc.indices_nonzero(pc.greater(pc.fill_null(pc.list_value_length(prompts), 0), 1)).to_pylist():
+        texts[row] = "\n\n".join(turn["content"] or "" for turn in prompts[row].as_py()[:-1])
+    return pa.chunked_array([pa.array(texts, pa.string())])
 
 
 def _search(table: pa.Table, items: Items) -> Iterator[Hits]:

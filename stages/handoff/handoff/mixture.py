@@ -6,9 +6,10 @@ from dataclasses import asdict
 from datagen.json_types import JsonObject
 from datagen.recipe.registry import stages_of
 from datagen.stage import Context
-from datagen.stages.handoff.handoff.tally import Tally
+from datagen.stages.handoff.handoff.tally import Amount, Tally
 
 FILE = "mixture.json"  # stored with the table of mix
+WITHIN = 0.01  # deviation of a share without a warning
 
 
 def plan(context: Context) -> JsonObject:
@@ -26,19 +27,36 @@ def realised(tally: Tally, context: Context) -> JsonObject:
     planned = plan(context)
     by = planned.get("by", "rows")
     phases: dict[int, int] = {}
-    for (phase, _), amount in tally.parts.items():
+    requested: dict[tuple[int, str], float] = {}
+    for name, share in (planned.get("requested") or {}).items():
+        phase, _, part = name.partition("/")
+        requested[int(phase), part] = share
+    amounts = {key: Amount() for key in requested} | tally.parts
+    for (phase, _), amount in amounts.items():
         phases[phase] = phases.get(phase, 0) + _size(asdict(amount), by)
     parts = [
         {
             "phase": phase,
             "part": part,
-            "requested": (planned.get("requested") or {}).get(f"{phase}/{part}"),
+            "requested": requested.get((phase, part)),
             "realised": round(_size(asdict(amount), by) / phases[phase], 5) if phases[phase] else 0.0,
             **asdict(amount),
         }
-        for (phase, part), amount in sorted(tally.parts.items())
+        for (phase, part), amount in sorted(amounts.items())
     ]
-    return {"by": by, "warnings": []} | planned | {"parts": parts}
+    warnings = [*planned.get("warnings", []), *map(_deviation, filter(_deviates, parts))]
+    return {"by": by} | planned | {"parts": parts, "warnings": warnings}
+
+
+def _deviates(part: JsonObject) -> bool:
+    return part["requested"] is not None and abs(part["realised"] - part["requested"]) > WITHIN
+
+
+def _deviation(part: JsonObject) -> str:
+    return (
+        f"part {part['part']!r} of phase {part['phase']} has {part['realised']:.1%} of the phase; "
+        f"{part['requested']:.1%} were requested"
+    )
 
 
 def _size(amount: dict[str, int], by: str) -> int:

@@ -16,7 +16,7 @@ Build the training mixture: splits, a knowledge test, shares of the parts, and t
 
 from collections.abc import Collection, Iterator
 from functools import partial
-from math import floor
+from math import ceil, floor
 from typing import Annotated, Literal
 
 import numpy as np
@@ -25,7 +25,8 @@ import pyarrow.compute as pc
 from pydantic import Field, model_validator
 
 import datagen.stage
-from datagen.schema import fraction
+from datagen.errors import UserError
+from datagen.schema import KINDS, fraction
 from datagen.stage import Context, Outcome, Partitions, WholeStage
 from datagen.stages.handoff.forms import BOTH, without_passage
 from datagen.stages.handoff.handoff.configurations import KNOWLEDGE, KNOWLEDGE_TEST
@@ -38,6 +39,7 @@ from datagen.stages.handoff.mix.sizes import hand_off_ruler, sizes_of
 from datagen.store.parquet import write_json
 
 CHAT = ("instruction", "refusal")  # trained together; the cap is a share of their sum
+CONTRADICTION = 0.05  # of a mixture; if max_share drops more, the parts request more of a kind than it allows
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -106,7 +108,8 @@ class Options(datagen.stage.Options):
     @property
     def requested(self) -> list[Phase]:
         """The requested phases; empty if there are none."""
-        return self.phases or ([Phase(share=1, parts=self.parts)] if self.parts else [])
+        parts = self.parts or ({"all": Part(share=1)} if self.total else {})
+        return self.phases or ([Phase(share=1, parts=parts)] if parts else [])
 
 
 def run(partitions: Partitions, options: Options, context: Context) -> Iterator[Outcome]:
@@ -123,7 +126,8 @@ def run(partitions: Partitions, options: Options, context: Context) -> Iterator[
     # Again, among the remaining rows.
     _limit_refusals(ledger, options, pairs, ~tested & _undecided(reasons), reasons, details)
     if options.requested:
-        allotted = _allot(partitions, ledger, options, plan, ~validation & ~tested, reasons, details, context)
+        training = ~validation & ~tested
+        allotted = _allot(partitions, ledger, options, plan, pairs, training, reasons, details, context)
     else:
         allotted = Allotment(np.zeros(len(ledger), np.int64), _kinds(ledger), float(len(ledger)))
     warnings = splits.warnings(ledger, ~tested & _undecided(reasons), validation, options.validation)
@@ -189,6 +193,25 @@ def _kinds(ledger: Ledger) -> np.ndarray:
     return np.array([traits["kind"] for traits in ledger.combinations] or [""], object)[ledger.traits]
 
 
+def _contradiction(ledger: Ledger, chosen: Flags, options: Options) -> str:
+    """Describe the domain in which the parts request more of a kind than its maximum share."""
+    worst = max(
+        (
+            (float((in_domain & ledger.of_kind(kind)).sum() / max(1, in_domain.sum())) - share, kind, domain)
+            for kind, share in options.max_share.items()
+            for domain in np.unique(ledger.domains)
+            for in_domain in [chosen & ledger.of_kind(*CHAT) & (ledger.domains == domain)]
+        ),
+    )
+    over, kind, domain = worst
+    limit = options.max_share[kind]
+    return (
+        f"mix: the requested parts have {limit + over:.0%} {KINDS[kind]} among refusals and instructions"
+        f"{f' in {domain}' if domain else ''}, but max_share allows {limit:g}. Lower the share of the part "
+        f"with {KINDS[kind]}, or set max_share: {{{kind}: {ceil(100 * (limit + over)) / 100:g}}}"
+    )
+
+
 def _limit_refusals(
     ledger: Ledger,
     options: Options,
@@ -196,12 +219,18 @@ def _limit_refusals(
     free: Flags,
     reasons: np.ndarray,
     details: np.ndarray,
+    others: Flags | None = None,
 ) -> None:
-    """Apply the shares of kinds, and drop the answers whose refusals are dropped, until neither changes."""
+    """
+    Apply the shares of kinds, and drop the answers whose refusals are dropped, until neither changes.
+
+    A refusal among the `others` also keeps the answers of its question.
+    """
+    present = free if others is None else free | others
     orphaned = np.ones(len(ledger), bool)
     while orphaned.any():
         _cap(ledger, options, free & _undecided(reasons), reasons, details)
-        orphaned = pairs.orphaned(free & _undecided(reasons))
+        orphaned = pairs.orphaned(present & _undecided(reasons)) & free
         _drop(reasons, details, orphaned, contrasts.REASON, None)
 
 
@@ -225,12 +254,20 @@ def _allot(
     ledger: Ledger,
     options: Options,
     plan: questions.Plan,
+    pairs: contrasts.Contrasts,
     training: Flags,
     reasons: np.ndarray,
     details: np.ndarray,
     context: Context,
 ) -> Allotment:
-    """Drop the rows that exceed the shares, after the rows that no trainer can use."""
+    """
+    Drop the rows that exceed the shares, after the rows that no trainer can use.
+
+    Raises
+    ------
+    UserError
+        If a part has too few rows, or the shares contradict the maximum share of a kind.
+    """
     weights = np.ones(len(ledger), np.float64)
     measure = hand_off_ruler(context, options.by)
     work = partial(sizes_of, measure, plan.closed | plan.held.keys(), plan.both)
@@ -246,8 +283,19 @@ def _allot(
             counts = checked.tokens if options.by == "tokens" else checked.trained
             weights[part] = np.where(invalid, 0, pc.fill_null(counts, 0).to_numpy(zero_copy_only=False))
         weights[part] += np.where(invalid, 0, second_forms[options.by])
-    free = training & _undecided(reasons)
-    allotted = allot(ledger, free, weights, options.requested, options.total, options.shortage)
+    while True:  # others take the place of answers whose refusal is not in the mixture
+        free = training & _undecided(reasons)
+        allotted = allot(ledger, free, weights, options.requested, options.total, options.shortage)
+        chosen = free & (allotted.phases >= 0)
+        held = ~training & _undecided(reasons)
+        orphaned = pairs.orphaned(chosen | held) & chosen
+        if not orphaned.any():
+            break
+        _drop(reasons, details, orphaned, contrasts.REASON, None)
+    _limit_refusals(ledger, options, pairs, chosen, reasons, details, held)
+    surplus = chosen & ~_undecided(reasons)
+    if weights[surplus].sum() > CONTRADICTION * allotted.total + weights.max(initial=0):
+        raise UserError(_contradiction(ledger, chosen, options))
     unused = free & (allotted.phases < 0)
     in_a_part = np.array(
         [any(phase.part_of(traits) for phase in options.requested) for traits in ledger.combinations]

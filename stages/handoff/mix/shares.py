@@ -7,6 +7,7 @@ does not change the rows of the others.
 """
 
 from dataclasses import dataclass
+from math import ceil
 from typing import Literal
 
 import numpy as np
@@ -49,7 +50,9 @@ class Phase(datagen.stage.Options):
     )
 
     @model_validator(mode="after")
-    def _not_over_one(self) -> "Phase":
+    def _valid_parts(self) -> "Phase":
+        if REST in self.parts:
+            raise ValueError(f"the name {REST!r} is reserved for rows that match no part")
         if sum(part.share for part in self.parts.values()) > 1 + EXACT:
             raise ValueError("the shares of a phase add up to more than 1")
         return self
@@ -127,7 +130,8 @@ def allot(
         _, short = _fill({key: share * size for key, share in requested.items()}, list(cells), available)
         if short and shortage == "error":
             missing = "; ".join(
-                f"{_names([key])}: {requested[key] * size:,.0f} requested, {lack:,.0f} missing"
+                f"{_names([key])}: {ceil(requested[key] * size - EXACT):,} requested, "
+                f"{ceil(lack - EXACT):,} missing"
                 for key, lack in short.items()
             )
             raise UserError(
@@ -163,23 +167,63 @@ def _filled(
 def _fill(
     wanted: dict[Key, float], cells: list[tuple[str | None, ...]], available: Draws
 ) -> tuple[dict[tuple[int, Key], float], dict[Key, float]]:
-    """Take amounts from cells, least shared cells first; return the amounts, and what is missing."""
+    """
+    Take amounts from cells; return the amounts, and what is missing.
+
+    Each part takes the least shared cells first. If these do not suffice, earlier parts are moved to other
+    cells (augmenting paths of a maximum flow), so amounts are missing only if no allocation has them.
+    """
+    places = {
+        (phase, name): sorted(
+            (number for number, parts in enumerate(cells) if parts[phase] == name),
+            key=lambda number: sum(part is not None for part in cells[number]),
+        )
+        for phase, name in wanted
+    }
     remaining = available.copy()
     taken: dict[tuple[int, Key], float] = {}
     short: dict[Key, float] = {}
     for key, amount in wanted.items():
-        phase, name = key
-        matching = [number for number, parts in enumerate(cells) if parts[phase] == name]
-        matching.sort(key=lambda number: sum(part is not None for part in cells[number]))
-        for number in matching:
+        for number in places[key]:
             quantity = min(amount, remaining[number])
             if quantity > 0:
                 taken[number, key] = quantity
                 remaining[number] -= quantity
                 amount -= quantity
-        if amount > max(EXACT, 1e-9 * wanted[key]):
+        least = max(EXACT, 1e-9 * wanted[key])
+        while amount > least and (path := _path(key, places, taken, remaining)):
+            moved = [taken[number, giver] for number, _, giver in path if giver is not None]
+            quantity = min(amount, remaining[path[-1][0]], *moved)
+            for number, taker, giver in path:
+                taken[number, taker] = taken.get((number, taker), 0.0) + quantity
+                if giver is None:
+                    remaining[number] -= quantity
+                else:
+                    taken[number, giver] -= quantity
+            amount -= quantity
+        if amount > least:
             short[key] = amount
-    return taken, short
+    order = {key: number for number, key in enumerate(wanted)}
+    used = sorted(
+        (place for place in taken if taken[place] > EXACT), key=lambda place: (order[place[1]], place[0])
+    )
+    return {place: taken[place] for place in used}, short
+
+
+def _path(
+    start: Key, places: dict[Key, list[int]], taken: dict[tuple[int, Key], float], remaining: Draws
+) -> list[tuple[int, Key, Key | None]]:
+    """Find the shortest chain of moves (cell, part that gets it, part that had it) to an unused cell."""
+    reached: dict[Key, list[tuple[int, Key, Key | None]]] = {start: []}
+    for key in (queue := [start]):
+        for number in places[key]:
+            if remaining[number] > EXACT:
+                return [*reached[key], (number, key, None)]
+            for other in places:
+                if other not in reached and taken.get((number, other), 0.0) > EXACT:
+                    reached[other] = [*reached[key], (number, key, other)]
+                    queue.append(other)
+    return []
 
 
 def _largest(requested: dict[Key, float], cells: list[tuple[str | None, ...]], available: Draws) -> float:

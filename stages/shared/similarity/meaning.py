@@ -3,7 +3,8 @@ Critical words, which duplicates must share in order: numbers, negations, qualif
 
 "At most 500 mg daily" and "at most 250 mg daily" share nearly all words. So the critical words of each text
 are hashed in order, and only texts with equal hashes are compared further. Numerals equal digits. Flags
-(`-c`), signs before numbers and case-sensitive units (mW, MW) are compared verbatim.
+(`-c`), signs before numbers and case-sensitive units (mW, MW) are compared verbatim. Identifiers such as
+`open_file` are critical.
 
 The words are data: ``prompts/meaning/telling.yaml`` and the lists of ``prompts/languages``, applied to texts
 in all languages. Listed words of up to three Latin letters only count in short texts, after a number, and in
@@ -29,7 +30,7 @@ from datagen.stages.shared.language.rules import built_in_languages
 from datagen.stages.shared.language.words import compatible
 from datagen.stages.shared.similarity.ngrams import Hashes, Numbers, digest
 
-STRICT_BELOW = 30  # words of the shorter of two texts
+STRICT_BELOW = 100  # words of the shorter of two texts
 MARGIN = 1.5  # a text of up to `MARGIN` times as many words can be compared with a strict one
 NATURAL = 0.1  # minimum share of frequent words in natural language
 SHORT = re.compile(r"[a-z\u00c0-\u024f]{1,3}")
@@ -42,6 +43,7 @@ OF_SIGNS = np.zeros(256, bool)
 OF_SIGNS[[*b"+<=>~$%^"]] = True
 OF_SYMBOLS = np.ones(256, bool)
 OF_SYMBOLS[[*b"0123456789_abcdefghijklmnopqrstuvwxyz", *range(128, 256)]] = False
+IDENTIFIER = r"[^_]_+[^_]"
 FOREIGN = r"^[\p{Sm}\p{Sc}\p{So}]|\pN"  # signs and digits beyond ASCII
 
 # Compared verbatim: flags, signed numbers, and case-sensitive units.
@@ -187,13 +189,15 @@ def digests(cut: Words, written: Hashes) -> tuple[Hashes, Hashes]:
     small = cut.lengths < STRICT_BELOW * MARGIN
     natural = small | (_shares(hashes, lists_of_words.common, cut.lengths) >= NATURAL)
     numeric, sign, symbol = _kinds(cut.words)
+    identifier = pc.match_substring_regex(cut.words, IDENTIFIER).to_numpy(zero_copy_only=False)
     measures = np.zeros(len(hashes), bool)  # words after a number
     measures[1:] = numeric[:-1] & (owners[1:] == owners[:-1])
     listed[listed] = natural[owners[listed]] | measures[listed] | ~lists_of_words.short[at[listed]]
-    loose = _digest(values, listed | numeric | sign, cut.lengths, written)
-    has_stop_words = small & (_shares(hashes, lists_of_words.stop, cut.lengths) >= 2 * NATURAL)
-    meaningful = ~_among(hashes, lists_of_words.plain)
-    critical = np.where(has_stop_words[owners], meaningful, listed | numeric | sign | symbol)
+    loose = _digest(values, listed | numeric | sign | identifier, cut.lengths, written)
+    meaningful = ~_among(hashes, lists_of_words.plain)  # plain words may be added: they do not count here
+    counts = np.bincount(owners[meaningful], minlength=len(cut.lengths))
+    has_stop_words = small & (_shares(hashes[meaningful], lists_of_words.stop, counts) >= NATURAL)
+    critical = np.where(has_stop_words[owners], meaningful, listed | numeric | sign | symbol | identifier)
     strict = np.where(small, _digest(values, critical, cut.lengths, written), loose)
     return loose, strict
 

@@ -301,6 +301,8 @@ def test_shared_licence_lines_and_instructions_are_not_items(tmp_path, recipe):
         ("single.json", json.dumps({"q": LEASE, "n": 1})),
         ("squad.json", json.dumps({"data": [{"paragraphs": [{"context": LEASE, "qas": []}]}]})),
         ("set.csv", f'number,q\n1,"{LEASE}"\n'),
+        ("semicolons.csv", f'number;q\n1;"{LEASE}, or so"\n'),
+        ("set.tsv", f"number\tq\n1\t{LEASE}, or so\n"),
         ("tokens.jsonl", json.dumps({"tokens": LEASE.split()})),
     ],
 )
@@ -308,6 +310,25 @@ def test_formats_of_test_sets(tmp_path, recipe, name, content):
     (tmp_path / name).write_text(content, encoding="utf-8")
     rows = [example("reading", text=f"{FILLER} {LEASE}", id="a"), example("reading", text=FILLER, id="b")]
     assert list(leaks(rows, recipe, against=[name])) == ["a"]
+
+
+def test_columns_separated_by_semicolons_are_separate_texts(tmp_path, recipe):
+    (tmp_path / "short.csv").write_text("number;q\n1;Who keeps the ledger of Borduria?\n", encoding="utf-8")
+    rows = [example(question="Who keeps the ledger of Borduria?", answer="Ann", id="a")]
+    assert list(leaks(rows, recipe, against=["short.csv"])) == ["a"]
+
+
+@pytest.mark.parametrize("role", ["system", "user"])
+def test_an_item_in_an_earlier_turn_leaks(recipe, role):
+    turns = [{"role": role, "content": TEST}, {"role": "assistant", "content": "So it is."}]
+    last = {"role": "user", "content": "And now?"}
+    rows = [
+        example(question="And now?", answer="No.", prompt=[*turns, last], id="a"),
+        example(question="And now?", answer="No.", prompt=[last], id="b"),
+        example(question="And now?", answer="No.", reasoning=TEST, id="c"),
+    ]
+    found = leaks(rows, recipe)
+    assert list(found) == ["a", "c"] and found["a"].startswith("prompt shares with")
 
 
 def test_excused_runs_are_reported(recipe, tmp_path):

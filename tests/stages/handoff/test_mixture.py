@@ -152,6 +152,7 @@ def test_refusals_are_capped_in_each_domain():
         {"parts": {"a": {"share": 0.7}, "b": {"share": 0.7}}},
         {"phases": [{"share": 0.5, "parts": {"a": {"share": 1}}}]},
         {"shortage": "fill", "parts": {"a": {"share": 1}}},
+        {"parts": {"rest": {"share": 0.5}}},
         {"parts": {"a": {"share": 1}}, "phases": [{"parts": {"a": {"share": 1}}}]},
     ],
 )
@@ -339,3 +340,59 @@ def test_questions_answered_by_a_pair_of_the_document_are_marked():
     kept, _ = mixed([*towns(), *other], knowledge_test=0.5)
     tested = [row for row in kept if row["split"] == "knowledge_test" and row["id"].startswith("town")]
     assert tested and any(row["knowledge"]["in_pairs"] for row in tested)
+
+
+def test_a_mixture_is_found_if_any_allocation_has_it():
+    rows = [*pairs(50, "law.md"), *pairs(50, "art.md"), *texts(50, "law.md"), *texts(50, "art.md")]
+    phases = [
+        {"share": 0.5, "parts": {"pairs": {"kind": "instruction", "share": 0.5}}},
+        {"share": 0.5, "parts": {"law": {"source": "law*", "share": 0.9}}},
+    ]
+    kept, _ = mixed(rows, phases=phases)  # only if the pairs are not about law, which the second phase needs
+    counts = Counter((row["phase"], row["part"]) for row in kept)
+    assert counts == {(1, "pairs"): 50, (1, "rest"): 50, (2, "law"): 90, (2, "rest"): 10}
+    with pytest.raises(UserError, match=r"part .rest. of phase 2: 11 requested, 1 missing"):
+        mixed(rows, phases=phases, total=201)
+
+
+def declined(count, source="a.md"):
+    return [
+        example("refusal", question=f"Who is {n}?", answer="I do not know.", id=f"no {n}", **at(source, n))
+        for n in range(count)
+    ]
+
+
+def test_parts_that_request_more_refusals_than_max_share_are_an_error():
+    rows = [*pairs(100), *declined(100)]
+    parts = {"no": {"kind": "refusal", "share": 0.5}, "yes": {"kind": "instruction", "share": 0.5}}
+    with pytest.raises(UserError, match=r"have 50% refusals .* max_share allows 0.2\. .*\{refusal: 0.5\}"):
+        mixed(rows, parts=parts, max_share={"refusal": 0.2})
+    kept, _ = mixed(rows, parts=parts, max_share={"refusal": 0.5})
+    assert Counter(row["part"] for row in kept) == {"no": 100, "yes": 100}
+
+
+def test_refusals_are_capped_among_the_chosen_rows():
+    rows = [*pairs(400), *pairs(400, "b.md"), *declined(120, "b.md")]
+    parts = {"b": {"source": "b.md", "share": 0.9}}
+    kept, dropped = mixed(rows, parts=parts, max_share={"refusal": 0.2}, total=500)
+    refusals = sum(row["kind"] == "refusal" for row in kept)
+    assert 0 < refusals <= 0.2 * len(kept) and 475 <= len(kept) <= 500
+    assert ids(kept) | ids(dropped) == ids(rows)
+
+
+def test_an_answer_with_both_passages_leaves_a_mixture_with_its_refusal():
+    rows = [*(row for number in range(60) for row in with_contrasts(number)), *pairs(300)]
+    kept, dropped = mixed(rows, parts={"no": {"kind": "refusal", "share": 0.05}}, total=200)
+    declined_, both = ({name.split()[1] for name in ids(kept) if name.startswith(start)}
+                       for start in ("declined", "both"))  # fmt: skip
+    assert len(kept) == 200 and len(declined_) == 10 and both <= declined_
+    assert Counter(row["reason"] for row in dropped)["its refusal is not handed off"] > 0
+
+
+def test_a_total_without_parts_is_the_size_of_the_mixture():
+    kept, _ = mixed(texts(50), total=20)
+    assert len(kept) == 20
+    with pytest.raises(UserError, match="60 requested, 10 missing"):
+        mixed(texts(50), total=60)
+    with pytest.raises(UserError, match="1 requested, 1 missing"):
+        mixed([], total=1)

@@ -15,6 +15,7 @@ from datagen.errors import UserError
 from datagen.schema import chat
 from datagen.stages.handoff.handoff import stage
 from datagen.stages.handoff.handoff.configurations import KNOWLEDGE
+from datagen.store.parquet import write_json
 from tests.support.rows import example, put_through
 
 SPLIT = {"split": pa.string()}
@@ -71,6 +72,21 @@ def test_shards_are_in_training_order(tmp_path):
     assert [int(name.split()[1]) % 2 for name in loaded["id"]] == [0] * 4 + [1] * 4
     parts = manifest(tmp_path)["mixture"]["parts"]
     assert [(part["phase"], part["rows"], part["realised"]) for part in parts] == [(1, 4, 1.0), (2, 4, 1.0)]
+
+
+def test_a_part_that_misses_its_share_gives_a_warning(tmp_path):
+    recipe = SERVED | {"stages": {"ingest": None, "mix": None, "handoff": None}}
+    rows = [text(n, phase=1, part="rest", order=0) for n in range(1, 9)]
+    plan = {"by": "rows", "requested": {"1/rest": 0.7, "1/law": 0.3}, "warnings": []}
+    write_json(plan, tmp_path / "stages" / "mix" / "mixture.json")
+    put_through(stage, rows, 3, tmp_path, columns=MIXED, recipe=recipe)
+    mixture = manifest(tmp_path)["mixture"]
+    assert {part["part"]: part["realised"] for part in mixture["parts"]} == {"law": 0.0, "rest": 1.0}
+    assert mixture["warnings"] == [
+        "part 'law' of phase 1 has 0.0% of the phase; 30.0% were requested",
+        "part 'rest' of phase 1 has 100.0% of the phase; 70.0% were requested",
+    ]
+    assert "part 'law' of phase 1 has 0.0%" in (tmp_path / "handoff" / "README.md").read_text()
 
 
 def test_the_changelog_lists_added_removed_and_moved_rows(tmp_path):

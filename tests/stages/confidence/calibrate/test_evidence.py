@@ -107,3 +107,13 @@ def test_the_doubt_is_the_beta_distribution_below_the_target():
     share = np.linspace(0, 1, 100_001)
     density = share**45 * (1 - share) ** 5
     assert doubt(45, 50, 0.85) == pytest.approx(density[share < 0.85].sum() / density.sum(), abs=1e-4)
+
+
+@pytest.mark.parametrize(("precision", "error", "least"), [(0.9, 0.1, 26), (0.9, 0.09, 28), (0.95, 0.09, 61)])
+def test_as_many_right_rows_are_needed_as_the_error_demands(precision, error, least):
+    rows = 10**9
+    # Without a wrong row the prior's mean is the product of (19.5 + i) / (20 + i), that of the hypothesis a power.
+    ratio = [np.prod((19.5 + np.arange(n)) / (20 + np.arange(n))) / precision**n for n in (least - 1, least)]
+    assert ratio[0] < 1 / error <= ratio[1]
+    assert not shows(np.ones(least - 1, bool), rows, precision, error)
+    assert shows(np.ones(least, bool), rows, precision, error)

@@ -93,7 +93,9 @@ def test_an_unconfirmed_pair_is_dropped_with_its_reason_and_requests(replies, re
     assert kept == []
     assert [row["reason"] for row in dropped] == [reason]
     assert len(dropped[0]["lineage"]["requests"]) == 3
-    assert dropped[0]["answer"] == QUESTION
+    # The proof compares such pairs with those kept.
+    assert (dropped[0]["question"], dropped[0]["answer"]) == (QUESTION, ANSWER)
+    assert dropped[0]["prompt"][-1]["content"].endswith(QUESTION) and FIRST in dropped[0]["context"]
 
 
 @pytest.mark.parametrize(

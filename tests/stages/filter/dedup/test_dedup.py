@@ -634,3 +634,15 @@ def test_a_partition_without_rows():
 
 def test_no_rows():
     assert put_through(stage, []) == ([], [])
+
+
+def test_a_dropped_row_names_the_most_similar_kept_one():
+    base = "the harbour office asks each captain to sign the ledger and to pay the toll at the desk before the ship may leave"
+    texts = {"far": f"please really {base}", "near": f"{base} indeed", "copy": base}
+    rows = [
+        example("reading", text=text, id=name, confidence=0.5 if name == "copy" else 0.9)
+        for name, text in texts.items()
+    ]
+    kept, [dropped] = put_through(stage, rows, columns={"confidence": pa.float64()}, max_loss=1)
+    assert {row["id"] for row in kept} == {"far", "near"} and dropped["id"] == "copy"
+    assert "near" in dropped["detail"] and dropped["reason"] == "near duplicate"
