@@ -11,7 +11,7 @@ from datagen.rows import Fields
 from datagen.schema import DOCUMENTS, content_id
 from datagen.stages.shared.segment.blocks import first_heading
 from datagen.stages.sources.ingest.decoding import normalise
-from datagen.stages.sources.ingest.formats import KNOWN, Format, format_of
+from datagen.stages.sources.ingest.formats import KNOWN, REMEDIES, Format, ending_of, format_of
 from datagen.stages.sources.ingest.metadata import plain, written
 from datagen.stages.sources.ingest.record import File, Record, too_large
 from datagen.stages.sources.ingest.redact import Redaction, detect
@@ -42,7 +42,8 @@ def records(file: File, form: Format | None = None) -> Iterator[Record | File | 
     """
     form = form or format_of(file)
     if form is None:
-        raise Reject("unknown format", f"{file.basename}; known endings are {KNOWN}")
+        remedy = REMEDIES.get(ending_of(file.basename), f"known endings are {KNOWN}")
+        raise Reject("unknown format", f"{file.basename}; {remedy}")
     for record in form.load()(file):
         yield _finished(record, file) if isinstance(record, Record) else record
 

@@ -98,7 +98,12 @@ def _is_man(head: bytes) -> bool:
 
 FORMATS = (
     Format("text", "text", (".txt", ".text"), "the file", NAMES),
-    Format("markdown", "markdown", (".md", ".markdown"), "the file; its front matter is metadata"),
+    Format(
+        "markdown",
+        "markdown",
+        (".md", ".markdown", ".mdx", ".rmd", ".qmd"),
+        "the file; its front matter is metadata",
+    ),
     Format("html", "html", (".html", ".htm", ".xhtml"), "the main part of the page", sniff=_is_html),
     Format("jsonl", "jsonl", (".jsonl", ".ndjson"), "each line"),
     Format("json", "json", (".json",), "each object of an array, or the object"),
@@ -153,6 +158,25 @@ BY_ENDING = {ending: form for form in FORMATS for ending in form.endings}
 BY_NAME = {name: form for form in FORMATS for name in form.names}
 SNIFFED = tuple(form for form in FORMATS if form.sniff)
 KNOWN = ", ".join(BY_ENDING)
+# What to do with common formats that are not read.
+REMEDIES = {
+    **dict.fromkeys((".doc", ".dot"), "save it as .docx (soffice --headless --convert-to docx *.doc)"),
+    **dict.fromkeys((".ppt", ".pps"), "save it as .pptx (soffice --headless --convert-to pptx *.ppt)"),
+    **dict.fromkeys((".pages", ".numbers", ".key"), "export it as PDF or as an Office file"),
+    **dict.fromkeys((".msg", ".pst"), "export it as .eml or .mbox"),
+    **dict.fromkeys((".mobi", ".azw", ".azw3", ".fb2"), "convert it to .epub"),
+    **dict.fromkeys((".ps", ".eps", ".djvu", ".dvi", ".xps"), "convert it to .pdf"),
+    **dict.fromkeys((".lyx", ".rnw"), "export it as .tex or .pdf"),
+    **dict.fromkeys((".org", ".adoc", ".texi", ".textile", ".typ"), "convert it to .md or .html"),
+    **dict.fromkeys(
+        (".png", ".jpg", ".jpeg", ".gif", ".tif", ".tiff", ".webp", ".heic", ".bmp"),
+        "an image: run OCR on it",
+    ),
+    **dict.fromkeys(
+        (".mp3", ".wav", ".m4a", ".mp4", ".mov", ".mkv", ".avi", ".webm"), "transcribe it to .srt or .txt"
+    ),
+    **dict.fromkeys((".rar", ".7z"), "unpack it, or pack it as .zip or .tar"),
+}
 
 
 def format_of(file: File) -> Format | None:

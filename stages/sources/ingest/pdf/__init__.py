@@ -15,10 +15,11 @@ from typing import IO
 
 from datagen.json_types import JsonObject
 from datagen.request import Reject
+from datagen.stages.sources.ingest.pdf.document import Document, Line
 from datagen.stages.sources.ingest.pdf.furniture import drop_furniture
 from datagen.stages.sources.ingest.pdf.headings import find_headings
 from datagen.stages.sources.ingest.pdf.layout import Layout, arrange
-from datagen.stages.sources.ingest.pdf.pages import Document, Line, load
+from datagen.stages.sources.ingest.pdf.pages import load
 from datagen.stages.sources.ingest.pdf.paragraphs import BULLET, Block, body_size, build
 from datagen.stages.sources.ingest.pdf.slides import are_slides, drop_navigation, drop_steps, find_titles
 from datagen.stages.sources.ingest.pdf.words import Words
@@ -30,7 +31,12 @@ NO_TITLE = re.compile(r"untitled|microsoft|\.\w{2,4}\Z|\A\W*\Z", re.IGNORECASE)
 # Signs and small numbers without a word: the ticks of a plot, pieces of a formula, numbers of pages.
 FRAGMENT = re.compile(r"[^\w\s=]{0,3}(?:\d{1,3}|0?[.,]\d{1,3})?[^\w\s=]{0,3}")
 MAX_FRAGMENT = 40  # characters
-ESCAPED = re.compile(r"\A(?=#{1,6}\s)")
+ESCAPED = re.compile(r"^(?=#{1,6}\s)", re.MULTILINE)
+CONTENTS = re.compile(
+    "(?:table of )?contents|inhalt(?:sverzeichnis)?|table des matières|sommaire|índice|contenido|indice"
+    "|sommario|inhoud(?:sopgave)?|spis treści|содержание|оглавление|目次|目录|目錄",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +78,15 @@ def read_pdf(source: bytes | IO[bytes]) -> Text:
     if slides:
         marks |= find_titles(layouts, marks)
     built = build(layouts, marks, size)
-    blocks = [block for block in built if not _is_fragment(block)]
+    contents = _contents(built)
+    blocks = [block for block in built if id(block) not in contents and not _is_fragment(block)]
     words = Words(line.text for line in lines)
     left_out = {
         "running heads": running,
-        "lines of contents": sum(layout.contents for layout in layouts),
+        "lines of contents": sum(layout.contents for layout in layouts)
+        + sum(len(block.table.rows) for block in built if id(block) in contents and block.table),
         "tables": sum(layout.tables_left_out for layout in layouts),
-        "fragments": len(built) - len(blocks),
+        "fragments": len(built) - len(blocks) - len(contents),
         "labels": sum(layout.labels for layout in layouts),
         "steps of slides": count - len(pages),
         "sideways lines": sideways,
@@ -106,6 +114,18 @@ def write(blocks: Sequence[Block], words: Words) -> str:
         if text:
             parts.append(text)
     return "\n\n".join(parts)
+
+
+def _contents(blocks: Sequence[Block]) -> set[int]:
+    """Find tables of page numbers below the title "Contents"; return the ids of both."""
+    ids: set[int] = set()
+    for title, block in pairwise(blocks):
+        name = " ".join(line.text for line in title.lines).strip()
+        if not block.table or not (id(title) in ids or CONTENTS.fullmatch(name)):
+            continue
+        if all(row[-1].isdecimal() for row in block.table.rows):
+            ids |= {id(title), id(block)}
+    return ids
 
 
 def _is_fragment(block: Block) -> bool:

@@ -10,7 +10,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
-from datagen.stages.sources.ingest.pdf.pages import Line, Page
+from datagen.stages.sources.ingest.pdf.document import Line, Page
 
 EDGE = 3  # heights at a page's top and bottom that may contain furniture
 MARGIN = 0.12  # maximum distance of furniture from the page's edge, as a share of its height

@@ -10,8 +10,8 @@ import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 
+from datagen.stages.sources.ingest.pdf.document import HYPHEN, Entry, Line
 from datagen.stages.sources.ingest.pdf.layout import Layout
-from datagen.stages.sources.ingest.pdf.pages import HYPHEN, Entry, Line
 
 MAX_LINES = 4  # of a heading
 MIN_FOUND = 0.5  # minimum share of the outline's entries found; otherwise the outline is not used
@@ -46,7 +46,9 @@ def find_headings(
 
 def fold(title: str) -> str:
     """Reduce a title to its letters and digits, so that different spellings are equal."""
-    return NO_LETTERS.sub("", unicodedata.normalize("NFKC", title).casefold())
+    if not title.isascii():
+        title = unicodedata.normalize("NFKC", title)
+    return NO_LETTERS.sub("", title.casefold())
 
 
 def without_number(title: str) -> str:
@@ -92,6 +94,7 @@ def _match(lines: Sequence[tuple[Line, str]], wanted: set[str], marks: Marks) ->
     """Find the lines of a page that together are a title; prefer the largest, then bold ones."""
     best: list[Line] = []
     longest = max(map(len, wanted), default=0) + 12
+    ends = tuple(wanted)
     for at, (first, text) in enumerate(lines):
         if id(first) in marks or not text:
             continue
@@ -102,8 +105,12 @@ def _match(lines: Sequence[tuple[Line, str]], wanted: set[str], marks: Marks) ->
             joined += lines[at + size][1]
             if len(joined) > longest:
                 break
-            written = " ".join(line.text for line, _ in lines[at : at + size + 1])
-            if joined in wanted or fold(without_number(written)) in wanted:
+            if joined not in wanted and joined.endswith(ends):
+                written = " ".join(line.text for line, _ in lines[at : at + size + 1])
+                joined_title = fold(without_number(written))
+            else:
+                joined_title = joined
+            if joined_title in wanted:
                 if not best or (first.size, first.bold) > (best[0].size, best[0].bold):
                     best = [line for line, _ in lines[at : at + size + 1]]
                 break

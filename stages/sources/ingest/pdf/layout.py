@@ -13,16 +13,12 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from statistics import median
 
-from datagen.stages.sources.ingest.pdf.pages import Line, Page
+from datagen.stages.sources.ingest.pdf.document import Line, Page
+from datagen.stages.sources.ingest.pdf.tables import Row, Table, read_table, rows_of, table_end
 
-LEVEL = 0.35  # of the font size: baselines that differ by less are in one row
 MIN_COLUMN = 5  # lines of a column
 MIN_EM = 9  # width of a column's lines, in font sizes; narrower ones are cells of a table
 MAX_ACROSS = 0.4  # maximum share of lines across the gutter on a page with columns
-MIN_ROWS = 3  # of a table that has no rules
-MIN_FILLED = 0.5  # minimum share of non-empty cells of a table
-MAX_COLUMNS = 15
-ROW_PITCH = 3.0  # maximum distance of two rows of a table, in font sizes
 LEADER = re.compile(r"(?:[.·…_]\s?){4,}+\s*[\divxlc]+\Z", re.IGNORECASE)
 NUMBER_LAST = re.compile(r"\S.*\s[\divxlc]+\Z", re.IGNORECASE | re.DOTALL)
 LABEL = re.compile(
@@ -31,19 +27,7 @@ LABEL = re.compile(
 MARKER = re.compile(r"(?:[^\w\s]|[\ue000-\uf8ff]|o|\(?[\w]{1,4}[.):]|\[\w{1,8}\])\Z")
 
 RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefe]")
-WORDS = re.compile(r"[^\W\d_]{2}")
 LETTER = re.compile(r"[^\W\d_]")
-
-Row = list[Line]
-
-
-@dataclass(slots=True)
-class Table:
-    """A table: its rows of cells, and where it begins and ends on its page."""
-
-    rows: list[list[str]]
-    top: float
-    bottom: float
 
 
 @dataclass(slots=True)
@@ -85,19 +69,6 @@ def _is_right_to_left(lines: Sequence[Line]) -> bool:
 def _mirror(lines: Sequence[Line]) -> None:
     for line in lines:
         line.left, line.right = -line.right, -line.left
-
-
-def rows_of(lines: Sequence[Line]) -> list[Row]:
-    """Group lines by baseline, from top to bottom, each row from left to right."""
-    rows: list[Row] = []
-    for line in sorted(lines, key=lambda line: line.base):
-        if rows and line.base - rows[-1][0].base <= LEVEL * min(line.size, rows[-1][0].size):
-            rows[-1].append(line)
-        else:
-            rows.append([line])
-    for row in rows:
-        row.sort(key=lambda line: line.left)
-    return rows
 
 
 def _drop_contents(lines: list[Line], layout: Layout) -> list[Line]:
@@ -210,18 +181,16 @@ def _find_tables(
     out: list[Line | Table] = []
     at = 0
     while at < len(rows):
-        stop = _table_end(rows, at)
-        left_out = layout.tables_left_out
-        table = _table(rows[at:stop], rules, layout) if stop > at else None
-        if table:
-            out.append(table)
-        elif stop > at and layout.tables_left_out > left_out:
-            pass
-        elif stop > at:
+        stop = table_end(rows, at)
+        table = read_table(rows[at:stop], rules) if stop > at else None
+        stop = max(stop, at + 1)
+        if table is None:
             out += [_merged(row) for row in rows[at:stop]]
+        elif table.has_words:
+            out.append(table)
         else:
-            out.append(_merged(rows[at]))
-        at = max(stop, at + 1)
+            layout.tables_left_out += 1
+        at = stop
     return out
 
 
@@ -260,91 +229,3 @@ def _merged(row: Row) -> Line:
         all(line.bold for line in row),
         all(line.mono for line in row),
     )
-
-
-def _table_end(rows: Sequence[Row], at: int) -> int:
-    """Return the end of the rows that may be one table; `at` if no table begins there."""
-    if len(rows[at]) < 2 or all(line.mono for line in rows[at]):
-        return at
-    spans = [(line.left, line.right) for line in rows[at]]
-    stop = end = at + 1
-    while end < len(rows):
-        row = rows[end]
-        if row[0].base - rows[end - 1][0].base > ROW_PITCH * row[0].size or all(line.mono for line in row):
-            break
-        if len(row) == 1 and not _fits(row[0], spans):
-            break
-        end += 1
-        if len(row) > 1 or row[0].left > spans[0][1]:
-            stop = end
-        if len(row) > len(spans):
-            spans = [(line.left, line.right) for line in row]
-    return stop
-
-
-def _fits(line: Line, spans: Sequence[tuple[float, float]]) -> bool:
-    return sum(line.left < right and line.right > left for left, right in spans) <= 1
-
-
-def _table(rows: Sequence[Row], rules: Sequence[tuple[float, float, float]], layout: Layout) -> Table | None:
-    several = [row for row in rows if len(row) > 1]
-    top, bottom = rows[0][0].base, rows[-1][0].base
-    inside = sorted(base for base, _, _ in rules if top - 20 <= base <= bottom + 20)
-    if len(several) < (2 if len(inside) >= 3 else MIN_ROWS):
-        return None
-    columns = _columns(several)
-    if not 2 <= len(columns) <= MAX_COLUMNS:
-        return None
-    inner = sorted({round(base) for base in inside if top < base < bottom})
-    ruled = len(inner) >= 2
-    records: list[list[list[str]]] = []
-    band = -1
-    for row in rows:
-        cells: list[list[str]] = [[] for _ in columns]
-        for line in row:
-            near = min(range(len(columns)), key=lambda index: _distance(line, columns[index]))
-            cells[near].append(line.text)
-        now = bisect_right(inner, row[0].base)
-        if records and (now == band if ruled else not cells[0]):
-            for old, new in zip(records[-1], cells, strict=True):
-                old += new
-        else:
-            records.append(cells)
-        band = now
-    filled = sum(bool(cell) for record in records for cell in record) / (len(records) * len(columns))
-    if not _has_words(records):
-        layout.tables_left_out += 1
-        return None
-    if len(records) < 2 or filled < MIN_FILLED:
-        return None
-    return Table([[" ".join(cell) for cell in record] for record in records], top, bottom)
-
-
-def _has_words(records: Sequence[Sequence[Sequence[str]]]) -> bool:
-    """Check whether a table's first row or column consists of words, unlike the axes of a plot."""
-    edges = (records[0], [record[0] for record in records])
-    return any(2 * sum(bool(WORDS.search(" ".join(cell))) for cell in edge) >= len(edge) for edge in edges)
-
-
-def _columns(rows: Sequence[Row]) -> list[tuple[float, float]]:
-    """Find a table's columns: intervals that cells share, ignoring cells that span several columns."""
-    spans: list[tuple[float, float, int]] = []
-    for line in sorted((line for row in rows for line in row), key=lambda line: line.right - line.left):
-        touched = [span for span in spans if line.left < span[1] and line.right > span[0]]
-        if len(touched) > 1 and sum(span[2] > 1 for span in touched) > 1:
-            continue
-        spans = [span for span in spans if span not in touched]
-        spans.append(
-            (
-                min([line.left, *(span[0] for span in touched)]),
-                max([line.right, *(span[1] for span in touched)]),
-                1 + sum(span[2] for span in touched),
-            )
-        )
-    return sorted((left, right) for left, right, _ in spans)
-
-
-def _distance(line: Line, column: tuple[float, float]) -> float:
-    if line.left < column[1] and line.right > column[0]:
-        return -(min(line.right, column[1]) - max(line.left, column[0]))
-    return max(column[0] - line.right, line.left - column[1])

@@ -11,8 +11,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from datagen.stages.sources.ingest.pdf.layout import Layout, Table
-from datagen.stages.sources.ingest.pdf.pages import HYPHEN, Line
+from datagen.stages.sources.ingest.pdf.document import HYPHEN, Line
+from datagen.stages.sources.ingest.pdf.layout import Layout
+from datagen.stages.sources.ingest.pdf.tables import Table
 
 INDENT = 0.8  # of the font size
 SPACE = 1.4  # times the usual leading: more separates paragraphs
@@ -99,11 +100,15 @@ def build(layouts: Sequence[Layout], headings: dict[int, tuple[int, int]], size:
 def _right_edges(lines: Sequence[Line]) -> dict[int, float]:
     """Return for each line the right edge of the nearby lines in the same font size."""
     rights: dict[int, float] = {}
+    sizes, ends = [line.size for line in lines], [line.right for line in lines]
     for at, line in enumerate(lines):
-        near = lines[max(0, at - AROUND) : at + AROUND + 1]
-        rights[id(line)] = max(
-            other.right for other in near if abs(other.size - line.size) < 0.12 * line.size + 0.1
-        )
+        near = slice(max(0, at - AROUND), at + AROUND + 1)
+        tolerance = 0.12 * line.size + 0.1
+        if max(sizes[near]) - min(sizes[near]) < tolerance:  # the usual case
+            rights[id(line)] = max(ends[near])
+        else:
+            pairs = zip(sizes[near], ends[near], strict=True)
+            rights[id(line)] = max(end for size, end in pairs if abs(size - line.size) < tolerance)
     return rights
 
 
@@ -223,6 +228,15 @@ class _Builder:
             return True
         if BULLET.match(line.text) and line.text[0] in BULLETS:
             return True
+        first = block.lines[0]
+        is_aligned = abs(line.left - first.left) < 0.3 * line.size
+        if (
+            block.kind == "item"
+            and is_aligned
+            and line.text[:2] == first.text[:2]
+            and BULLET.match(line.text)
+        ):
+            return True  # the next item of a list with dashes
         indent = line.left - above.left
         short = self._is_short(above, line, right)
         if (BULLET.match(line.text) or NUMBERED.match(line.text)) and (short or indent < -INDENT * line.size):

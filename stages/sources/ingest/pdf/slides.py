@@ -4,10 +4,10 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
+from datagen.stages.sources.ingest.pdf.document import Line, Page
 from datagen.stages.sources.ingest.pdf.furniture import PAGE_NUMBER
 from datagen.stages.sources.ingest.pdf.headings import Marks
 from datagen.stages.sources.ingest.pdf.layout import Layout
-from datagen.stages.sources.ingest.pdf.pages import Line, Page
 
 REPEATED = 0.3  # share of slides with a line, from which the line is navigation
 FEWEST = 4  # slides with a line, likewise

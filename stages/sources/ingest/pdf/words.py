@@ -9,7 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from datagen.stages.sources.ingest.pdf.pages import HYPHEN
+from datagen.stages.sources.ingest.pdf.document import HYPHEN
 
 WORD = re.compile(r"[^\W\d_]+(?:[-‐‑][^\W\d_]+)*")
 TAIL = re.compile(r"[^\W\d_]+(?:[-‐‑][^\W\d_]+)*\Z")
@@ -19,7 +19,8 @@ ENDS = (HYPHEN, "-", "‐", "\xad")
 UNSPACED = re.compile(
     r"[\u2e80-\u9fff\uf900-\ufaff\uff00-\uff9f\U00020000-\U0003ffff\u0e00-\u0eff\u1780-\u17ff]"
 )
-WEB = re.compile(r"(?:https?://|www\.)\S*[/_=&?%]\Z")
+WEB_ENDS = "/_=&?%"
+WEB = re.compile(r"(?:https?://|www\.)\S*\Z")
 
 
 class Words:
@@ -53,7 +54,9 @@ class Words:
             if text[-1] == HYPHEN:  # "32-" and "bit"
                 return f"{text[:-1]}-{line}"
             return text + line if text[-2:-1].isalnum() and line[:1].isalnum() else f"{text} {line}"
-        if (UNSPACED.match(text[-1]) and UNSPACED.match(line)) or WEB.search(text):
+        if UNSPACED.match(text[-1]) and UNSPACED.match(line):
+            return text + line
+        if text[-1] in WEB_ENDS and WEB.search(text.rsplit(maxsplit=1)[-1]):
             return text + line
         return f"{text} {line}"
 

@@ -17,7 +17,12 @@ from datagen.stages.sources.ingest.record import File, Record
 
 SIGNATURE = re.compile(r"^-- ?$.*\Z", re.MULTILINE | re.DOTALL)
 # Before a copy of the message that is answered, as Outlook and web mail write it.
-ORIGINAL = re.compile(r"-{2,} ?Original Message ?-{2,}|_{10,}", re.IGNORECASE)
+ORIGINAL = re.compile(r"-{2,} ?[\w ’']{4,30} ?-{2,}|_{10,}|")
+SENDER = re.compile(
+    r"\*?(?:From|Von|De|Da|Van|Från|Fra|Od|Lähettäjä|Gönderen|От|发件人|寄件者|差出人|보낸 사람)\*? ?[:：]"
+)
+HEADER = re.compile(r"\*?[^\W\d_][\w -]{0,18}\*? ?[:：]")
+FORWARD = re.compile(r"(?:re: ?|aw: ?)*(?:fwd?|wg|tr|rv|enc|i|pd|doorst|转发|転送) ?[:：]", re.IGNORECASE)
 MAX_INTRODUCTION = 3  # lines such as "On Monday, A wrote:"
 HEADERS = {"from": "From", "to": "To", "date": "Date"}
 LONGEST_HEADER = 4_000  # characters of a header that are parsed, which takes superlinear time
@@ -78,10 +83,13 @@ def _letter(data: bytes, file: File, line: int) -> Iterator[Record | File | Reje
     metadata: dict[str, object] = {
         key: value for key, header in HEADERS.items() if (value := _header(letter, header))
     }
-    body, quoted = without_quote(_body(letter))
+    subject = _header(letter, "Subject")
+    body, quoted = _body(letter), 0
+    if not FORWARD.match(subject):  # the forwarded message may be nowhere else
+        body, quoted = without_quote(body)
     if quoted:
         metadata["left_out"] = {"quoted lines": quoted}
-    yield Record(body, _header(letter, "Subject"), message_id, line, metadata)
+    yield Record(body, subject, message_id, line, metadata)
     for attachment in letter.iter_attachments():
         name = attachment.get_filename() or ""
         if name and by_name(name):
@@ -104,7 +112,7 @@ def without_quote(text: str) -> tuple[str, int]:
         (
             at
             for at, line in enumerate(lines)
-            if ORIGINAL.fullmatch(line.strip()) and "".join(lines[at + 1 : at + 2]).startswith("From:")
+            if ORIGINAL.fullmatch(line.strip()) and _is_header(lines[at + 1 :][:4])
         ),
         len(lines),
     )
@@ -122,6 +130,11 @@ def without_quote(text: str) -> tuple[str, int]:
     return (kept, len(removed)) if kept else (text, 0)
 
 
+def _is_header(lines: list[str]) -> bool:
+    """Check whether lines are the sender, date and recipients of a message, as mail programs copy them."""
+    return len(lines) > 2 and bool(SENDER.match(lines[0])) and all(HEADER.match(line) for line in lines[1:3])
+
+
 def _header(letter: EmailMessage, name: str) -> str:
     try:
         return " ".join(str(letter[name] or "").split())
@@ -130,12 +143,17 @@ def _header(letter: EmailMessage, name: str) -> str:
 
 
 def _body(letter: EmailMessage) -> str:
-    """Read a message's text, preferably the plain version, without its signature."""
-    part = letter.get_body(preferencelist=("plain", "html"))
-    if part is None:
-        return ""
+    """Read a message's text, preferably the plain version unless that is blank, without its signature."""
+    for kind in ("plain", "html"):
+        part = letter.get_body(preferencelist=(kind,))
+        if isinstance(part, EmailMessage) and (text := _text(part)).strip():
+            return text
+    return ""
+
+
+def _text(part: EmailMessage) -> str:
     data = part.get_payload(decode=True)
-    stated = part.get_content_charset("") if isinstance(part, EmailMessage) else ""
+    stated = part.get_content_charset("")
     data = data if isinstance(data, bytes) else b""
     try:
         text, _ = decode(data, stated or "")

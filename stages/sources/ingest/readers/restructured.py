@@ -11,6 +11,7 @@ DIRECTIVE = re.compile(r"(\s*)\.\.\s+([\w:.+-]+)::\s*(.*)")
 COMMENT = re.compile(r"(\s*)\.\.(?:\s+(?!\[)|\s*$)")
 FOOTNOTE = re.compile(r"\.\.\s+(\[[^\]]+\]\s.*)")
 OPTION = re.compile(r"\s*:[\w -]+:(?:\s.*)?$")
+METADATA = re.compile(r"\A\s*(?::[\w -]+:(?:[ \t].*)?(?:\n[ \t]+\S.*)*(?:\n|\Z))+(?=\s*(?:\n|\Z))")
 ROLE = re.compile(r":[\w:.+-]+:`(?:~|!)?([^`<]*?)(?:\s*<[^`>]*>)?`")
 LINK = re.compile(r"`([^`<]+?)\s*<[^`>]+>`__?")
 REFERENCE = re.compile(r"`([^`]+)`__?|\b(\w+)__?(?=[\s.,;:)]|$)")
@@ -30,7 +31,8 @@ def read(file: File) -> Iterator[Record]:
 
 
 def to_markdown(text: str) -> str:
-    """Convert the structure of reStructuredText to Markdown."""
+    """Convert the structure of reStructuredText to Markdown, without the file's metadata."""
+    text = METADATA.sub("", text, count=1)
     out = "\n".join(_Reader(text.expandtabs(8).split("\n")).run())
     return re.sub(r"\n{3,}", "\n\n", out).strip("\n")
 
@@ -108,9 +110,17 @@ class _Reader:
     def _directive(self, indent: int, name: str, argument: str) -> Iterator[str]:
         self.at += 1
         block = self._block(indent)
+        name = name.rpartition(":")[2]
+        while (
+            argument
+            and not CODE.fullmatch(name)
+            and block
+            and block[0].strip()
+            and not OPTION.match(block[0])
+        ):
+            argument += f" {block.pop(0).strip()}"  # an argument, or a text that begins beside the name
         while block and OPTION.match(block[0]):
             del block[0]
-        name = name.rpartition(":")[2]
         if CODE.fullmatch(name):
             yield from _fenced(block, argument.split()[0] if argument.split() else "")
         elif name == "math":

@@ -1,5 +1,6 @@
-"""Rich text: only the text, because RTF does not mark headings."""
+"""Rich text: its text, lists and tables; RTF does not mark headings."""
 
+import re
 from collections.abc import Iterator
 
 from striprtf.striprtf import rtf_to_text
@@ -7,12 +8,41 @@ from striprtf.striprtf import rtf_to_text
 from datagen.request import Reject
 from datagen.stages.sources.ingest.record import File, Record
 
+# Private characters in place of the ends of cells and rows, which striprtf writes as "|" and a line break.
+CELL, ROW = "\ue000", "\ue001"
+END_OF_CELL = re.compile(rb"\\(?:nest)?cell(?![a-z])")
+END_OF_ROW = re.compile(rb"\\(?:nest)?row(?![a-z])")
+TABLE = re.compile(rf"(?:[^{CELL}{ROW}\n]*{CELL}(?:[^{CELL}{ROW}]*{CELL})*\s*{ROW}\s*)+")
+BULLET = re.compile(r"[•·\uf0b7\uf0a7▪◦]\s+")
+NUMBER = re.compile(r"(\d{1,3}[.)])\t\s*")
+
 
 def read(file: File) -> Iterator[Record]:
     """Read the text."""
     data = file.read()
     if not data.lstrip().startswith(b"{\\rtf"):
         raise Reject("unreadable file", f"it is not RTF: it begins with {data[:16]!r}")
+    data = END_OF_ROW.sub(rb"\\u57345?", END_OF_CELL.sub(rb"\\u57344?", data))
     text: str = rtf_to_text(data.decode("latin-1"), errors="replace")
-    lines = [line.strip().rstrip("|").strip() if "|" in line else line.strip() for line in text.split("\n")]
-    yield Record("\n\n".join(line for line in lines if line))
+    parts, end = [], 0
+    for match in TABLE.finditer(text):
+        parts += [*_paragraphs(text[end : match.start()]), _table(match[0])]
+        end = match.end()
+    parts += _paragraphs(text[end:])
+    yield Record("\n\n".join(part for part in parts if part))
+
+
+def _paragraphs(text: str) -> list[str]:
+    lines = (line.strip(f" \t{CELL}{ROW}") for line in text.split("\n"))
+    return [NUMBER.sub(r"\1 ", BULLET.sub("- ", line, count=1), count=1) for line in lines if line]
+
+
+def _table(text: str) -> str:
+    """Write rows as a table; a table with one column is a frame, and its cells are paragraphs."""
+    rows = [row.split(CELL)[:-1] for row in text.split(ROW) if CELL in row]
+    width = max(map(len, rows))
+    if width == 1:
+        return "\n\n".join(paragraph for row in rows for paragraph in _paragraphs(row[0]))
+    cells = [[" ".join(cell.split()).replace("|", "\\|") for cell in row] for row in rows]
+    lines = ["| " + " | ".join(row + [""] * (width - len(row))) + " |" for row in cells if any(row)]
+    return "\n".join([*lines[:1], "|" + " --- |" * width, *lines[1:]]) if lines else ""

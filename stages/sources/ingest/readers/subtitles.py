@@ -11,6 +11,7 @@ TIMES = re.compile(
     r"(?:(\d+):)?(\d{1,2}):(\d{2})[.,](\d{1,3})\s*-->\s*(?:(\d+):)?(\d{1,2}):(\d{2})[.,](\d{1,3})"
 )
 TAG = re.compile(r"</?[a-zA-Z][^<>]*>|<\d[\d:.]*>|\{\\[^{}]*\}")
+SOUND = re.compile(r"\[[^\[\]]*\]|\([^()]*\)|[♪♫\s]+")  # [Music], (laughs)
 PAUSE = 3.0  # seconds that separate paragraphs
 ENDED = re.compile(r"[.?!…。？！][\"'”’)]*$")
 MAX_PARAGRAPH = 600  # characters after which the end of a sentence also ends the paragraph
@@ -49,7 +50,8 @@ def _cues(lines: list[str]) -> Iterator[tuple[float, float, list[str]]]:
             continue
         spoken = []
         while at < len(lines) and lines[at].strip():
-            if line := " ".join(TAG.sub("", lines[at]).split()):
+            line = " ".join(TAG.sub("", lines[at]).split())
+            if line and not SOUND.fullmatch(line):
                 spoken.append(line)
             at += 1
         yield _seconds(times.groups()[:4]), _seconds(times.groups()[4:]), spoken

@@ -16,6 +16,7 @@ IBAN_LENGTHS = {
 # Leading digits of a card's number, and the lengths that numbers of its issuer have.
 CARD_ISSUERS = (
     (("4",), (13, 16, 19)),
+    (tuple(map(str, range(2200, 2205))), (16, 17, 18, 19)),
     (tuple(map(str, [*range(51, 56), *range(2221, 2721)])), (16,)),
     (("34", "37"), (15,)),
     (("6011", "644", "645", "646", "647", "648", "649", "65"), (16, 19)),

@@ -20,6 +20,9 @@ SPELLED = re.compile(
     r"|(?<![\w.])([\w.+-]{1,64}) at ([\w-]+(?: dot [\w-]+)+)",
     re.IGNORECASE,
 )
+ESCAPED = re.compile(
+    r"(?<![\w.%+-])([\w.+-]{1,64})%40((?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24})(?![\w-])"
+)  # in a URL
 SPELLED_MARK = re.compile(r"[\[({<]\s?at\s?[\])}>]| dot ", re.IGNORECASE)
 
 # A word that announces a number, with only a few characters and words between them.
@@ -57,9 +60,11 @@ REGIONS = (
     *("NG", "KE", "PK", "BD", "TH", "VN", "ID", "MY", "PH", "SG", "HK", "TW", "NZ", "AR", "CL", "CO", "PE"),
 )
 
-# One address; a following "/24" makes it a network, a full stop and a space a section number.
-IPV4 = re.compile(r"(?<![\w.-])(?:\d{1,3}\.){3}\d{1,3}(?![\w-]|\.\d|/\d)")
-IPV6 = re.compile(r"(?<![\w:.])[23][0-9a-fA-F]{3}:(?:[0-9a-fA-F]{0,4}:){1,6}[0-9a-fA-F]{1,4}(?![\w:]|/\d)")
+# An address and the length of its network's prefix. A full stop and a space after it: a section number.
+IPV4 = re.compile(r"(?<![\w.-])((?:\d{1,3}\.){3}\d{1,3})(?![\w-]|\.\d)(?:/(\d{1,3})(?!\d))?")
+IPV6 = re.compile(
+    r"(?<![\w:.])([23][0-9a-fA-F]{3}:(?:[0-9a-fA-F]{0,4}:){1,6}[0-9a-fA-F]{1,4})(?![\w:])(?:/(\d{1,3})(?!\d))?"
+)
 NO_IP = re.compile(
     r"(?:\b(?:v|ver|version|release|build|firmware|sections?|sec|chapters?|clauses?|articles?|paragraphs?|no)\.?"
     r"|§)[\s:=v]{0,12}\Z|^#+ \Z|(?<!/)/\Z|ffff:\Z",  # Chrome/120.0.60.9
@@ -77,6 +82,9 @@ def find_emails(text: str) -> Iterator[tuple[int, int, str]]:
         if local < at and domain and _is_address(text, local, domain):
             yield local, domain.end(), text[local : domain.end()].casefold()
         at = text.find("@", at + 1)
+    if "%40" in text:
+        for match in ESCAPED.finditer(text):
+            yield *match.span(), f"{match[1]}@{match[2]}".casefold()
     if SPELLED_MARK.search(text):
         for match in SPELLED.finditer(text):
             user, host = (match[1], match[2]) if match[1] else (match[3], match[4])
@@ -166,10 +174,23 @@ def find_ips(text: str) -> Iterator[tuple[int, int, str]]:
     for pattern in (IPV4, IPV6):
         for match in pattern.finditer(text):
             try:
-                address = ipaddress.ip_address(match[0])
+                address = ipaddress.ip_address(match[1])
             except ValueError:
                 continue
             before = text[max(0, match.start() - 16) : match.start()]
             opens_line = before.rpartition("\n")[2] == "" and SECTION.match(text, match.end())
-            if address.is_global and not (address.is_multicast or opens_line or NO_IP.search(before)):
-                yield *match.span(), str(address)
+            if opens_line or NO_IP.search(before) or _is_network(match):
+                continue
+            if address.is_global and not address.is_multicast:
+                yield *match.span(1), str(address)
+
+
+def _is_network(match: re.Match[str]) -> bool:
+    """Check whether an address is a network's: the bits after the prefix of the given length are zero."""
+    if match[2] is None:
+        return False
+    try:
+        interface = ipaddress.ip_interface(match[0])
+    except ValueError:
+        return False  # a longer prefix than an address has: part of a path
+    return interface.network.num_addresses > 1 and interface.ip == interface.network.network_address

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from datagen.stages.sources.ingest.redact import checksums
 
 IBAN = re.compile(r"(?<![A-Za-z0-9])(?:[A-Z]{2}|[a-z]{2})\d{2}(?:[ \u00a0\u202f./-]?[A-Za-z0-9]){11,30}")
-CARD = re.compile(r"(?<![\w.,/-])\d(?:[ \u00a0\u202f-]?\d){12,18}(?![\w/-]|[.,]\d)")
+# A list has commas around a number (7001,4242424242424242,12/27); a decimal has one or two digits beside one.
+CARD = re.compile(r"(?<![\w./-])(?<!\b\d,)\d(?:[ \u00a0\u202f-]?\d){12,18}(?![\w/-]|\.\d|,\d{1,2}(?![\d/,]))")
 # Groups as they are printed on cards; a run of other groups is a table of numbers.
 CARD_GROUPS = {(4, 4, 4, 4), (4, 6, 5), (4, 6, 4), (4, 4, 4, 4, 3), (4, 4, 5), (6, 13)}
 SEPARATORS = re.compile(r"[ \u00a0\u202f.,/+-]")
@@ -45,11 +46,15 @@ SOCIAL_SECURITY = r"\bssn\b|social security|\bsoc\. sec"
 # Names of national numbers, in the languages of their countries.
 ID_WORD = (
     r"(?:(?:national |personal )?id(?:entity|entification)? (?:no\.?|number)|taxpayer id(?:entification)?"
-    r"|tax id(?:entification)?(?: number)?|rodn[eé] č[ií]slo|\br\. ?č\.|\boib|\bnif|c[eé]dula|\bcui[lt]|\brut"
+    r"|tax id(?:entification)?(?: number)?|rodn[eé] č[ií]slo|\br\. ?č\.|\boib|\bnif|c[eé]dula|\bcui[lt]"
+    r"|\br\.?u\.?[tn]\b|\bd\.?n\.?i\b|\b(?:rsa|sa) id|\bsvnr|sozialversicherungsn(?:umme)?r|contribuinte"
     r"|\bpps(?: ?no\.?)?|kimlik(?: no)?|\bcnp|\b(?:егн|инн|рнокпп)|isikukood|asmens kodas|personas kods"
     r"|\b(?:αμκα|αφμ)|emšo|jmbg|adóazonosító(?: jel)?|\btaj(?: szám)?|ת\.? ?ז\.?|תעודת זהות|رقم الهوية"
     r"|주민등록번호|身分證字號|身份证号码?|\bnric|\bhkid|kennitala|cpr-?n(?:umme)?r\.?|fødselsnummer"
-    r"|número de contribuinte|numéro fiscal)"
+    r"|numéro fiscal)"
+)
+NUMBER_WORD = (
+    r"(?:[.: ]{0,2}(?:n[ro]?|num(?:ber|mer)?|núm(?:ero)?)\.?[ªº]?(?![^\W_]))?"  # "RUT No. 1", "NIF n.º 2"
 )
 
 NATIONAL_IDS = (
@@ -96,14 +101,17 @@ NATIONAL_IDS = (
     NationalId(
         r"(?=[A-Z]{0,3}\d)[A-Z0-9]{6,9}",
         word=r"passports?(?: ?(?:no|nr|number|num|#|id))?\W{0,4}(?:is\W+)?$"
-        r"|(?:reisepass|passeport|pasaporte|passaporto|paspoort)[\w. ]{0,12}\W{0,3}$",
+        r"|(?:reisepass|passnummer|passeport|pasaporte|passaport[eo]|paspoort|paszport\w?|паспорт|护照|護照|パスポート|여권)"
+        r"[\w.° ]{0,12}\W{0,3}$",
     ),
     NationalId(
         r"(?=[A-Z]*\d)[A-Z0-9][A-Z0-9-]{5,17}(?<=\d|[A-Z])",
         word=r"(?:driv\w+'?s? licen[cs]e|driving licen[cs]e|national id(?:entity)?(?: card)?|id card"
-        r"|personalausweis\w*)[\w. ]{0,8}(?:no|nr|number|num|#|:)\W{0,4}$",
+        r"|personalausweis\w*|\bdl(?= ?#))[\w. ]{0,8}(?:no|nr|number|num|#|:)\W{0,4}$",
     ),
-    NationalId(r"[A-Z]?\d(?:[ ./-]?\d){5,13}(?:-?[A-Z0-9]{1,2})?", word=rf"{ID_WORD}[^\w\n]{{0,4}}\Z"),
+    NationalId(
+        r"[A-Z]?\d(?:[ ./-]?\d){5,13}(?:-?[A-Z0-9]{1,2})?", word=rf"{ID_WORD}{NUMBER_WORD}[^\w\n]{{0,4}}\Z"
+    ),
 )
 # Where a number of any kind may begin: five digits, or the four of an Indian tax number.
 START = re.compile(r"(?<![\w.-])(?=(?:[A-Z]{1,6} ?)?\d(?:[ .A-Z+-]{0,2}\d){4}|[A-Z]{5}\d{4}[A-Z])")

@@ -61,6 +61,8 @@ KEYS = {
     "HRKU-": r"HRKU-[\w-]{36,}",
     "access-": r"access-(?:production|sandbox|development)-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}",
     "pul-": r"pul-[0-9a-f]{40}",
+    "amzn.mws.": r"amzn\.mws\.[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}",
+    "v1.0-": r"v1\.0-[0-9a-f]{24}-[0-9a-f]{146}",  # Cloudflare
     "eyJrIjoi": r"eyJrIjoi[\w+/=-]{40,}",
     "Private-Lines:": r"Private-Lines: \d+(?:\s+[\w+/=]{20,})+",  # PuTTY
 }
@@ -101,6 +103,7 @@ NAMES = (
 LOGINS = {
     "login": re.compile(r"login\s+\S{1,60}\s+password\s+(\S{4,100})"),  # .netrc
     "sshpass": re.compile(r"sshpass -p ?[\"']?([^\s\"'$]{4,100})"),
+    "mysql": re.compile(r"mysql\w{0,6}\s[^\n|;]{0,80}?(?<=\s)-p[\"']?([^\s\"'$-][^\s\"'$]{3,99})"),
     " -u": re.compile(r" -u[ =]?[\"']?[\w.@-]{1,60}:([^\s\"'$]{4,100})"),  # curl
     "--user": re.compile(r"--user[ =][\"']?[\w.@-]{1,60}:([^\s\"'$]{4,100})"),
 }

@@ -393,3 +393,36 @@ def test_numbered_titles_at_the_top_of_pages_are_kept():
     pages = [[Put(72, 760, f"2.{at} Version 4.{at}", 16), *body(f"P{at}")] for at in range(6)]
     text = text_of(*pages)
     assert all(f"2.{at} Version 4.{at}" in text for at in range(6))
+
+
+def test_a_table_of_contents_without_leaders_is_removed():
+    entries = [("1 Introduction", "1"), ("2 Rules", "2"), ("3 Usage", "9")]
+    rows = [
+        put
+        for at, (name, page) in enumerate(entries)
+        for put in (Put(72, 650 - 14 * at, name), Put(500, 650 - 14 * at, page))
+    ]
+    read = read_pdf(write_pdf([[Put(72, 680, "Contents", 14), *rows, *body("A", y=560)]]))
+    assert "Usage" not in read.markdown and "Contents" not in read.markdown and "A Line 5" in read.markdown
+    assert read.metadata["left_out"]["lines of contents"] == 3
+    figures = read_pdf(write_pdf([[Put(72, 680, "Results", 14), *rows, *body("A", y=560)]]))
+    assert "| 3 Usage | 9 |" in figures.markdown
+
+
+def test_items_with_dashes_are_separate_although_a_longer_one_would_fit():
+    items = [
+        Put(90, 700 - 12 * at, f"– {name}") for at, name in enumerate(("pMeasureBound", "pLine", "pHatch"))
+    ]
+    assert text_of(items + body("A", y=600)).startswith("- pMeasureBound\n\n- pLine\n\n- pHatch\n\n")
+
+
+def test_a_prompt_at_the_start_of_any_line_of_a_paragraph_is_no_heading():
+    typed = lines(["Then type these:", "# apt update", "# apt upgrade"])
+    assert "\n\\# apt update\n\\# apt upgrade" in text_of([*typed, *body("A", y=600)])
+
+
+def test_an_address_broken_after_its_scheme_is_joined():
+    assert (
+        Words([]).join(["at https://", "example.org/a/", "b and/", "or"])
+        == "at https://example.org/a/b and/ or"
+    )

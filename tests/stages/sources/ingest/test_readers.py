@@ -497,7 +497,15 @@ INTRODUCED = "Yes, it does.\n\nOn Monday, B wrote\nto the list:\n\n> Does it bur
     ("body", "kept", "removed"),
     [
         (INTRODUCED, "Yes, it does.", 5),
-        ("Yes.\n\n-----Original Message-----\nFrom: B\nSent: today\n\nDoes it?\n", "Yes.", 4),
+        ("Yes.\n\n-----Original Message-----\nFrom: B\nSent: today\nTo: A\n\nDoes it?\n", "Yes.", 5),
+        ("Ja.\n\n________________\nVon: B\nGesendet: heute\nAn: A\nBetreff: x\n\nGeht es?\n", "Ja.", 6),
+        ("Oui.\n\n-----Message d’origine-----\nDe : B\nEnvoyé : hier\nÀ : A\n\nOù ?\n", "Oui.", 5),
+        ("Yes.\n\n*From:* B\n*Sent:* today\n*To:* A\n\nDoes it?\n", "Yes.", 4),
+        (
+            "Two fields:\n\nFrom: the start\nuntil it ends.\n",
+            "Two fields:\n\nFrom: the start\nuntil it ends.",
+            0,
+        ),
         ("> Does it burn?\nYes.\n> Why?\nIt is lit.\n", "> Does it burn?\nYes.\n> Why?\nIt is lit.", 0),
         ("> All of it\n> is quoted.\n", "> All of it\n> is quoted.", 0),
         ("See below:\n\nThe end.", "See below:\n\nThe end.", 0),
@@ -507,6 +515,59 @@ def test_the_message_quoted_below_an_answer_is_removed_and_counted(read, body, k
     (row,), dropped = read("a.eml", ANSWER.format(body))
     assert row["text"] == kept and not dropped
     assert json.loads(row["metadata"]).get("left_out", {}).get("quoted lines", 0) == removed
+
+
+def test_a_forwarded_message_is_kept(text_of):
+    """Outlook writes it like the quotation in an answer, but it may be nowhere else."""
+    copy = "See below.\n\n-----Original Message-----\nFrom: B\nSent: today\nTo: A\n\nThe lamp is dark."
+    letter = ANSWER.format(copy)
+    assert "dark" not in text_of("a.eml", letter)
+    subject = next(line for line in letter.split("\n") if line.startswith("Subject:"))
+    assert "dark" in text_of("b.eml", letter.replace(subject, "Subject: WG: Lamp"))
+
+
+def test_of_a_letter_with_a_blank_plain_part_the_page_is_read(text_of):
+    letter = (
+        "From: a@b\nSubject: News\nMIME-Version: 1.0\nContent-Type: multipart/alternative; boundary=x\n\n"
+        "--x\nContent-Type: text/plain\n\n \n--x\nContent-Type: text/html\n\n<p>The lamp burns.</p>\n--x--\n"
+    )
+    assert text_of("a.eml", letter) == "The lamp burns."
+
+
+def test_rtf_lists_and_tables(text_of):
+    """A bar within a cell is no border, and a row may end its last cell in a new paragraph."""
+    row = rb"\trowd\cellx1\cellx2\intbl %s\cell %s\cell\row "
+    table = row % (b"Model", b"Flow") + row % (b"A | B", b"200\\par l/min")
+    text = (
+        rb"{\rtf1\ansi Before.\par \u61623?\tab First.\par 2.\tab Second.\par "
+        + table
+        + rb"\pard After.\par}"
+    )
+    expected = "Before.\n\n- First.\n\n2. Second.\n\n| Model | Flow |\n| --- | --- |\n| A \\| B | 200 l/min |\n\nAfter."
+    assert text_of("a.rtf", text) == expected
+
+
+def test_sounds_in_subtitles_are_removed(text_of):
+    cues = "1\n00:00:01,000 --> 00:00:02,000\n[Music]\nHello (there).\n\n2\n00:00:02,000 --> 00:00:03,000\n(laughs)\n"
+    assert text_of("a.srt", cues) == "Hello (there)."
+
+
+def test_options_and_metadata_of_rst_are_removed(text_of):
+    text = (
+        ":title: Settings\n:category: S3\n\nThe first\nparagraph.\n\n.. rubric:: Which one\n   is better?\n   :name: which\n"
+        "   :class: title\n\n.. note:: Take\n   care.\n\n   And more.\n\nLast: text.\n"
+    )
+    expected = "The first\nparagraph.\n\nWhich one is better?\n\nTake care.\n\nAnd more.\n\nLast: text."
+    assert text_of("a.rst", text) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "remedy"),
+    [("a.doc", "save it as .docx"), ("A.PPT", ".pptx"), ("a.jpg", "OCR"), ("a.xyz", ".md")],
+)
+def test_files_that_are_not_read_have_a_remedy(read, name, remedy):
+    _, (dropped,) = read(name, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600))
+    assert dropped["reason"] == "unknown format" and remedy in dropped["detail"]
 
 
 def test_mail_in_utf_16(text_of):
