@@ -136,16 +136,19 @@ def phrased(candidate: Candidate, words: Language) -> str:
 
 
 def _confirmed(pair: Pair, returned: str, passage: Passage, agreement: float) -> Iterator[Candidate]:
-    """Yield the answers that a returned answer may stand for, the marked one first."""
+    """Yield the answers that a question may lead to: the marked one, those returned, those that say all."""
     question, words = pair["question"], passage.words
     nearby = [candidate for candidate in passage.once(offered) if candidate.sentence == pair["evidence"]]
+    complete = [
+        candidate for candidate in nearby if says_all(question, candidate.answer, candidate.sentence, words)
+    ]
     for candidate in sorted(nearby, key=lambda candidate: candidate.answer != pair["answer"]):
         agrees = returned and agree(returned, candidate.answer, question, words) >= agreement
-        marked = candidate.answer == pair["answer"]
-        if agrees or (marked and says_all(question, candidate.answer, candidate.sentence, words)):
+        if agrees or (candidate.answer == pair["answer"] and candidate in complete):
             yield candidate
     if returned and (filling := returned_candidate(question, returned, pair["evidence"], passage)):
         yield filling
+    yield from complete
 
 
 task = MarkedTask(

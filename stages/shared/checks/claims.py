@@ -28,12 +28,14 @@ def entailed(question: str, answer: str, evidence: str, words: Language) -> None
     Reject a question and answer that the sentence does not entail.
 
     The question confuses who did what, omits a negation of the sentence, or has a superfluous preposition;
-    or the answer is cut from a clause, or is a reason where the question asks for a time.
+    or the answer is cut from a clause, is what the sentence excepts, or is a reason where the question asks
+    for a time.
     """
     _no_stray_preposition(question, words)
     _whole_clause(answer, evidence, words)
     _no_reason_for_a_time(question, answer, words)
     _same_negation(question, answer, evidence, words)
+    _no_exception(question, answer, evidence, words)
     same_roles(question, answer, evidence, words)
 
 
@@ -133,13 +135,35 @@ def _same_negation(question: str, answer: str, evidence: str, words: Language) -
                 raise Reject("question is not true", f"{word!r} of: {evidence}, is missing in: {question}")
 
 
+def _no_exception(question: str, answer: str, evidence: str, words: Language) -> None:
+    """Reject an answer that its sentence excepts: "Which continent is it found on?", by "all except Asia"."""
+    asked, tokens = f" {' '.join(words_of(question))} ", words_of(answer)
+    for place in (at for at, word in enumerate(words_of(evidence)) if tokens and word == tokens[0]):
+        line = words_of(evidence)
+        if line[place : place + len(tokens)] != tokens:
+            continue
+        before = [word for word in line[:place] if word not in words.articles]
+        phrase = next((p for p in words.excepting if before[-len(p.split()) :] == p.split()), "")
+        if phrase and f" {phrase} " not in asked and phrase not in answer.casefold():
+            raise Reject("question is not true", f"{phrase!r} before: {answer}, in: {evidence}")
+
+
 def _same_number(
     question_words: list[str], evidence_words: list[str], question: str, evidence: str, words: Language
 ) -> None:
-    """Reject a form of "be" that is not in the sentence."""
+    """Reject a form of "be" that is not in the sentence, or not at its verb: "When are tides occur?"."""
     forms = [word for word in question_words[:3] if word in words.being]
     if forms and forms[0] not in evidence_words:
         raise Reject("question is not true", f"{forms[0]!r} is not in: {evidence}, but in: {question}")
+    if not forms or question_words[0] in words.things:
+        return
+    rest = question_words[question_words.index(forms[0]) + 1 :]
+    for place in range(len(evidence_words) - len(rest) if len(rest) > 1 else 0):
+        if evidence_words[place : place + len(rest)] != rest:
+            continue
+        before, after = evidence_words[max(0, place - 2) : place], evidence_words[place + len(rest) :]
+        if forms[0] not in before and opening(after, words.connectives):
+            raise Reject("ungrammatical", f"{forms[0]!r}: {question}, by: {evidence}")
 
 
 def _same_voice(

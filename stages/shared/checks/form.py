@@ -16,6 +16,7 @@ NAMED = re.compile(r"(?<=\w )[A-Z]|[\"'`“‘*_\d]")  # a name inside a questio
 LABELLED = re.compile(r"\n[\s*#_>]*(\w+)(?: \d+)?[*_]{0,2}[:：]")  # a later line with a label
 SENTENCE_END = rf"[{SENTENCE_MARKS}{QUESTION_MARKS}]\s+"
 BROKEN = re.compile(r"”\w[^”“]*\s”")  # ”x ”: quotation marks that a model spaced like words
+QUOTED = re.compile(r"[\"“`]([^\"”`]+)[\"”`]")
 ECHO = 5  # consecutive words that a field must not share with the prompt
 LOOP = 0.25  # maximum share of repeated trigrams
 
@@ -39,8 +40,7 @@ def clean(text: str, passage: Passage, instruction: str) -> None:
     if not text.strip(" \t\n.-_*"):
         raise Reject("empty", text)
     _no_control_token(text, passage)
-    if " ".join(word for word in words if word not in passage.words.stop) in passage.words.placeholders:
-        raise Reject("template leftover", text)
+    _no_placeholder(text, words, passage.words)
     _no_leftover(text, passage)
     _no_chatter(text, passage)
     _no_echo(words, passage, words_of(instruction))
@@ -51,6 +51,14 @@ def _no_control_token(text: str, passage: Passage) -> None:
     for match in control_tokens().finditer(text):
         if match[0] not in passage.text:
             raise Reject("control token", f"{match[0]} in: {text}")
+
+
+def _no_placeholder(text: str, text_words: list[str], words: Language) -> None:
+    """Reject the name of a field: "The answer", but not 'What does the "with" statement do?'."""
+    if any(words.stop.issuperset(words_of(name)) for name in QUOTED.findall(text)):
+        return  # "with" is a name here
+    if " ".join(word for word in text_words if word not in words.stop) in words.placeholders:
+        raise Reject("template leftover", text)
 
 
 def _no_leftover(text: str, passage: Passage) -> None:

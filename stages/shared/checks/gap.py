@@ -7,6 +7,7 @@ construction if the answer adjoins the question's words, and wrong if it is else
 leaves nothing out. A question in other words has no such gap and is not judged.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -14,11 +15,12 @@ from enum import Enum
 from datagen.request import Reject
 from datagen.stages.shared.language.rules import Language
 from datagen.stages.shared.language.words import words_of
-from datagen.stages.shared.passage import opening
+from datagen.stages.shared.passage import opening, phrase_in
 
 ANSWER = "\0"  # represents the answer among the words of the sentence
 SKIPPED = 1  # maximum words of the sentence that a question may leave out besides its answer
 CLOSING = "\"'”’*`)"
+NOTE = re.compile(r" \([^()]*\)(?= |[.,;:!?]|$)")
 SUBJECT_WORDS = 6  # within which the verb of a second main clause follows its conjunction
 OPENERS = 3  # maximum words of "which kind of thing"
 
@@ -67,14 +69,26 @@ def fills(question: str, answer: str, evidence: str, words: Language) -> Asks | 
 
 
 def says_all(question: str, answer: str, evidence: str, words: Language) -> bool:
-    """Return whether a question and its answer together have the whole content of their sentence."""
+    """
+    Return whether a question and its answer together have the whole content of their sentence.
+
+    A note in brackets that they leave out does not count, unless it limits the sentence: "(except in May)".
+    """
+    told = NOTE.sub(lambda note: _limiting(note, f"{question} {answer}", words), evidence)
     for asks, moved, rest in _readings(words_of(question), words):
-        for gapped in _gapped(words_of(evidence), words_of(answer)):
+        for gapped in _gapped(words_of(told), words_of(answer)):
             run = _repeated(rest, gapped, moved, words, most_skipped=0)
             if run and _adjoins(run, gapped, asks, moved, words):
                 outside = {*gapped[: run.first], *gapped[run.end :]}
                 return outside <= {ANSWER, moved, *words.articles, *words.consequent}
     return False
+
+
+def _limiting(note: re.Match[str], pair: str, words: Language) -> str:
+    """Return a note that is part of the pair or limits its sentence; a space for another one."""
+    tokens = words_of(note[0])
+    limits = phrase_in(tokens, words.conditions) or words.negations & set(tokens)
+    return note[0] if limits or note[0] in pair else " "
 
 
 def completes(question: str, answer: str, evidence: str, words: Language) -> None:

@@ -158,7 +158,8 @@ def _negated(question: str, answer: str, evidence: str, asks_subject: bool, word
     circumstance = question_words[0] in words.open_ended - words.things
     if circumstance and f" {' '.join(words_of(answer))} " in f" {' '.join(rest)} ":
         raise Reject(UNLIKELY, f"negated before its condition: {question}, by: {evidence}")
-    if asks_subject and words.being & set(question_words[:2]):
+    denied = words.negations & set(question_words[2:3])
+    if asks_subject and (words.being if not denied else words.being | words.modals) & set(question_words[:2]):
         raise Reject(UNLIKELY, f"for what is not so: {question}")
 
 

@@ -104,6 +104,7 @@ class Language(BaseModel):
     choosing: tuple[str, ...] = ()
     indefinite: frozenset[str] = frozenset()
     contrasting: frozenset[str] = frozenset()
+    excepting: tuple[str, ...] = ()
     likening: dict[str, tuple[str, ...]] = {}
     stranded: dict[str, frozenset[str]] = {}
     adrift: frozenset[str] = frozenset()

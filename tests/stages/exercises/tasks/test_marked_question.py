@@ -297,6 +297,20 @@ def test_an_answer_that_fills_the_gap_of_its_question_is_kept(text, question, ow
     assert confirmed(text, question, own)[0] == answers
 
 
+@pytest.mark.parametrize(
+    ("turns", "answers"), [("turns", ["The lock keeper opens both gates of the canal."]), ("falls", [])]
+)
+def test_a_question_that_leaves_out_more_than_its_marked_answer_gets_the_whole_of_it(turns, answers):
+    def model(request):
+        if request.task == "round_trip":
+            return "noon"
+        question = f"What happens when the tide {turns}?"
+        return question if Candidate.load(request.about).kind != "consequence" else "Nothing."
+
+    kept, _, _ = ask(stage, [passage(TIDE)], model, tasks=["marked_question"])
+    assert [row["answer"] for row in kept] == answers
+
+
 def test_a_pair_with_the_whole_content_of_its_sentence_must_need_its_passage():
     question = "When does the lock keeper open both gates of the canal?"
     kept, reasons = confirmed(TIDE, question, "noon", other="When the tide turns")

@@ -100,6 +100,10 @@ class TestClean:
     def test_template_leftover(self, text):
         assert self.rejection(text) in ("template leftover", "prompt echo")
 
+    def test_a_quoted_name_among_small_words_is_not_a_placeholder(self):
+        assert self.rejection('What does the "with" statement do?') == ""
+        assert self.rejection('"The answer"') == "template leftover"
+
     def test_braces_in_the_passage_are_not_leftovers(self):
         about_braces = passage("A replacement field is written in {{ and }} pairs. Note: <b> is text.")
         assert rejection(checks.clean, "What do {{ and }} mean?", about_braces, self.PROMPT) == ""

@@ -20,12 +20,17 @@ TOWER = "The tower was closed in 1911 because its stairs had rotted."
 LOG = 'The log is written by the "flush()" function whenever the buffer is full.'
 STAFF = "The members of the board and the auditor are elected for three years."
 FORMAT = "ASCII characters have code points in the range U+0000-U+007F."
+OWLS = "The owls are found on every island except Gotland, unlike the main island."
 SCOPE = "The scope of a name is limited to the block."
 
 
 @pytest.mark.parametrize(
     ("question", "answer", "evidence", "reason"),
     [
+        # What the sentence excepts.
+        ("Which island are the owls found on?", "Gotland", OWLS, "question is not true"),
+        ("What are the owls found on?", "the main island", OWLS, "question is not true"),
+        ("What are found on every island except Gotland?", "The owls", OWLS, ""),
         # Who did it, and to whom.
         ("Where was Andres Manuel del Rio discovered?", "Mexico City", VANADIUM, "confuses who does what"),
         ("When was Andres Manuel del Rio discovered?", "in 1801", VANADIUM, "confuses who does what"),
@@ -138,3 +143,25 @@ def test_a_language_without_lists_has_no_rules():
         check(*pair, UNKNOWN)
     claims.consistent("Neon does not occur in air, and comprises it.", "Neon occurs in air.", UNKNOWN)
     assert claims.named("The method is called.", UNKNOWN)
+
+
+TIDES = "Spring tides occur when the Sun and the Moon are aligned."
+
+
+@pytest.mark.parametrize(
+    ("question", "reason"),
+    [
+        ("When are spring tides occur?", "ungrammatical"),
+        ("When are the Sun and the Moon aligned?", ""),
+        ("When do spring tides occur?", ""),
+        ("What are aligned when spring tides occur?", ""),
+    ],
+)
+def test_a_form_of_be_belongs_to_the_verb_of_the_sentence(question, reason):
+    assert rejection(claims.turned, question, "When the Sun and the Moon are aligned", TIDES, EN) == reason
+
+
+def test_a_form_of_be_may_complete_a_participle():
+    born = "Ada Holz, born in 1571, ran the mint, and was its warden."
+    assert rejection(claims.turned, "When was Ada Holz born?", "1571", born, EN) == ""
+    assert rejection(claims.turned, "Who was born in 1571?", "Ada Holz", born, EN) == ""

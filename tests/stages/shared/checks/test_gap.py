@@ -96,13 +96,16 @@ def test_an_answer_completes_its_question(question, answer, evidence, reason):
         ("When does the lock keeper open both gates?", "When the tide turns", LOCK, True),
         ("What happens if the sluice jams?", "the alarm is raised at the mill", SLUICE, True),
         ("What is sealed with a ring of copper?", "The shaft of the pump", SHAFT, True),
+        ("What must the ropes be cut with?", "a knife", "The ropes must be cut with a knife (or a saw).", True),
+        ("What must the ropes be cut with?", "a knife", "The ropes must be cut with a knife (unless wet).", False),
+        ("What must the ropes be cut with?", "a knife", "The ropes must be cut with a knife (not a saw).", False),
         # Something is left out: a place, a second clause, an adverb.
         ("What happens if the sluice jams?", "the alarm is raised", SLUICE, False),
         ('What does the "ring()" command return?', "a bell code", BELL, False),
         ("What is covered with slate?", "The roof", "The roof is usually covered with slate.", False),
         ("Why does the keeper let boats pass?", "When the tide turns", LOCK, False),
     ],
-)
+)  # fmt: skip
 def test_question_and_answer_have_the_whole_content_of_their_sentence(question, answer, evidence, everything):
     assert says_all(question, answer, evidence, EN) is everything
 

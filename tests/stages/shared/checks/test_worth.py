@@ -26,6 +26,8 @@ KASSE = "Die Kasse steht nicht im Hof, sondern im Keller."
 @pytest.mark.parametrize(
     ("question", "answer", "evidence", "why"),
     [
+        ("Who may make awards not to exceed ten crowns?", "Ada Holz", "Ada Holz may make awards not to exceed ten crowns.", ""),
+        ("What cannot be directly compared?", "Strings and bytes", "Strings and bytes cannot be directly compared.", UNLIKELY),
         ("What is an example of a built-in method?", "alist", METHOD, UNLIKELY),
         ("What must stop once a case block is selected?", "Guard evaluation", BLOCK, UNLIKELY),
         ("What must either both be numbers or both be sequences?", "The arguments", "The arguments must either both be numbers or both be sequences.", UNLIKELY),
