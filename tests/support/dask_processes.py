@@ -100,7 +100,7 @@ def _start_child():
 
 def engines_open():
     """Check whether this process has an open engine."""
-    return pool._room is not None
+    return pool._pool is not None
 
 
 def calls(path):
