@@ -3,10 +3,12 @@
 import contextlib
 import os
 import shutil
+import time
 
 import pytest
 
 SIZES = (400, 1100, 1600)
+SECONDS = 30  # longest wait for a request
 
 
 def path():
@@ -92,7 +94,9 @@ class Held:
 
     def wait(self, number=1):
         """Wait until the page has sent a number of requests."""
+        until = time.monotonic() + SECONDS
         while len(self._routes) < number:
+            assert time.monotonic() < until, f"the page sent {len(self._routes)} of {number} requests"
             self._page.wait_for_timeout(10)
 
     def release(self):

@@ -17,7 +17,8 @@ ASKED = "r right   w wrong   s skip, cannot be judged   b back   q quit"
 LABELLED = ("kind", "task", "question", "answer", "rejected", "text")
 SHOWN = ("context", "evidence", "question", "answer", "rejected", "text")
 
-CONTROL = re.compile(r"[^\S \n\t]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # control codes for terminals
+# Codes for terminals, line breaks of Unicode, and marks that reverse the direction of text.
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
 def judge(

@@ -277,9 +277,11 @@ class _Account:
                 yield dropped(file, why) | {"file": number}
 
     def figures(self) -> Mapping[str, int]:
-        """Return the counts, such as ``files/.pdf/read`` and ``redacted/email``."""
-        for file, result in self._results.items():
-            self._figures[f"files/{ending_of(self._files[file].basename)}/{result}"] += 1
+        """Return the counts, such as ``files/.pdf/read``, ``files/python/read`` and ``redacted/email``."""
+        for number, result in self._results.items():
+            file = self._files[number]
+            ending = "python" if file.entry.python else ending_of(file.basename)
+            self._figures[f"files/{ending}/{result}"] += 1
         return self._figures
 
 

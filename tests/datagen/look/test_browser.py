@@ -272,6 +272,7 @@ def test_judging_continues_after_a_failed_write(browser, address, tmp_path):
     page.page.goto(address)
     page.page.click("#tab-judge")
     page.page.locator("#where").get_by_text("0 of 12 judged").wait_for()
+    page.page.locator("#detail [data-verdict=right]").wait_for()
     page.page.route("**/api/label", lambda route: route.fulfill(status=500, body="500: broken"))
     page.page.keyboard.press("r")
     page.page.locator("#problem").get_by_text("500: broken").wait_for()

@@ -35,6 +35,7 @@ def settle(page):
 def judge(page):
     page.page.click("#tab-judge")
     page.page.locator("#where").get_by_text("0 of 12 judged").wait_for()
+    page.page.locator("#detail [data-verdict=right]").wait_for()
 
 
 def edit_first(page):

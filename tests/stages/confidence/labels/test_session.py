@@ -14,6 +14,7 @@ from datagen.schema import EXAMPLES, table_of
 from datagen.stages.confidence.labels import file
 from datagen.stages.confidence.labels.draw import draws
 from datagen.stages.confidence.labels.session import label
+from datagen.stages.confidence.labels.terminal import CONTROL
 from datagen.store.parquet import part_name, write_json, write_table
 from tests.support.rows import example
 
@@ -100,6 +101,13 @@ def test_row_texts_cannot_control_the_terminal_or_the_browser(run, tmp_path):
     assert len(scripts.found) == 2
     rows = json.loads(scripts.found[0])
     assert len(rows) == 8 and rows[0]["answer"] == EVIL
+
+
+def test_spaces_of_every_kind_are_shown_as_they_are_and_codes_as_one_sign():
+    text = "§\u202f101\u00a0and\u3000so on\u2009\u200d\n\tnext"
+    assert CONTROL.sub("�", text) == text
+    for code in "\0\x07\r\x0b\x1b\x7f\x85\x9b\u2028\u2029\u202e\u2066":
+        assert CONTROL.sub("�", f"a{code}b") == "a�b"
 
 
 def test_the_page_shows_the_unjudged_rows_and_saves_the_same_labels(run, tmp_path):
