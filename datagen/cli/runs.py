@@ -43,8 +43,10 @@ def run(
     from datagen.operate.check import before_work
     from datagen.operate.metrics import watching
     from datagen.operate.outcome import outcome_of
+    from datagen.redaction import shown
     from datagen.report.console import Console
     from datagen.run.folder import Run
+    from datagen.run.lifecycle import WithheldError
     from datagen.run.runner import run as run_recipe
 
     loaded, folder = load(recipe, outputs, set_)
@@ -54,8 +56,15 @@ def run(
         if check:
             before_work(loaded, begun)
 
-    with Console(to_stderr=json_) as console, watching(console, loaded.name, metrics) as watcher:
-        finished = run_recipe(loaded, folder, watcher, fresh, retry_errors, rebuild, check_first)
+    try:
+        with Console(to_stderr=json_) as console, watching(console, loaded.name, metrics) as watcher:
+            finished = run_recipe(loaded, folder, watcher, fresh, retry_errors, rebuild, check_first)
+    except WithheldError as error:
+        if not json_:
+            raise
+        typer.secho(shown(f"error: {error}"), fg="red", err=True)
+        emit(outcome_of(error.run) | {"error": shown(str(error))})
+        raise typer.Exit(2) from error
     console.summarize(finished)
     if json_:
         emit(outcome_of(finished))

@@ -57,6 +57,8 @@ def funnel_line(stages: Mapping[str, tuple[Mapping[str, int], Mapping[str, int]]
     """
     Describe the funnel of each product so far: rows remaining of those generated.
 
+    A product of which nothing was dropped has no share: its examples may not have been judged yet.
+
     Parameters
     ----------
     stages
@@ -68,7 +70,12 @@ def funnel_line(stages: Mapping[str, tuple[Mapping[str, int], Mapping[str, int]]
         left.update(made_here)
         left.subtract(lost_here)
     products = [name for name in KINDS.values() if made[name]]
-    shares = (f"{name} {left[name]:,} of {made[name]:,} ({left[name] / made[name]:.0%})" for name in products)
+    shares = (
+        f"{name} {left[name]:,} of {made[name]:,} ({left[name] / made[name]:.0%})"
+        if left[name] < made[name]
+        else f"{name} {made[name]:,} (none dropped yet)"
+        for name in products
+    )
     return f"kept so far: {', '.join(shares)}" if products else ""
 
 

@@ -77,10 +77,19 @@ def stop(run: Run, why: str) -> None:
     write_json(sealed(run.manifest | {"state": f"stopped: {why}"}), run.folder / MANIFEST)
 
 
-def withhold(run: Run, why: str) -> None:
+class WithheldError(UserError):
+    """A complete run is not released; `run` is that run."""
+
+    def __init__(self, message: str, run: Run) -> None:
+        super().__init__(message)
+        self.run = run
+
+
+def withhold(run: Run, why: str) -> Run:
     """Write to the manifest that the run is complete but not released. It cannot be resumed."""
-    manifest = run.manifest | {"state": f"{WITHHELD}: {why}", "finished": _now()}
-    write_json(sealed(manifest), run.folder / MANIFEST)
+    manifest = sealed(run.manifest | {"state": f"{WITHHELD}: {why}", "finished": _now()})
+    write_json(manifest, run.folder / MANIFEST)
+    return Run(run.folder, manifest)
 
 
 def finish(run: Run, home: Path) -> Run:

@@ -18,7 +18,7 @@ from datagen.cluster.local import DASK_LOG, open_cluster
 from datagen.cluster.workers import LazyCluster, WorkerPool, dashboard_of
 from datagen.engines.identity import identities
 from datagen.engines.pool import start_engine
-from datagen.errors import BudgetSpent, UserError
+from datagen.errors import BudgetSpent
 from datagen.recipe.model import Recipe
 from datagen.recipe.wiring import wire
 from datagen.report.changes import write_changes
@@ -212,10 +212,11 @@ def _release(run: Run, home: Path) -> Run:
 
         write_report(run)
     if objection := release.objection(run, home, changed):
-        lifecycle.withhold(run, objection)
-        raise UserError(
+        withheld = lifecycle.withhold(run, objection)
+        raise lifecycle.WithheldError(
             f"the run {run.folder} is not released: {objection}. latest is unchanged, and all answers are "
             "kept for the next run"
-            + (f". To see what differs: datagen diff {home / 'latest'} {run.folder}" if changed else "")
+            + (f". To see what differs: datagen diff {home / 'latest'} {run.folder}" if changed else ""),
+            withheld,
         )
     return lifecycle.finish(run, home)

@@ -13,6 +13,7 @@ from datagen import cli
 from datagen.cli.parameters import emit
 from datagen.errors import UserError
 from datagen.recipe.overrides import overrides_of
+from datagen.run import lifecycle
 from tests.support.runs import row, write_run
 
 
@@ -71,6 +72,25 @@ def test_with_json_a_run_that_cannot_start_prints_the_reason_on_one_line(monkeyp
         cli.main()
     [line] = capsys.readouterr().out.splitlines()
     assert end.value.code == 2 and "outputs" in json.loads(line)["error"]
+
+
+def test_with_json_a_withheld_run_prints_its_result_and_the_reason_on_one_line(monkeypatch, capsys, tmp_path):
+    def run(recipe, outputs, *settings):
+        made = write_run(outputs / recipe.name / "b", {"s": "t"}, [row("s", "?", "x")])
+        withheld = lifecycle.withhold(made, "it fails kept<0.8")
+        raise lifecycle.WithheldError("the run is not released: it fails kept<0.8", withheld)
+
+    (tmp_path / "r.yaml").write_text("name: r\ncorpus: [{path: none}]\nstages: {ingest: }\n")
+    monkeypatch.setattr("datagen.run.runner.run", run)
+    monkeypatch.setattr(sys, "argv", ["datagen", "run", str(tmp_path / "r.yaml"), "--json"])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    output = capsys.readouterr()
+    [line] = output.out.splitlines()
+    result = json.loads(line)
+    assert end.value.code == 2 and "error: the run is not released" in output.err
+    assert result["state"].endswith("it fails kept<0.8") and "kept<0.8" in result["error"]
+    assert result["run"] == "b" and result["stages"]
 
 
 @pytest.mark.parametrize("command", ["run", "check", "plan", "releases", "rollback", "clean"])

@@ -85,7 +85,7 @@ CHANGES = {
     "the model": (lambda home: home.replace('revision: "1"', 'revision: "2"'), {"instruct", "mix"}),
     "settings of requests": (lambda home: home.replace('revision: "1"', 'revision: "1", window: 3'), set()),
     "an option": (lambda home: home.replace("chunk:", "chunk: {max_chars: 900}"), {"chunk", "mix"}),
-    "a later stage": (lambda home: home.replace("  mix:", "  curate:\n  mix:"), {"mix"}),
+    "a later stage": (lambda home: home.replace("  mix:", "  dedup:\n  mix:"), {"mix"}),
 }  # fmt: skip
 
 
