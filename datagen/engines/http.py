@@ -192,7 +192,7 @@ async def _read(response: aiohttp.ClientResponse, most: int) -> bytes:
             raise Faulty("the compressed reply continues after its end")
         if max(len(body), received) > most:  # compressed data may be endless and give nothing
             response.close()
-            raise Faulty(f"the reply is larger than {most / 2**20:.3g} MB, more than the request can yield")
+            raise Faulty(f"the reply is larger than {most / 2**20:.3g} MB, the limit for this request")
     if unpack and not unpack.eof:
         raise Faulty("the compressed reply is truncated")
     return bytes(body)

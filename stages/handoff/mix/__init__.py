@@ -193,22 +193,18 @@ def _kinds(ledger: Ledger) -> np.ndarray:
     return np.array([traits["kind"] for traits in ledger.combinations] or [""], object)[ledger.traits]
 
 
-def _contradiction(ledger: Ledger, chosen: Flags, options: Options) -> str:
-    """Describe the domain in which the parts request more of a kind than its maximum share."""
-    worst = max(
-        (
-            (float((in_domain & ledger.of_kind(kind)).sum() / max(1, in_domain.sum())) - share, kind, domain)
-            for kind, share in options.max_share.items()
-            for domain in np.unique(ledger.domains)
-            for in_domain in [chosen & ledger.of_kind(*CHAT) & (ledger.domains == domain)]
-        ),
+def _contradiction(ledger: Ledger, chosen: Flags, lost: Flags, options: Options) -> str:
+    """Describe the domain that loses the most of its chosen rows to the maximum share of a kind."""
+    kind, domain = max(
+        ((kind, domain) for kind in options.max_share for domain in np.unique(ledger.domains)),
+        key=lambda place: (lost & ledger.of_kind(place[0]) & (ledger.domains == place[1])).sum(),
     )
-    over, kind, domain = worst
-    limit = options.max_share[kind]
+    chats = chosen & ledger.of_kind(*CHAT) & (ledger.domains == domain)
+    share = float((chats & ledger.of_kind(kind)).sum() / max(1, chats.sum()))
     return (
-        f"mix: the requested parts have {limit + over:.0%} {KINDS[kind]} among refusals and instructions"
-        f"{f' in {domain}' if domain else ''}, but max_share allows {limit:g}. Lower the share of the part "
-        f"with {KINDS[kind]}, or set max_share: {{{kind}: {ceil(100 * (limit + over)) / 100:g}}}"
+        f"mix: the requested parts have {share:.0%} {KINDS[kind]} among refusals and instructions"
+        f"{f' in {domain}' if domain else ''}, but max_share allows {options.max_share[kind]:g}. Lower the "
+        f"share of the part with {KINDS[kind]}, or set max_share: {{{kind}: {ceil(round(100 * share, 6)) / 100:g}}}"
     )
 
 
@@ -293,9 +289,9 @@ def _allot(
             break
         _drop(reasons, details, orphaned, contrasts.REASON, None)
     _limit_refusals(ledger, options, pairs, chosen, reasons, details, held)
-    surplus = chosen & ~_undecided(reasons)
-    if weights[surplus].sum() > CONTRADICTION * allotted.total + weights.max(initial=0):
-        raise UserError(_contradiction(ledger, chosen, options))
+    lost = chosen & ~_undecided(reasons)
+    if weights[lost].sum() > CONTRADICTION * allotted.total + weights.max(initial=0):
+        raise UserError(_contradiction(ledger, chosen, lost, options))
     unused = free & (allotted.phases < 0)
     in_a_part = np.array(
         [any(phase.part_of(traits) for phase in options.requested) for traits in ledger.combinations]

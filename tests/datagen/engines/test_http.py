@@ -561,7 +561,7 @@ def test_a_process_that_ends_with_an_open_session_prints_no_traceback():
 
 
 def test_a_body_is_limited_to_what_its_request_can_yield():
-    with pytest.raises(Unanswered, match=r"larger than .* MB, more than the request can yield"):
+    with pytest.raises(Unanswered, match=r"larger than .* MB, the limit for this request"):
         ask_once_answered(answers(reply("x" * 13_000_000)))  # in the text and in its token
     long = Request("r", ASKED.messages, "p", "0", "t", Sampling(max_tokens=30_000))
     position = {"token": "\u00e9" * 8, "logprob": -0.5, "bytes": [195, 169] * 8, "top_logprobs": []}

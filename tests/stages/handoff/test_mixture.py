@@ -371,6 +371,13 @@ def test_parts_that_request_more_refusals_than_max_share_are_an_error():
     assert Counter(row["part"] for row in kept) == {"no": 100, "yes": 100}
 
 
+def test_the_domain_that_loses_most_to_max_share_is_named():
+    rows = [*pairs(100), *declined(100), *declined(1, "b.md")]
+    parts = {"no": {"kind": "refusal", "share": 0.5}, "yes": {"kind": "instruction", "share": 0.5}}
+    with pytest.raises(UserError, match=r"have 50% refusals among .* in art, but"):
+        mixed(rows, parts=parts, max_share={"refusal": 0.2}, domains={"art": ["a.md"], "law": ["b.md"]})
+
+
 def test_refusals_are_capped_among_the_chosen_rows():
     rows = [*pairs(400), *pairs(400, "b.md"), *declined(120, "b.md")]
     parts = {"b": {"source": "b.md", "share": 0.9}}

@@ -10,6 +10,7 @@ import os
 import signal
 import threading
 import time
+from collections import Counter
 
 import pyarrow as pa
 import pyarrow.parquet as pq
