@@ -201,10 +201,11 @@ def _contradiction(ledger: Ledger, chosen: Flags, lost: Flags, options: Options)
     )
     chats = chosen & ledger.of_kind(*CHAT) & (ledger.domains == domain)
     share = float((chats & ledger.of_kind(kind)).sum() / max(1, chats.sum()))
+    needed = ceil(round(100 * share, 6)) / 100
     return (
         f"mix: the requested parts have {share:.0%} {KINDS[kind]} among refusals and instructions"
         f"{f' in {domain}' if domain else ''}, but max_share allows {options.max_share[kind]:g}. Lower the "
-        f"share of the part with {KINDS[kind]}, or set max_share: {{{kind}: {ceil(round(100 * share, 6)) / 100:g}}}"
+        f"share of the part with {KINDS[kind]}, or set max_share: {{{kind}: {needed:g}}}"
     )
 
 
