@@ -6,10 +6,12 @@ columns for filters and lists; full rows are read from the run's Parquet files.
 """
 
 import tempfile
+import time
 from collections.abc import Mapping
 from functools import cached_property
 from math import isfinite, nan
 from typing import Any
+from weakref import WeakSet
 
 import duckdb
 import pyarrow as pa
@@ -53,6 +55,7 @@ class Index:
     def __init__(self, run: Run) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="datagen-browse-")
         self._database = duckdb.connect()
+        self._cursors: WeakSet[duckdb.DuckDBPyConnection] = WeakSet()
         # Small row groups: a listed row is found by its number, which reads its whole row group.
         path = f"{self._folder.name}/rows.duckdb"
         self._database.execute(f"attach '{path}' as run (row_group_size {ROW_GROUP})")
@@ -63,8 +66,15 @@ class Index:
         self.set_labels({}, {})
 
     def close(self) -> None:
-        """Delete the table."""
-        self._database.close()
+        """Stop queries that are running, and delete the table."""
+        while True:
+            try:
+                self._database.close()
+                break
+            except duckdb.ResourceInUseException:
+                for cursor in list(self._cursors):
+                    cursor.interrupt()
+                time.sleep(0.01)
         self._folder.cleanup()
 
     def set_labels(self, verdicts: Mapping[str, str], edits: Mapping[str, str]) -> None:
@@ -85,6 +95,7 @@ class Index:
     def cursor(self) -> duckdb.DuckDBPyConnection:
         """Open a connection for one request, which can be interrupted."""
         cursor = self._database.cursor()
+        self._cursors.add(cursor)
         cursor.execute("use run")
         return cursor
 

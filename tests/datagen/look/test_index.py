@@ -1,7 +1,9 @@
 """The table of the page: filters, thresholds and validation."""
 
 import json
+import threading
 
+import duckdb
 import pyarrow as pa
 import pytest
 
@@ -18,6 +20,26 @@ def index(tmp_path_factory):
     index = Index(open_run(finished.write(tmp_path_factory.mktemp("run"))))
     yield index
     index.close()
+
+
+def test_closing_stops_a_query_that_is_running(tmp_path):
+    index, started, stopped = Index(open_run(finished.write(tmp_path))), threading.Event(), []
+
+    def query():
+        cursor = index.cursor()
+        started.set()
+        try:
+            cursor.execute("select sum(a.range * b.range) from range(1000000) a, range(1000000) b").fetchall()
+        except duckdb.Error as error:  # interrupted, or closed before it began
+            stopped.append(error)
+
+    thread = threading.Thread(target=query)
+    thread.start()
+    started.wait()
+    thread.join(0.3)
+    index.close()
+    thread.join(30)
+    assert stopped
 
 
 def ids(answer):
