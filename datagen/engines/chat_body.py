@@ -9,8 +9,8 @@ from datagen.request import Request
 TOP_LOGPROBS = 20  # the protocol's maximum
 UNLIMITED = 2**18  # tokens of an answer that a body does not limit
 ENVELOPE = 1 << 20  # bytes of a reply besides the answer: headers, usage, reasoning that no limit counts
-TOKEN_BYTES = 512  # of an answer's token; of a log probability with its token, as text and as a list of bytes
-ESCAPED = 2  # growth of JSON in a JSON string: a server may quote the request in a message
+TOKEN_BYTES = 512  # of an answer's token, and of one log probability: a token as text and as a list of bytes
+ESCAPED = 2  # growth of JSON in a JSON string; a server may quote the request in a message
 EFFORTS = ((2048, "low"), (8192, "medium"))  # effort by maximum thinking budget in tokens; above: high
 
 

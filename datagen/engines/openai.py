@@ -158,12 +158,12 @@ class OpenAIEngine:
         too_long = isinstance(failure, Busy) and failure.retry_after > self._spec.patience
         if isinstance(failure, Hopeless):
             raise self._unreachable(failure, trial)
-        tries_left = isinstance(failure, Transient) and not trial.over(self._spec.retries) and not too_long
-        if tries_left and self._pace.down <= self._spec.patience:
+        may_retry = isinstance(failure, Transient) and not trial.over(self._spec.retries) and not too_long
+        if may_retry and self._pace.down <= self._spec.patience:
             if isinstance(failure, Faulty) and self._pace.away:  # perhaps only faulty requests remain
                 await self.check()
             return False
-        if trial.proven and not tries_left:
+        if trial.proven and not may_retry:
             return True
         verdict = await self.check()
         if verdict is None or isinstance(verdict, Rejected):  # the server is up and reads requests
