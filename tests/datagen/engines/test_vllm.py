@@ -177,11 +177,13 @@ def test_choices_agree_with_the_greedy_answer(real_model):
         request(text, choices=("B", "A", "C")),  # in one batch with the other, so padded
         request(text, sampling=Sampling(max_tokens=1)),
     )
-    assert sum(math.exp(value) for value in scored.choices) <= 1
-    assert (both.choices[1], both.choices[0]) == pytest.approx(scored.choices)
     (top,) = real_model(request(text, choices=(written.text.strip(), "\u00a7")))
-    assert top.choices[0] >= max(scored.choices) - 1e-6
-    assert math.exp(top.choices[0]) >= math.exp(written.logprobs[0]) - 1e-6
+    # A processor may run other kernels for a batch than for one request, so the logprobs differ by bfloat16 rounding.
+    rounding = 0.1
+    assert sum(math.exp(value) for value in scored.choices) <= 1
+    assert (both.choices[1], both.choices[0]) == pytest.approx(scored.choices, abs=rounding)
+    assert top.choices[0] >= max(scored.choices) - rounding
+    assert top.choices[0] >= written.logprobs[0] - rounding
     assert scored.completion_tokens == 1 and scored.finish == "stop"
 
 
