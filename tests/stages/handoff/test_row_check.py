@@ -85,7 +85,7 @@ def test_overlong_rows_are_reported_with_their_length():
     measure = ruler("bundled", 64, context())
     rows = [
         example("reading", text="word " * 62 + "end"),
-        example("reading", text="word " * 90),
+        example("reading", text="word " * 63 + "end"),
         asked(chat("word " * 60)),
         asked(chat("Q?"), "word " * 60),
         example("preference", question="Q?", answer="A", rejected="word " * 60),
@@ -94,8 +94,23 @@ def test_overlong_rows_are_reported_with_their_length():
     ]
     results, table = verdicts(rows, measure)
     assert [reason for reason, _ in results] == [None, *["too long"] * 5, None]
-    assert results[1][1] == f"{table.tokens[1]} tokens; at most 64"
+    assert results[1][1] == "65 tokens; at most 64"
     assert table.tokens[0].as_py() == table.trained[0].as_py() == 64
+
+
+@counted
+def test_a_row_whose_answer_the_chat_template_leaves_out_is_reported(tmp_path):
+    tokenizer = ruler("bundled", None, context()).tokenizer._tokenizer
+    tokenizer.save_pretrained(tmp_path)
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "chat_template.jinja").write_text(
+        "{% for m in messages if m.role == 'user' or m.content != 'A' %}{{ m.content }}{% endfor %}"
+    )
+    results, table = verdicts(
+        [asked(chat("Q?")), asked(chat("Q?"), "B")], ruler(str(tmp_path), None, context())
+    )
+    assert [reason for reason, _ in results] == ["nothing to train", None]
+    assert table.trained.to_pylist() == [0, 1]
 
 
 @counted
