@@ -13,7 +13,7 @@ from datagen.recipe.errors import Mistake, mistaken, mistakes_in, read_yaml
 from datagen.recipe.gates import read_gate
 from datagen.recipe.model import Recipe
 from datagen.recipe.registry import BUILT_IN, find_stage
-from datagen.recipe.roles import Models
+from datagen.recipe.roles import Models, ScriptedModel
 from datagen.recipe.wiring import unconnected
 from datagen.stage import ModelStage
 
@@ -81,6 +81,7 @@ def _mistakes_across(recipe: Recipe) -> list[Mistake]:
         or _unused_roles(recipe)
         or _unknown_prices(recipe)
         or _unlicensed(recipe)
+        or _beyond_the_model(recipe)
         or _unconnected(recipe)
         or _nothing_to_read(recipe)
         or _without_flaws(recipe)
@@ -147,6 +148,25 @@ def _unlicensed(recipe: Recipe) -> list[Mistake]:
                 f"{problem} among the recipe's licences ({', '.join(recipe.licences)}); give another model"
             )
             mistakes.append((("models", role), advice + ("" if licence else ", or its licence:")))
+    return mistakes
+
+
+def _beyond_the_model(recipe: Recipe) -> list[Mistake]:
+    """Refuse stages that are off in the profile of the model that they ask."""
+    mistakes: list[Mistake] = []
+    for name, stage, _ in recipe.line():
+        if not isinstance(stage, ModelStage) or isinstance(recipe.models.role(stage.role), ScriptedModel):
+            continue
+        profile = recipe.profile(stage.role).name
+        fault = profiles.read_profile(profile, recipe.prompt_folder).unsuited.get(stage.name)
+        if fault:
+            what = f"off in the profile {profile!r} of models.{stage.role}: {fault}. Use a larger model"
+            mistakes.append(
+                (
+                    ("stages", name),
+                    f"{what}, or set models.{stage.role}.profile: small to run it with this one",
+                )
+            )
     return mistakes
 
 

@@ -38,6 +38,8 @@ class Profile(BaseModel):
         Minimum parameters, in billions, of a model that gets it. Only used for built-in profiles.
     stages
         Stage -> option -> value.
+    unsuited
+        Stage -> what its rows were like with such a model. A recipe with such a stage is rejected.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -45,6 +47,7 @@ class Profile(BaseModel):
     summary: str
     least_billions: float = Field(0, ge=0)
     stages: dict[str, JsonObject] = {}
+    unsuited: dict[str, str] = {}
 
 
 @dataclass(frozen=True)

@@ -68,6 +68,9 @@ def _profile(name: str) -> Iterator[str]:
             f"top_p {options['top_p']:g}."
         )
         yield ""
+    if unsuited := read_profile(name).unsuited:
+        yield f"Off, since such models write them badly: {', '.join(f'`{stage}`' for stage in unsuited)}."
+        yield ""
     yield f"| task | {' | '.join(STAGES)} |"
     yield f"|---|{'---|' * len(STAGES)}"
     for task, by_stage in sorted(weights.items()):

@@ -8,7 +8,9 @@ from datagen.errors import UserError
 from datagen.recipe.load import load_recipe
 from datagen.recipe.model import Recipe
 from datagen.recipe.profiles import BUILT_IN, choose, read_profile, size_of
+from datagen.recipe.registry import find_stage
 from datagen.recipe.roles import OpenAIModel, ScriptedModel, VllmModel
+from datagen.stage import ModelStage
 
 LLAMA_8B = {
     "hidden_size": 4096,
@@ -102,6 +104,47 @@ def test_the_bundled_profile_equals_the_stages_defaults():
     from datagen.stages.generate.instruct import Options
 
     assert options(scripted("bundled")) == Options()
+
+
+def seeded(model, stage="from_seeds"):
+    """Write a recipe with a stage whose rows the bundled model gets wrong."""
+    return f"name: x\ncorpus: [{{path: docs}}]\nmodels: {{generator: {model}}}\nstages:\n  ingest:\n  chunk:\n  seeds: {{path: [a.jsonl]}}\n  mine_own: {{use: {stage}}}\n"
+
+
+@pytest.mark.parametrize("model", ["{model: bundled}", "{model: org/tiny-360M}"])
+def test_a_stage_that_is_off_in_the_profile_of_its_model_is_refused(tmp_path, model):
+    path = tmp_path / "recipe.yaml"
+    path.write_text(seeded(model))
+    with pytest.raises(
+        UserError,
+        match=r"recipe.yaml:8: stages.mine_own: off in the profile 'bundled' of models.generator: .*profile: small",
+    ):
+        load_recipe(path)
+
+
+@pytest.mark.parametrize(
+    "model", ["{model: org/one-3B}", "{model: bundled, profile: small}", "{engine: scripted, model: 'a:b'}"]
+)
+def test_a_stage_that_is_off_in_a_profile_runs_with_other_models(tmp_path, model):
+    path = tmp_path / "recipe.yaml"
+    path.write_text(seeded(model))
+    assert load_recipe(path).step("mine_own")[0].name == "from_seeds"
+
+
+def test_the_profile_of_the_role_that_a_stage_asks_decides(tmp_path):
+    path = tmp_path / "recipe.yaml"
+    path.write_text(
+        "name: x\nmodels: {generator: {model: org/one-7B}, judge: {model: bundled}}\n"
+        "stages:\n  own_pairs: {path: [a.jsonl]}\n  expand:\n  assess:\n"
+    )
+    with pytest.raises(UserError, match=r"recipe.yaml:6: stages.assess: off .* of models.judge"):
+        load_recipe(path)
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_stages_that_are_off_in_a_profile_exist(name):
+    for stage in read_profile(name).unsuited:
+        assert isinstance(find_stage(stage), ModelStage)
 
 
 @pytest.mark.parametrize("name", BUILT_IN)
