@@ -107,7 +107,6 @@ GROWING = "name: x\ncorpus: [{path: a}]\na0: &a0 [x]\n" + "".join(
         ("name: x\ncorpus: [{path: a}]\nstages:\n  ingest:\n  score: {role: juge}", "recipe.yaml:5: stages.score: models has no role 'juge'; did you mean judge?"),
         ("name: x\ncorpus: [{path: a}]\nstages:\n  ingest:\n  chunk:\n  instruct: {tasks: [sumary]}", "recipe.yaml:6: stages.instruct.tasks: there is no task 'sumary'; did you mean summary?"),
         ("name: x\ncorpus: [{path: a}]\nstages:\n  ingest:\n  chunk:\n  dedup:\n  mix:", "recipe.yaml:6: stages.dedup: takes examples, but no earlier stage gives any; add one"),
-        ("name: x\ncorpus: [{path: a}]\nstages:\n  ingest:\n  chunk:\n  mine:\n  curate:\n  measure:", "recipe.yaml:7: stages.curate: needs the columns of the stage measure; put `measure:` before it"),
         ("name: x\ncorpus: [{path: ${DOCS}]", "recipe.yaml:2: not YAML: expected ',' or '}', but got '{'; put quotes around a variable: \"${DOCS}\""),
     ],
 )  # fmt: skip
