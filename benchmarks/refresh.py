@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from itertools import islice, product
 from pathlib import Path
 from typing import Any
 
@@ -30,30 +31,39 @@ from datagen.request import Request
 
 ROOT = Path(__file__).parents[1]
 SHARE = 0.1  # of the passages that the model is asked about
-TOWNS = ("Strelsau", "Szohod", "Klow", "Krasnoy", "Lutz", "Pyrus", "Lutenblag", "Mudville")
+TASKS = ["extractive_question"]
+SYLLABLES = ("bar", "dor", "gen", "klo", "lat", "mol", "ruri", "syl", "van", "zub")
+
+TEXT = """\
+# {country}
+
+The royal archive of {country} stands in {town}. Its oldest records were written down by the clerks of the
+river guild, who kept accounts of every barge that passed. Visitors may read the records on weekdays, provided
+that a librarian of {country} has entered their names in the guest ledger before noon.
+
+The mint of {country} strikes silver coins in spring and copper coins in autumn, because the rivers freeze in
+winter and the furnaces need water.
+"""
 
 
 def documents(count: int) -> Iterator[str]:
-    """Write short documents with different facts."""
-    for number in range(count):
-        town, year = f"{TOWNS[number % len(TOWNS)]}-{number}", 1200 + number % 700
-        yield (
-            f"# Archive {number}\n\nThe archive of district {number} stands in {town}. Its oldest records were "
-            f"written in {year} by the clerks of the guild of {town}, who counted {number * 7 + 3} barges. "
-            f"Visitors of {town} may read record {number} if a librarian has entered their names before noon.\n"
-        )
+    """Write short documents about invented countries."""
+    for names in islice(product(SYLLABLES, repeat=5), count):
+        yield TEXT.format(country="".join(names).title() + "ia", town="".join(names[::-1]).title() + "ow")
 
 
 def model(request: Request) -> str | dict[str, Any]:
-    """Ask where the archive of a passage stands, and answer that."""
+    """Ask where the archive of a passage stands, and answer that; without a passage, name another town."""
     text = request.messages[-1]["content"]
     if request.choices:
         return request.choices[0]
-    if match := re.search(r"archive of district (\d+)\s+stands\s+in\s+([\w-]+)", text):
-        question = f"In which town does the archive of district {match[1]} stand?"
-        answer = match[2]
-        return answer if request.schema is None else json.dumps({"question": question, "answer": answer})
-    return {"text": "I cannot say.", "logprobs": [-0.5]} if request.schema is None else "{}"
+    found = re.search(r"royal archive of (\w+)\s+stands\s+in\s+(\w+)", text)
+    if request.schema is None:
+        return found[2] if found else {"text": "It stands in Paris.", "logprobs": [-0.5]}
+    if not found:
+        return "{}"
+    question = f"In which town does the royal archive of {found[1]} stand?"
+    return {"text": json.dumps({"question": question, "answer": found[2]}), "logprobs": [-0.1]}
 
 
 def prepare(folder: Path, count: int) -> Path:
@@ -62,7 +72,7 @@ def prepare(folder: Path, count: int) -> Path:
     for number, text in enumerate(documents(count)):
         (folder / "documents" / f"{number:05}.md").write_text(text, encoding="utf-8")
     stages: dict[str, Any] = dict.fromkeys(DEFAULT_PIPELINE)
-    stages |= {"comprehend": {"share": SHARE}, "instruct": {"share": SHARE}}
+    stages |= {name: {"share": SHARE, "tasks": TASKS} for name in ("comprehend", "instruct")}
     recipe = {
         "name": "refresh",
         "corpus": [{"path": "documents"}],
