@@ -133,6 +133,9 @@ def test_a_run_reuses_the_pilots_answers_and_is_compared_with_the_plan(tmp_path,
     assert done.stage_record("asking")["requests"]["completions"] == 12
     compared = compare_with_plan(done)
     assert compared["amounts"]["requests"] == [24, 24]
+    for tokens in ("prompt_tokens", "completion_tokens"):
+        expected, actual = compared["amounts"][tokens]
+        assert expected == pytest.approx(actual, rel=0.2)  # half of the passages were sampled
     rows, low, high, actual = compared["rows"]["instructions"]
     assert low <= actual <= high and actual == 16 and rows > 0
     assert "24 (+0.0% of the plan)" in lines(compared)[0]
