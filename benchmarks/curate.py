@@ -113,7 +113,7 @@ class Clock:
         self._started = _spent()
         print(f"{stage}: {partitions} partitions", file=sys.stderr)
 
-    def advance(self, stage: str, partitions: int, usage: Usage) -> None:
+    def advance(self, stage: str, partitions: int, usage: Usage, under_way: float) -> None:
         """Do nothing."""
 
     def judged(self, stage: str, kept: int, dropped: int) -> None:

@@ -16,6 +16,10 @@ The runner checks this for every partition. The types of stage are:
 * `WholeStage`: one function that sees all partitions, either one at a time (repeatedly if needed) or in
   parallel on all workers (`Context.each`).
 
+A stage that adds columns to its rows, or whose options name some, declares them (`columns`): a recipe with a
+limit or a gate on a column that no stage makes is then rejected when it is read. If it cannot know them, it
+returns None.
+
 Built-in stages are listed in `datagen.recipe.registry`; other packages register theirs in the entry point
 group ``datagen.stages``; a recipe can also name one: ``use: package.module:stage`` or
 ``use: ./file.py:stage``.
@@ -30,6 +34,7 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
 from typing_extensions import TypeVar
 
+from datagen.columns import Columns, Read, scores
 from datagen.context import NO_MODEL, NOTICES, Context
 from datagen.outcome import Builder, Outcome, lineage, mean_logprob
 from datagen.request import Answers, Request
@@ -38,18 +43,21 @@ __all__ = [
     "NOTICES",
     "NO_MODEL",
     "Builder",
+    "Columns",
     "Context",
     "MapStage",
     "ModelStage",
     "Options",
     "Outcome",
     "Partitions",
+    "Read",
     "SourceStage",
     "Stage",
     "WholeStage",
     "keep_all",
     "lineage",
     "mean_logprob",
+    "scores",
 ]
 
 
@@ -108,6 +116,7 @@ class SourceStage(Generic[OptionsT, SourceT]):
     kinds: tuple[str, ...] = ()
     check: Callable[[Mapping[str, int], OptionsT, Context], None] | None = None
     digest: Callable[[OptionsT, Context], str] | None = None
+    columns: Callable[[OptionsT], Columns | None] | None = None
 
 
 @dataclass(frozen=True)
@@ -121,6 +130,7 @@ class MapStage(Generic[OptionsT]):
     apply: Callable[[pa.Table, OptionsT, Context], Outcome]
     options: type[OptionsT] = NO_OPTIONS
     kinds: tuple[str, ...] = ()  # kinds of examples it processes; others pass through. Empty: all
+    columns: Callable[[OptionsT], Columns | None] | None = None
 
 
 @dataclass(frozen=True)
@@ -144,6 +154,7 @@ class ModelStage(Generic[OptionsT]):
     kinds: tuple[str, ...] = ()
     follow: Callable[[pa.Table, Answers, OptionsT, Context], Iterable[Request]] | None = None
     prepare: Callable[[Partitions, OptionsT, Context], OptionsT] | None = None
+    columns: Callable[[OptionsT], Columns | None] | None = None
 
 
 @dataclass(frozen=True)
@@ -167,6 +178,7 @@ class WholeStage(Generic[OptionsT, VerdictT]):
     apply: Callable[[pa.Table, VerdictT, OptionsT, Context], Outcome] | None = None
     digest: Callable[[OptionsT, Context], str] | None = None
     take_over: Callable[[Path, OptionsT, Context], None] | None = None
+    columns: Callable[[OptionsT], Columns | None] | None = None
 
 
 def keep_all(rows: pa.Table, verdict: object, options: Options, context: Context) -> Outcome:

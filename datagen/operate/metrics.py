@@ -93,14 +93,14 @@ class Metrics:
         self._write()
         self._watcher.begin(stage, partitions)
 
-    def advance(self, stage: str, partitions: int, usage: Usage) -> None:
+    def advance(self, stage: str, partitions: int, usage: Usage, under_way: float) -> None:
         """Record the progress and usage of a stage."""
         self._set(self._partitions, stage, done=partitions)
         self._set(self._answers, stage, new=usage.completions)
         self._set(self._tokens, stage, prompt=usage.prompt_tokens, completion=usage.completion_tokens)
         if time.monotonic() - self._written > WRITE_SECONDS:
             self._write()
-        self._watcher.advance(stage, partitions, usage)
+        self._watcher.advance(stage, partitions, usage, under_way)
 
     def judged(self, stage: str, kept: int, dropped: int) -> None:
         """Record the rows kept and dropped so far."""

@@ -12,8 +12,13 @@ SYNTAX = re.compile(
     r"\s*(?P<name>[A-Za-z_][\w./ -]*?)\s*(?P<sign><=|>=|<|>)\s*(?P<limit>-?[\d.]+)\s*(?P<percent>%?)\s*"
 )
 SHARES = ("kept", "added", "changed", "retired", "rows", "documents")
-SIMPLE = (*SHARES, *(f"rows.{product}" for product in KINDS.values()))
-FAMILIES = ("score.", "length.", "yield.", "share.")
+QUANTILES = {"p50": 0.5, "p90": 0.9}  # of lengths
+SIMPLE = (
+    *SHARES,
+    *(f"rows.{product}" for product in KINDS.values()),
+    *(f"length.{product} {quantile}" for product in KINDS.values() for quantile in QUANTILES),
+)
+FAMILIES = ("score.", "yield.", "share.")
 SIGNS = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 
 

@@ -9,10 +9,11 @@ from datagen.errors import UserError, hint, similar
 from datagen.json_types import JsonObject
 from datagen.prompt import names_in
 from datagen.recipe import profiles
+from datagen.recipe.columns import missing_columns
 from datagen.recipe.errors import Mistake, mistaken, mistakes_in, read_yaml
 from datagen.recipe.gates import read_gate
 from datagen.recipe.model import Recipe
-from datagen.recipe.registry import BUILT_IN, find_stage
+from datagen.recipe.registry import find_stage
 from datagen.recipe.roles import Models, ScriptedModel
 from datagen.recipe.wiring import unconnected
 from datagen.stage import ModelStage
@@ -72,7 +73,7 @@ def _mistakes_across(recipe: Recipe) -> list[Mistake]:
             recipe.step(name)
         except ValidationError as error:
             section = recipe.stages[name] or {}
-            stage = find_stage(section.get("use", name), recipe.folder)
+            stage = find_stage(recipe.use(name), recipe.folder)
             mistakes += mistakes_in(error, stage.options, section, ("stages", name))
         except UserError as error:
             mistakes.append((("stages", name), str(error)))
@@ -84,8 +85,7 @@ def _mistakes_across(recipe: Recipe) -> list[Mistake]:
         or _beyond_the_model(recipe)
         or _unconnected(recipe)
         or _nothing_to_read(recipe)
-        or _without_flaws(recipe)
-        or _unmeasured(recipe)
+        or [*missing_columns(recipe), *_unmeasured(recipe)]
     )
 
 
@@ -184,20 +184,6 @@ def _nothing_to_read(recipe: Recipe) -> list[Mistake]:
         for name, stage, _ in recipe.line()
         if stage.name == "ingest" and not recipe.corpus
     ]
-
-
-def _without_flaws(recipe: Recipe) -> list[Mistake]:
-    """Find a stage curate before which no stage computes the column ``flaw``."""
-    built_in = {stage.name for stage in BUILT_IN}
-    mistakes: list[Mistake] = []
-    before: set[str] = set()
-    for name, stage, _ in recipe.line():
-        # A stage from elsewhere may compute the column itself.
-        if stage.name == "curate" and "measure" not in before and before <= built_in:
-            advice = "needs the columns of the stage measure; put `measure:` before it"
-            mistakes.append((("stages", name), advice))
-        before.add(stage.name)
-    return mistakes
 
 
 def _unmeasured(recipe: Recipe) -> list[Mistake]:

@@ -138,6 +138,20 @@ class Recipe(Section):
         """List the stages of this recipe: name in the recipe, stage, options."""
         return [(name, *self.step(name)) for name in self.stages]
 
+    def use(self, name: str) -> str:
+        """
+        Return the name or import string by which a stage of this recipe is found.
+
+        Raises
+        ------
+        UserError
+            If it is not a text.
+        """
+        use = (self.stages[name] or {}).get("use", name)
+        if not isinstance(use, str):
+            raise UserError("use should be a text: the name of a stage, or ./file.py:stage")
+        return use
+
     def step(self, name: str) -> tuple[Stage, Options]:
         """
         Find a stage and validate its options.
@@ -150,10 +164,8 @@ class Recipe(Section):
             If its options are invalid.
         """
         options = dict(self.stages[name] or {})
-        use = options.pop("use", name)
-        if not isinstance(use, str):
-            raise UserError("use should be a text: the name of a stage, or ./file.py:stage")
-        stage = find_stage(use, self.folder)
+        options.pop("use", None)
+        stage = find_stage(self.use(name), self.folder)
         role = options.pop("role", None)
         if role is not None:
             if not isinstance(stage, ModelStage):

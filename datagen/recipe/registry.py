@@ -139,6 +139,11 @@ def installed_stages() -> Mapping[str, str]:
     return built_in | {name: others[name] for name in sorted(others.keys() - built_in)}
 
 
+def is_built_in(use: str) -> bool:
+    """Return whether a name or import string is that of a built-in stage."""
+    return installed_stages().get(use, use) in {stage.import_string for stage in BUILT_IN}
+
+
 def stages_of(recipe: JsonObject, folder: Path) -> Iterator[tuple[str, Stage, Options]]:
     """
     Find the stages of a recipe in the form of `Context.recipe` and ``manifest.json``.

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from datagen.json_types import JsonObject
+from datagen.recipe.gates import QUANTILES
 from datagen.report.comparison import ADDED, EDITED, REMOVED, UNCHANGED, Change, Comparison
 from datagen.report.moved import moved_rows, renamed_documents
 from datagen.report.near import near_duplicates
@@ -28,7 +29,6 @@ from datagen.store.parquet import parts, read_part
 IDENTITY = ("kind", "task", "source", "start", "question")  # equal in a changed row and the old one
 TEXTS = ("question", "answer", "rejected", "text")  # that a person can edit
 MOVED = "moved"
-QUANTILES = (0.5, 0.9)
 MAX_COMPARED = 200_000  # maximum rows for the search of near duplicates (20 seconds)
 
 
@@ -231,7 +231,9 @@ def _lengths(table: pa.Table) -> dict[str, float]:
         if "length" in table.column_names:
             lengths = table["length"].filter(pc.equal(table["kind"], kind)).drop_null().to_numpy()
             if len(lengths):
-                quantiles |= {f"{product} p{q * 100:.0f}": float(np.quantile(lengths, q)) for q in QUANTILES}
+                quantiles |= {
+                    f"{product} {name}": float(np.quantile(lengths, q)) for name, q in QUANTILES.items()
+                }
     return quantiles
 
 

@@ -61,20 +61,21 @@ class Console:
 
     def begin(self, stage: str, partitions: int) -> None:
         """Show a progress bar for the stage."""
-        bar = self._progress.add_task(stage, total=partitions, rate="", kept="", occupied="")
+        bar = self._progress.add_task(stage, total=partitions, rate="", kept="", occupied="", left="")
         self._stages[stage] = StageProgress(stage, partitions, bar)
 
-    def advance(self, stage: str, partitions: int, usage: Usage) -> None:
+    def advance(self, stage: str, partitions: int, usage: Usage, under_way: float) -> None:
         """Update the progress bar, with the rate of generation."""
         if (progress := self._stages.get(stage)) is None:  # a late message about a stage that has ended
             return
-        progress.done, progress.usage = partitions, usage
+        progress.done, progress.usage, progress.under_way = partitions, usage, under_way
         text = ""
         if usage.completions:
             text = f"{usage.completions:,} answers, {usage.completion_tokens:,} tokens, "
             text += f"{progress.pace:,.0f} tokens/s"
             text += f", {usage.cached_share:.0%} of prompts cached" if usage.cached_tokens else ""
-        self._progress.update(progress.bar, completed=partitions, rate=text)
+        left = f"{progress.left} left" if progress.left else ""
+        self._progress.update(progress.bar, completed=partitions, rate=text, left=left)
 
     def judged(self, stage: str, kept: int, dropped: int) -> None:
         """Record the rows kept so far, and show their share."""

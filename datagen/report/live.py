@@ -15,7 +15,6 @@ from rich.progress import (
     TaskID,
     TextColumn,
     TimeElapsedColumn,
-    TimeRemainingColumn,
 )
 from rich.text import Text
 
@@ -46,7 +45,7 @@ def bars(out: rich.console.Console) -> Bars:
         TextColumn("{task.fields[rate]}"),
         TextColumn("{task.fields[occupied]}"),
         TimeElapsedColumn(),
-        TimeRemainingColumn(),
+        TextColumn("{task.fields[left]}"),
         console=out,
         transient=True,
         disable=not out.is_terminal,
@@ -89,6 +88,7 @@ class StageProgress:
     done: int = 0
     kept: int = 0
     dropped: int = 0
+    under_way: float = 0.0  # share of requests answered, summed over the partitions that are not complete
     usage: Usage = field(default_factory=Usage)
     began: float = field(default_factory=time.monotonic)
 
@@ -102,6 +102,13 @@ class StageProgress:
         """Completion tokens per second."""
         return self.usage.completion_tokens / self.seconds
 
+    @property
+    def left(self) -> timedelta | None:
+        """Estimated remaining time, at the pace so far; None before the first answer or partition."""
+        progress = min(self.done + self.under_way, self.partitions)
+        remaining = self.seconds * (self.partitions - progress) / progress if progress else None
+        return None if remaining is None else timedelta(seconds=round(remaining))
+
     def line(self, occupied: float | None) -> str:
         """Describe the progress: partitions, kept share, tokens per second, use of the engines, time left."""
         parts = [f"{self.name}: {self.done:,} of {self.partitions:,} partitions done"]
@@ -110,8 +117,6 @@ class StageProgress:
         if self.usage.completions:
             parts += [f"{self.usage.completions:,} answers", f"{self.pace:,.0f} tokens/s"]
             parts += [f"engines {occupied:.0%} busy"] if occupied is not None else []
-        remaining = timedelta(seconds=round(self.seconds * (self.partitions - self.done) / max(self.done, 1)))
-        parts.append(
-            f"{remaining} left" if self.done else f"started {timedelta(seconds=round(self.seconds))} ago"
-        )
+        started = f"started {timedelta(seconds=round(self.seconds))} ago"
+        parts.append(started if self.left is None else f"{self.left} left")
         return ", ".join(parts)

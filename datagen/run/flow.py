@@ -119,7 +119,8 @@ class Flow:
             inputs += at_work.outputs if at_work else parts(self._run.stage_folder(source))
             awaited.update(at_work.outputs if at_work else ())
         job = replace(job, topic=self._topic, spent=self._spent, budget=self._limits)
-        progress = self._progress[job.name] = Progress(self._watcher, job.name)
+        turns = 2 if isinstance(job.stage, ModelStage) and job.stage.follow else 1
+        progress = self._progress[job.name] = Progress(self._watcher, job.name, turns)
         self._stages[job.name] = StageRun(
             self._pool, job, inputs, awaited, self._wrote, lambda: self.usage, self._run.completions, progress
         )
@@ -174,6 +175,7 @@ class Flow:
                 self._notice = message["notice"]
                 log.warning(self._notice)
         else:
-            self._progress[message["stage"]].spent(message["task"], Usage(**message["usage"]))
+            place = {name: message[name] for name in ("sender", "part", "requests", "share")}
+            self._progress[message["stage"]].spent(usage=Usage(**message["usage"]), **place)
             if budget.spent_parts(self._limits, self._spent + self.usage):
                 await self._client.run(budget.close, self._topic, on_error="ignore")

@@ -184,7 +184,8 @@ def _generate(
     if pc.any(wanted).as_py():
         journal = Journal(completions, f"{job.name}-{requests.stem}")
         budget = allowance(job.topic, job.budget, job.spent)
-        spending = Spending(journal, budget, job.name, job.topic, conditions)
+        due = pc.count_distinct(keys.filter(wanted)).as_py()
+        spending = Spending(journal, budget, job.name, job.topic, conditions, requests, due)
         try:
             while pc.any(wanted).as_py():
                 engine_pool().generate(

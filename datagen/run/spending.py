@@ -3,6 +3,8 @@
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, replace
+from pathlib import Path
+from uuid import uuid4
 
 from datagen.engines.meter import Reading
 from datagen.request import Completion, Usage
@@ -13,11 +15,35 @@ REPORT_SECONDS = 0.5  # seconds between two reports of a task's spending
 
 
 class Spending:
-    """Stores a task's answers; reports usage to the allowance at once, and to the runner twice a second."""
+    """
+    Stores a task's answers; reports usage to the allowance at once, and to the runner twice a second.
 
-    def __init__(self, journal: Journal, budget: Allowance, stage: str, topic: str, conditions: str) -> None:
+    Parameters
+    ----------
+    journal
+        Where the answers are stored.
+    budget
+        Pays for them.
+    stage, topic, conditions
+        Name of the stage, topic of the messages to the runner ("": none), and circumstances of rejections.
+    requests, due
+        The file of the requests, and how many of them are sent.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        budget: Allowance,
+        stage: str,
+        topic: str,
+        conditions: str,
+        requests: Path,
+        due: int,
+    ) -> None:
         self._journal, self._budget, self._conditions = journal, budget, conditions
         self._stage, self._topic = stage, topic
+        self._requests, self._due = requests, due
+        self._id = uuid4().hex  # a task may send its requests in several turns, and on several workers
         self._reported = time.monotonic()
         self.usage = Usage()
         self.done = 0  # requests that were answered, rejected or abandoned
@@ -49,7 +75,10 @@ class Spending:
     def report(self) -> None:
         """Report the usage so far to the runner."""
         self._reported = time.monotonic()
-        self._send({"stage": self._stage, "task": self._journal.path.name, "usage": asdict(self.usage)})
+        answered = len(self.answered | self.rejected.keys() | self.failures.keys())
+        message = {"stage": self._stage, "sender": self._id, "usage": asdict(self.usage)}
+        where = {"requests": self._requests.parent.name, "part": self._requests.name}
+        self._send(message | where | {"share": answered / self._due})
 
     def notify(self, notice: str) -> None:
         """Send a notice for the user to the runner."""

@@ -192,7 +192,7 @@ class StageRun:
             self._missing, self._ended = self._missing - 1, time.monotonic()
             self._total += report
             self._generation = sum(generations, start=self._generation)
-            self._progress.part_done(report)
+            self._progress.part_done(report, map(part_name, numbers))
             if engine:
                 self._completions.merge()
             outputs = self.outputs

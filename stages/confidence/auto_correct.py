@@ -33,7 +33,7 @@ import datagen.stage
 from datagen.request import Answer, Answers, Reject, Request, Sampling
 from datagen.rows import Fields, Row
 from datagen.schema import EXAMPLES
-from datagen.stage import Context, ModelStage, Outcome, lineage, mean_logprob
+from datagen.stage import Columns, Context, ModelStage, Outcome, lineage, mean_logprob
 from datagen.stages.confidence.measure.functions import Named, call
 from datagen.stages.shared import judge
 from datagen.stages.shared.language import matching
@@ -235,11 +235,17 @@ stage = ModelStage(
     read=read,
     role="target",
     options=Options,
+    columns=lambda _: Columns(makes=COLUMNS),
     kinds=("instruction",),
 )
 by_judge = replace(
     stage, summary="replace an answer with the proposed one where the judge is certain", role="judge"
 )
 propose = replace(
-    stage, name="propose", summary="have the target answer each question", follow=None, read=read_proposals
+    stage,
+    name="propose",
+    summary="have the target answer each question",
+    follow=None,
+    read=read_proposals,
+    columns=lambda _: Columns(makes=pa.schema([("proposal", pa.string())])),
 )

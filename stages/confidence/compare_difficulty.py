@@ -23,7 +23,7 @@ import datagen.stage
 from datagen.errors import UserError
 from datagen.json_types import JsonObject
 from datagen.schema import fraction
-from datagen.stage import Context, Partitions, WholeStage, keep_all
+from datagen.stage import Columns, Context, Partitions, Read, WholeStage, keep_all
 from datagen.stages.confidence.calibrate.curves import Floats, ranks
 from datagen.stages.confidence.score_columns import KINDS
 from datagen.stages.shared.ranking import hardest
@@ -99,6 +99,11 @@ def spearman(first: Floats, second: Floats) -> float | None:
     return float(np.corrcoef(ranks(first), ranks(second))[0, 1])
 
 
+def columns(options: Options) -> Columns:
+    """Return the compared scores."""
+    return Columns([Read(options.weak, ("weak",)), Read(options.strong, ("strong",))])
+
+
 stage = WholeStage(
     name="compare_difficulty",
     summary="compare the difficulty measured by a weak model with that of a stronger one",
@@ -106,6 +111,7 @@ stage = WholeStage(
     gives="examples",
     run=run,
     apply=keep_all,
+    columns=columns,
     options=Options,
     kinds=KINDS,
 )

@@ -28,7 +28,7 @@ from pydantic import Field
 import datagen.stage
 from datagen.errors import UserError
 from datagen.json_types import JsonObject
-from datagen.stage import Context, Partitions, WholeStage, keep_all
+from datagen.stage import Columns, Context, Partitions, Read, WholeStage, keep_all
 from datagen.stages.confidence.score_columns import KINDS
 from datagen.stages.shared.language.words import words_of
 from datagen.store.parquet import RECORD, parts, read_part, write_json
@@ -195,6 +195,11 @@ def _advice(compared: list[JsonObject]) -> list[str]:
     return lines
 
 
+def columns(options: Options) -> Columns:
+    """Return the score that is compared."""
+    return Columns([Read(options.score, ("score",))])
+
+
 stage = WholeStage(
     name="compare_generators",
     summary="compare generators on the same prompts: coverage, diversity, false positives and cost",
@@ -202,6 +207,7 @@ stage = WholeStage(
     gives="examples",
     run=run,
     apply=keep_all,
+    columns=columns,
     options=Options,
     kinds=KINDS,
 )

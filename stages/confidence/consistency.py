@@ -25,7 +25,7 @@ from pydantic import Field, model_validator
 
 from datagen.prompt import Prompt, PromptSource
 from datagen.request import Answer, Answers, Request, Sampling
-from datagen.stage import Context, ModelStage, Outcome
+from datagen.stage import Columns, Context, ModelStage, Outcome, scores
 from datagen.stages.confidence import agreement
 from datagen.stages.confidence.score_columns import KINDS, Undecided, scored, undecided
 from datagen.stages.shared import judge
@@ -141,6 +141,11 @@ def _answer_of(sample: Answer, prompt: Prompt) -> str | None:
     return text.strip()
 
 
+def columns(options: Options) -> Columns:
+    """Return what is read, and the scores."""
+    return Columns(options.reads(), scores("consistency", "reflection", "bsdetector"))
+
+
 stage = ModelStage(
     name="consistency",
     summary="ask the generator each question again, and whether the answer is right",
@@ -148,6 +153,7 @@ stage = ModelStage(
     gives="examples",
     ask=ask,
     read=read,
+    columns=columns,
     options=Options,
     kinds=KINDS,
 )

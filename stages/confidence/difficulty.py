@@ -41,7 +41,7 @@ from pydantic import Field
 from datagen.request import Answer, Answers, Message, Request
 from datagen.rows import Row
 from datagen.schema import chat, fraction
-from datagen.stage import Context, ModelStage, Outcome
+from datagen.stage import Columns, Context, ModelStage, Outcome, scores
 from datagen.stages.confidence.score_columns import KINDS, Undecided, scored, undecided
 
 PROMPTS = WITH, WITHOUT, ALONE = "with_context", "without_context", "alone"
@@ -112,6 +112,12 @@ def loss_of(answer: Answer) -> float:
     return math.nan if failed else -sum(logprobs) / len(logprobs)
 
 
+def columns(options: Options) -> Columns:
+    """Return what is read, and the scores."""
+    names = (*(f"loss_{task}" for task in PROMPTS), "ifd", "ifd_ppl", "v_info")
+    return Columns(options.reads(), scores(*(f"{name}{options.suffix}" for name in names)))
+
+
 stage = ModelStage(
     name="difficulty",
     summary="measure the target's loss on each answer with its passage, with its question alone, and alone",
@@ -120,6 +126,7 @@ stage = ModelStage(
     ask=ask,
     read=read,
     role="target",
+    columns=columns,
     options=Options,
     kinds=KINDS,
 )

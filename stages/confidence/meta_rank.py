@@ -27,7 +27,7 @@ from datagen.errors import UserError
 from datagen.prompt import PromptSource
 from datagen.request import Answer, Answers, Request
 from datagen.schema import content_id
-from datagen.stage import Context, ModelStage, Outcome
+from datagen.stage import Columns, Context, ModelStage, Outcome, scores
 from datagen.stages.confidence.score_columns import KINDS, Undecided, scored, undecided
 from datagen.stages.shared import judge
 
@@ -145,6 +145,11 @@ def _reliability(row: str, answers: Answers, chosen: Sequence[Reference]) -> flo
     return total / len(chosen)
 
 
+def columns(options: Options) -> Columns:
+    """Return what is read, and the score."""
+    return Columns(options.reads(), scores("meta_rank"))
+
+
 stage = ModelStage(
     name="meta_rank",
     summary="have the judge compare each answer with answers known to be right or wrong",
@@ -153,6 +158,7 @@ stage = ModelStage(
     ask=ask,
     read=read,
     role="judge",
+    columns=columns,
     options=Options,
     kinds=KINDS,
 )

@@ -24,7 +24,7 @@ from pydantic import Field
 
 from datagen.prompt import PromptSource
 from datagen.request import Answers, Request
-from datagen.stage import Context, ModelStage, Outcome
+from datagen.stage import Columns, Context, ModelStage, Outcome, scores
 from datagen.stages.confidence.score_columns import KINDS, Undecided, scored, undecided
 from datagen.stages.shared import judge
 
@@ -62,6 +62,11 @@ def read(rows: pa.Table, answers: Answers, options: Options, context: Context) -
     return scored(rows, {"p_true": probabilities})
 
 
+def columns(options: Options) -> Columns:
+    """Return what is read, and the score."""
+    return Columns(options.reads(), scores("p_true"))
+
+
 stage = ModelStage(
     name="score",
     summary="ask the judge whether each answer is right",
@@ -70,6 +75,7 @@ stage = ModelStage(
     ask=ask,
     read=read,
     role="judge",
+    columns=columns,
     options=Options,
     kinds=KINDS,
 )

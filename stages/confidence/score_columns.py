@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from pydantic import Field, field_validator
 
 import datagen.stage
+from datagen.columns import Read, is_number
 from datagen.errors import UserError
 from datagen.rows import Row
 from datagen.stage import Outcome
@@ -40,6 +41,10 @@ class Undecided(datagen.stage.Options):
                 raise ValueError(f"{name}: [{low:g}, {high:g}] is empty; write the lower bound first")
         return bands
 
+    def reads(self) -> list[Read]:
+        """Return the scores that `only_if` names."""
+        return [Read(name, ("only_if", name)) for name in self.only_if]
+
 
 def undecided(rows: pa.Table, options: Undecided, *columns: str) -> list[Row]:
     """
@@ -54,10 +59,10 @@ def undecided(rows: pa.Table, options: Undecided, *columns: str) -> list[Row]:
     """
     chosen = pa.chunked_array([pa.repeat(True, len(rows))])
     for name, (low, high) in options.only_if.items():
-        if name not in rows.column_names or not _is_number(rows[name].type):
+        if name not in rows.column_names or not is_number(rows[name].type):
             raise UserError(
                 f"only_if: there is no score {name!r}. Put the stage that computes it before this one; "
-                f"there are {', '.join(field.name for field in rows.schema if _is_number(field.type))}"
+                f"there are {', '.join(field.name for field in rows.schema if is_number(field.type))}"
             )
         for bound, beyond in ((low, pc.less), (high, pc.greater)):
             if bound is not None:
@@ -81,7 +86,3 @@ def scored(rows: pa.Table, scores: Mapping[str, Sequence[float | None] | npt.NDA
         column = pa.array(values, pa.float64())
         rows = rows.append_column(name, pc.if_else(pc.is_finite(column), column, None))
     return Outcome.all_kept(rows)
-
-
-def _is_number(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_floating(kind) or pa.types.is_integer(kind))

@@ -26,7 +26,7 @@ from datagen.recipe.import_string import load
 from datagen.request import Answer, Answers, Reject, Request, Sampling
 from datagen.rows import Row
 from datagen.schema import EXAMPLES
-from datagen.stage import Context, ModelStage, Outcome
+from datagen.stage import Columns, Context, ModelStage, Outcome, scores
 from datagen.stages.shared import passage_qa
 from datagen.stages.shared.language import matching
 from datagen.stages.shared.language.rules import code_of, language_of
@@ -152,6 +152,12 @@ def _load(options: Options, folder: Path) -> list[Validator]:
     return validators
 
 
+def columns(options: Options) -> Columns | None:
+    """Return the scores; None if a validator of the user's has the name of one."""
+    built_in = all(use in BUILT_IN for use in options.validators)
+    return Columns(makes=scores(*options.validators)) if built_in else None
+
+
 stage = ModelStage(
     name="validate",
     summary="regenerate part of each example and measure the agreement",
@@ -159,6 +165,7 @@ stage = ModelStage(
     gives="examples",
     ask=ask,
     read=read,
+    columns=columns,
     options=Options,
     kinds=("instruction",),
 )

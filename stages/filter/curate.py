@@ -25,9 +25,10 @@ import pyarrow.compute as pc
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 import datagen.stage
+from datagen.columns import is_number
 from datagen.errors import UserError
 from datagen.schema import KINDS
-from datagen.stage import Context, Outcome, Partitions, WholeStage
+from datagen.stage import Columns, Context, Outcome, Partitions, Read, WholeStage
 from datagen.stages.confidence.calibrate import promised
 from datagen.stages.shared.checks import text_statistics
 
@@ -243,7 +244,7 @@ def _broken(rows: pa.Table, resolved: Resolved) -> Iterator[Broken]:
 def _numbers(rows: pa.Table, column: str) -> Scores:
     """Return a numeric column, nan for null."""
     kinds = {name: rows.schema.field(name).type for name in rows.column_names}
-    if column not in kinds or not (pa.types.is_floating(kinds[column]) or pa.types.is_integer(kinds[column])):
+    if column not in kinds or not is_number(kinds[column]):
         numbers = (name for name, kind in kinds.items() if pa.types.is_floating(kind))
         raise UserError(
             f"curate: there is no numeric column {column!r}; there are {', '.join(numbers)}. "
@@ -294,6 +295,24 @@ def _details(
     return [f"{number:.2f} {comparison} {limit:g}" for number, limit in pairs]
 
 
+def columns(options: Options) -> Columns:
+    """Return the columns that are limited, and those that contain limits."""
+    limits = [
+        Read(limit, (side, column, name))
+        for side in DEFAULTS
+        for column, by_kind in getattr(options, side).items()
+        for name, limit in by_kind.items()
+        if isinstance(limit, str) and not SHARE.fullmatch(limit)
+    ]
+    limited = [
+        Read(column, (side, column))
+        for side in DEFAULTS
+        for column, by_kind in getattr(options, side).items()
+        if by_kind
+    ]
+    return Columns([Read("flaw", number=False), *limited, *limits])
+
+
 stage = WholeStage(
     name="curate",
     summary="drop examples that have a flaw or break a limit",
@@ -301,5 +320,6 @@ stage = WholeStage(
     gives="examples",
     run=run,
     apply=apply,
+    columns=columns,
     options=Options,
 )

@@ -32,7 +32,7 @@ from pydantic import Field, field_validator
 import datagen.stage
 from datagen.errors import UserError
 from datagen.schema import KINDS, content_id
-from datagen.stage import Context, Outcome, Partitions, WholeStage
+from datagen.stage import Columns, Context, Outcome, Partitions, Read, WholeStage, scores
 from datagen.stages.confidence.calibrate import population, report
 from datagen.stages.confidence.calibrate.combination import Combination, Way, combine
 from datagen.stages.confidence.calibrate.counts import add_up, count
@@ -207,6 +207,11 @@ def apply(rows: pa.Table, groups: Groups, options: Options, context: Context) ->
     return Outcome.all_kept(rows)
 
 
+def columns(options: Options) -> Columns:
+    """Return the combined scores, and the columns that are added."""
+    return Columns([Read(name, ("scores",)) for name in options.scores], scores(*COLUMNS))
+
+
 stage = WholeStage(
     name="calibrate",
     summary="learn each row's probability of being right from labels, and the thresholds that keep promises",
@@ -214,6 +219,7 @@ stage = WholeStage(
     gives="examples",
     run=run,
     apply=apply,
+    columns=columns,
     options=Options,
     digest=digest,
 )

@@ -32,7 +32,7 @@ from datagen.control_tokens import control_tokens
 from datagen.engines.special_tokens import special_tokens
 from datagen.errors import UserError
 from datagen.schema import EXAMPLES
-from datagen.stage import Context, MapStage, Outcome
+from datagen.stage import Columns, Context, MapStage, Outcome, scores
 from datagen.stages.confidence.measure import flaws, support
 from datagen.stages.confidence.measure.alignment import alignment
 from datagen.stages.confidence.measure.flaws import Sheet
@@ -43,6 +43,7 @@ from datagen.stages.shared.language.rules import Languages, by_language
 
 LETTERS = 4  # fewer do not determine a script
 HEAD = 400  # characters of a passage that determine its scripts
+SURFACE = ("words", "loop", "diversity", "script")
 SUPPORT = ("grounding", "alignment", "leakage", "echo", "standalone")
 NONE, NUMBERS = pa.nulls(0, pa.string()), pa.nulls(0, pa.float64())  # pa.array would import pandas
 TEMPLATE = re.compile(r"\{\{(?:(?!\{[{%]).)*?\}\}|\{%(?:(?!\{[{%]).)*?%\}")
@@ -171,11 +172,18 @@ def _numpy(values: pa.Array) -> Flags:
     return np.asarray(values.to_numpy(zero_copy_only=False))
 
 
+def columns(options: Options) -> Columns:
+    """Return the scores and the flaw."""
+    flaw = pa.schema([("flaw", pa.string()), ("flaw_detail", pa.string())])
+    return Columns(makes=pa.schema([*scores(*SUPPORT, *SURFACE, *options.functions), *flaw]))
+
+
 stage = MapStage(
     name="measure",
     summary="measure each example without a model: its text, and how its passage supports it",
     takes="examples",
     gives="examples",
     apply=apply,
+    columns=columns,
     options=Options,
 )

@@ -31,7 +31,7 @@ from datagen.prompt import Prompt
 from datagen.request import Answer, Answers, Message, Request
 from datagen.rows import Fields, Row
 from datagen.schema import EXAMPLES, MESSAGES, chat
-from datagen.stage import Context, ModelStage, Outcome
+from datagen.stage import Columns, Context, ModelStage, Outcome, Read
 from datagen.stages.confidence.difficulty import loss_of
 from datagen.stages.confidence.recycle.reflect import Part
 
@@ -233,6 +233,7 @@ def _stage(part: Part, summary: str) -> ModelStage[Options]:
         read=partial(read, part=part),
         role="target",
         options=Options,
+        columns=lambda _: Columns([Read(f"{part}_proposal", number=False)], COLUMNS),
         kinds=("instruction",),
     )
 

@@ -13,7 +13,7 @@ from datagen.prompt import PromptSource
 from datagen.request import Answer, Answers, Reject, Request, Sampling
 from datagen.rows import Fields
 from datagen.schema import LINEAGE
-from datagen.stage import Context, ModelStage, Outcome, lineage
+from datagen.stage import Columns, Context, ModelStage, Outcome, lineage
 from datagen.stages.generate.operators.parents import PAGE, Operating, Parent, instruction_of, parents_of
 from datagen.stages.shared.checks.field_patterns import Text, parse
 
@@ -133,6 +133,7 @@ def _stage(part: Part, summary: str) -> ModelStage[Options]:
         ask=partial(ask, part=part),
         read=partial(read, part=part),
         options=Options,
+        columns=lambda _: Columns(makes=pa.schema([(f"{part}_proposal", PROPOSAL)])),
         kinds=("instruction",),
     )
 

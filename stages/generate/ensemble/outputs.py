@@ -17,7 +17,7 @@ import datagen.stage
 from datagen.prompt import PromptSource
 from datagen.request import Answers, Reject, Request, Sampling
 from datagen.rows import Fields
-from datagen.stage import Context, ModelStage, Outcome
+from datagen.stage import Columns, Context, ModelStage, Outcome
 
 COLUMN = "outputs"
 
@@ -91,6 +91,11 @@ def read(rows: pa.Table, answers: Answers, options: Options, context: Context) -
     return Outcome(kept.kept, kept.dropped, {"failed": failed})
 
 
+def columns(options: Options) -> Columns:
+    """Return the outputs."""
+    return Columns(makes=pa.schema([(COLUMN, OUTPUTS)]))
+
+
 stage = ModelStage(
     name="another_output",
     summary="have another model answer each question, for a consensus",
@@ -98,6 +103,7 @@ stage = ModelStage(
     gives="examples",
     ask=ask,
     read=read,
+    columns=columns,
     options=Options,
     kinds=("instruction",),
 )

@@ -16,7 +16,7 @@ from datagen.outcome import contributors
 from datagen.request import Reject
 from datagen.rows import ContributorRow, Fields, Row
 from datagen.schema import EXAMPLES
-from datagen.stage import Context, MapStage, Outcome
+from datagen.stage import Columns, Context, MapStage, Outcome, Read
 from datagen.stages.generate.ensemble.outputs import COLUMN
 from datagen.stages.generate.operators.parents import Parent
 from datagen.stages.shared.consensus import LEAST, consensus
@@ -109,12 +109,18 @@ def _replaced(row: Row, output: Row, parent: Parent) -> Fields:
     }
 
 
+def columns(options: Options) -> Columns:
+    """Return the outputs to compare, and the result."""
+    return Columns([Read(COLUMN, number=False)], COLUMNS)
+
+
 stage = MapStage(
     name="consensus",
     summary="keep the output that several models agree on",
     takes="examples",
     gives="examples",
     apply=apply,
+    columns=columns,
     options=Options,
     kinds=("instruction",),
 )

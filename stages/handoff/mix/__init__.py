@@ -27,7 +27,7 @@ from pydantic import Field, model_validator
 import datagen.stage
 from datagen.errors import UserError
 from datagen.schema import KINDS, fraction
-from datagen.stage import Context, Outcome, Partitions, WholeStage
+from datagen.stage import Columns, Context, Outcome, Partitions, Read, WholeStage
 from datagen.stages.handoff.forms import BOTH, without_passage
 from datagen.stages.handoff.handoff.configurations import KNOWLEDGE, KNOWLEDGE_TEST
 from datagen.stages.handoff.handoff.mixture import FILE
@@ -327,11 +327,17 @@ def _write(
     write_json(mixture, context.output / FILE)
 
 
+def columns(options: Options) -> Columns:
+    """Return the difficulty that orders the rows."""
+    return Columns([Read(options.difficulty, ("difficulty",))] if options.order == "difficulty" else [])
+
+
 stage = WholeStage(
     name="mix",
     summary="split the rows, hold out a knowledge test, and give each part of the mixture its share",
     takes="examples",
     gives="examples",
     run=run,
+    columns=columns,
     options=Options,
 )

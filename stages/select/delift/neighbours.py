@@ -25,7 +25,7 @@ from pydantic import Field
 
 import datagen.stage
 from datagen.schema import MESSAGES, fraction
-from datagen.stage import Context, Outcome, Partitions, WholeStage
+from datagen.stage import Columns, Context, Outcome, Partitions, WholeStage
 from datagen.stages.confidence.score_columns import KINDS
 from datagen.stages.select import references
 from datagen.stages.select.delift import EARLIER, ROWS, WANTED
@@ -217,6 +217,11 @@ def _read(folder: Path, numbers: Numbers, starts: Numbers) -> pa.StructArray:
     return pa.concat_tables(tables).combine_chunks().to_struct_array().combine_chunks()
 
 
+def columns(options: Options) -> Columns:
+    """Return the examples to try."""
+    return Columns(makes=pa.schema([("nearest", NEAREST)]))
+
+
 stage = WholeStage(
     name="delift_neighbours",
     summary="find the nearest rows of each row, as examples to try",
@@ -224,6 +229,7 @@ stage = WholeStage(
     gives="examples",
     run=run,
     apply=apply,
+    columns=columns,
     options=Options,
     kinds=KINDS,
 )

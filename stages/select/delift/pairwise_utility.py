@@ -23,7 +23,7 @@ import pyarrow as pa
 from datagen.errors import UserError
 from datagen.request import Answer, Answers, Message, Request
 from datagen.rows import Fields, Row
-from datagen.stage import Context, ModelStage, Options, Outcome
+from datagen.stage import Columns, Context, ModelStage, Options, Outcome, Read
 from datagen.stages.confidence.score_columns import KINDS
 
 ALONE, WITH = "alone", "with_example"
@@ -103,6 +103,11 @@ def distance(answer: Answer) -> float:
     return math.sqrt(sum(math.expm1(logprob) ** 2 for logprob in logprobs) / len(logprobs))
 
 
+def columns(options: Options) -> Columns:
+    """Return the examples to try, and their utilities."""
+    return Columns([Read("nearest", number=False)], pa.schema([("utility", UTILITY)]))
+
+
 stage = ModelStage(
     name="delift_utility",
     summary="measure how much each of a row's nearest rows helps the target as an example",
@@ -111,5 +116,6 @@ stage = ModelStage(
     ask=ask,
     read=read,
     role="target",
+    columns=columns,
     kinds=KINDS,
 )

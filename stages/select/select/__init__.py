@@ -29,11 +29,12 @@ from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 
-from datagen.stage import Context, Outcome, Partitions, WholeStage
+from datagen.stage import Columns, Context, Outcome, Partitions, Read, WholeStage
 from datagen.stages.select import references
 from datagen.stages.select.select import budget, methods, tokens
+from datagen.stages.select.select.categories import columns_for
 from datagen.stages.select.select.options import Options
-from datagen.stages.select.select.rows import read_rows
+from datagen.stages.select.select.rows import DIFFICULTIES, read_rows
 from datagen.stages.select.space import embed_all
 from datagen.stages.shared.similarity.sketch import Reader
 
@@ -85,6 +86,17 @@ def embed(
     return {kind: {name: files[name][kind] for name in groups} for kind in kinds}
 
 
+def columns(options: Options) -> Columns:
+    """Return the columns that the methods read."""
+    method = [
+        Read(name, ("method", kind), number=name != "utility")
+        for kind, name in options.method.items()
+        if name in (*DIFFICULTIES, "utility")
+    ]
+    categories = columns_for(options.categories) if "entropy" in options.method.values() else []
+    return Columns([*method, *(Read(name, ("categories",), number=False) for name in categories)])
+
+
 stage = WholeStage(
     name="select",
     summary="keep the best rows of each kind, within a budget",
@@ -92,5 +104,6 @@ stage = WholeStage(
     gives="examples",
     run=run,
     apply=apply,
+    columns=columns,
     options=Options,
 )

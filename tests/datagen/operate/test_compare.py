@@ -11,7 +11,9 @@ from datagen.errors import UserError
 from datagen.recipe.gates import failed, read_gate
 from datagen.report.changes import headline, summary, write_changes
 from datagen.report.compare import compare
-from datagen.run import release
+from datagen.run import release, runner
+from datagen.run.folder import open_run
+from datagen.run.lifecycle import WithheldError
 from tests.support.runs import row, write_run
 
 OLD = {"same": "text", "edited": "text", "gone": "text"}
@@ -240,3 +242,17 @@ def test_an_edited_row_is_changed_although_it_keeps_its_id(tmp_path):
     assert compared.products["instructions"]["kept"] == 2
     untouched = write_run(tmp_path / "c", OLD, rows, 3)
     assert not compare(untouched, write_run(tmp_path / "d", OLD, rows, 4)).changes
+
+
+def test_latest_moves_only_if_no_gate_fails(tmp_path, monkeypatch):
+    monkeypatch.setattr("datagen.report.html.write_report", lambda run: None)
+    old = [row("same", f"{n}?", "yes") for n in range(4)]
+    write_run(tmp_path / "a", OLD, old)
+    (tmp_path / "latest").symlink_to("a")
+    run = write_run(tmp_path / "b", OLD, old[:2], 2, "running", recipe={"name": "r", "gates": ["kept<0.8"]})
+    with pytest.raises(WithheldError, match=r"fails kept<0\.8 .* latest is unchanged"):
+        runner._release(run, tmp_path)
+    assert (tmp_path / "latest").resolve().name == "a" and open_run(tmp_path / "b").manifest["finished"]
+    run = write_run(tmp_path / "c", OLD, old, 3, "running", recipe={"name": "r", "gates": ["kept<0.8"]})
+    assert runner._release(run, tmp_path).finished
+    assert (tmp_path / "latest").resolve().name == "c"

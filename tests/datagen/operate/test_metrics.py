@@ -36,7 +36,7 @@ def test_the_file_has_the_progress_and_outcome_of_the_run(tmp_path):
         assert figures(path)['datagen_running{recipe="laws"}'] == 1
         watcher.judged("asking", 3, 1)
         watcher.funnel("asking", {"instructions": 4}, {})
-        watcher.advance("asking", 1, Usage(completions=4, prompt_tokens=40, completion_tokens=9))
+        watcher.advance("asking", 1, Usage(completions=4, prompt_tokens=40, completion_tokens=9), 0.5)
         watcher.occupied(0.75)
         watcher.end(RECORD, False)
         during = figures(path)

@@ -37,15 +37,21 @@ def test_an_interval_contains_its_estimate_and_the_sample(counts, sampled, passa
     assert counts or (rows == low == 0 and high > 0)
 
 
-def test_intervals_have_their_nominal_coverage():
+@pytest.mark.parametrize("sampled", [200, 1200])
+def test_intervals_have_their_nominal_coverage(sampled):
     draw = random.Random(0)
     held = []
     for _ in range(400):
         passages = [draw.choice([0, 0, 1, 1, 2, 5]) for _ in range(2000)]
-        sample = draw.sample(passages, 200)
-        _, low, high = interval([count for count in sample if count], 200, 2000)
+        sample = draw.sample(passages, sampled)
+        _, low, high = interval([count for count in sample if count], sampled, 2000)
         held.append(low <= sum(passages) <= high)
     assert 0.92 <= statistics.mean(held) <= 0.98
+
+
+def test_a_large_sample_without_rows_leaves_room_only_for_the_rest():
+    assert interval([], 200, 2000) == pytest.approx((0, 0, 27))  # 3 of the sampled 200, in the other 1,800
+    assert interval([], 1800, 2000) == pytest.approx((0, 0, 1 / 3))
 
 
 def test_requests_of_a_share_are_corrected_for_chance():
@@ -127,6 +133,9 @@ def test_a_run_reuses_the_pilots_answers_and_is_compared_with_the_plan(tmp_path,
     assert done.stage_record("asking")["requests"]["completions"] == 12
     compared = compare_with_plan(done)
     assert compared["amounts"]["requests"] == [24, 24]
+    for tokens in ("prompt_tokens", "completion_tokens"):
+        expected, actual = compared["amounts"][tokens]
+        assert expected == pytest.approx(actual, rel=0.2)  # half of the passages were sampled
     rows, low, high, actual = compared["rows"]["instructions"]
     assert low <= actual <= high and actual == 16 and rows > 0
     assert "24 (+0.0% of the plan)" in lines(compared)[0]

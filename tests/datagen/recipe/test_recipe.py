@@ -103,11 +103,12 @@ GROWING = "name: x\ncorpus: [{path: a}]\na0: &a0 [x]\n" + "".join(
         ("name: x\ncorpus: [{path: a}]\nmin_rows:\n  refusal: 3", "recipe.yaml:4: min_rows.refusal: should be 'reading', 'instructions', 'refusals' or 'preferences' (found 'refusal'); did you mean refusals?"),
         ("name: x\ncorpus: [{path: a}]\nlists: [us-cod]", "recipe.yaml:3: lists.0: there is no list 'us-cod'; did you mean us-code?"),
         ("name: x\ncorpus: [{path: a}]\ngates:\n  - kept<0.8\n  - yield.curat<0.5", "recipe.yaml:5: gates.1: there is no stage of this name for 'yield.curat'; did you mean yield.curate?"),
+        ("name: x\ncorpus: [{path: a}]\ngates: [length.instruction p50<0.8]", "recipe.yaml:3: gates: 'length.instruction p50<0.8': there is no figure 'length.instruction p50'; did you mean length.instructions p50?"),
+        ("name: x\ncorpus: [{path: a}]\ngates: [kept<0.8, length.reading p95<0.8]", "recipe.yaml:3: gates: 'length.reading p95<0.8': there is no figure 'length.reading p95'; did you mean length.reading p90?"),
         ("name: x\ncorpus: [{path: a}]\ngates: [kpt<0.8]", "recipe.yaml:3: gates: 'kpt<0.8': there is no figure 'kpt'; did you mean kept?"),
         ("name: x\ncorpus: [{path: a}]\nstages:\n  ingest:\n  score: {role: juge}", "recipe.yaml:5: stages.score: models has no role 'juge'; did you mean judge?"),
         ("name: x\ncorpus: [{path: a}]\nstages:\n  ingest:\n  chunk:\n  instruct: {tasks: [sumary]}", "recipe.yaml:6: stages.instruct.tasks: there is no task 'sumary'; did you mean summary?"),
         ("name: x\ncorpus: [{path: a}]\nstages:\n  ingest:\n  chunk:\n  dedup:\n  mix:", "recipe.yaml:6: stages.dedup: takes examples, but no earlier stage gives any; add one"),
-        ("name: x\ncorpus: [{path: a}]\nstages:\n  ingest:\n  chunk:\n  mine:\n  curate:\n  measure:", "recipe.yaml:7: stages.curate: needs the columns of the stage measure; put `measure:` before it"),
         ("name: x\ncorpus: [{path: ${DOCS}]", "recipe.yaml:2: not YAML: expected ',' or '}', but got '{'; put quotes around a variable: \"${DOCS}\""),
     ],
 )  # fmt: skip

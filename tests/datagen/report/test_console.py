@@ -33,7 +33,7 @@ def test_progress_lines_are_printed(console, capsys):
     console.begin("asking [/bold]", 10)
     assert re.fullmatch(r"asking \[/bold\]: 0 of 10 partitions done, started 0:00:0\d ago", lines(capsys)[-1])
     console._stages["asking [/bold]"].began -= 60
-    console.advance("asking [/bold]", 4, Usage(completions=120, completion_tokens=6000))
+    console.advance("asking [/bold]", 4, Usage(completions=120, completion_tokens=6000), 0.0)
     console.judged("asking [/bold]", 90, 30)
     console.occupied(0.934)
     line = lines(capsys, 3)[-1]
@@ -45,6 +45,16 @@ def test_progress_lines_are_printed(console, capsys):
     assert match, line
     assert 80 < int(match[1]) <= 100
     assert 30 <= int(match[2]) < 59
+
+
+def test_the_time_left_is_estimated_before_the_first_partition_is_complete(console, capsys):
+    console.begin("asking", 10)
+    console._stages["asking"].began -= 60
+    console.advance("asking", 0, Usage(completions=1), 0.5)
+    match = re.search(r"0 of 10 partitions done, .*, 0:(\d+):\d+ left$", lines(capsys)[-1])
+    assert match and int(match[1]) in (19, 20)  # 9.5 partitions, at two minutes each
+    bar = console._progress.tasks[0]
+    assert bar.completed == 0 and re.fullmatch(r"0:(19|20):\d+ left", bar.fields["left"])
 
 
 def test_the_funnel_of_each_product_is_printed(console, capsys):

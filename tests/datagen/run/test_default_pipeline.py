@@ -9,6 +9,7 @@ from datagen.recipe.load import load_recipe
 from datagen.report.html import refusals
 from datagen.run.runner import run
 from tests.support import scribe
+from tests.support.declared import undeclared
 from tests.support.finished_run import load, rows
 from tests.support.nulls import nulls_in
 from tests.support.toys import SilentWatcher
@@ -52,6 +53,10 @@ def finished(tmp_path_factory):
     (folder / "leaked.jsonl").write_text(json.dumps(leaked) + "\n")
     (folder / "recipe.yaml").write_text(RECIPE)
     return run(load_recipe(folder / "recipe.yaml"), folder / "outputs", SilentWatcher())
+
+
+def test_every_stage_declares_the_columns_that_it_adds(finished):
+    assert not undeclared(finished, load_recipe(finished.folder.parents[2] / "recipe.yaml"))
 
 
 def test_every_stage_accounts_for_its_rows(finished):

@@ -13,6 +13,7 @@ from datagen.look.explain import explain
 from datagen.look.trail import Trails
 from datagen.recipe.load import load_recipe
 from datagen.store.parquet import parts
+from tests.support.declared import undeclared
 from tests.support.finished_run import load, rows
 from tests.support.nulls import nulls_in
 from tests.support.toys import SilentWatcher
@@ -58,6 +59,10 @@ def made_by(released, *stages):
 def test_every_stage_of_a_family_gives_rows(finished):
     for stage in (*finished.manifest["stages"],):
         assert rows(finished, stage), stage
+
+
+def test_every_stage_declares_the_columns_that_it_adds(finished):
+    assert not undeclared(finished, load_recipe(EXAMPLE))
 
 
 def test_every_row_of_every_stage_is_accounted_for(finished):

@@ -117,7 +117,7 @@ def test_the_watcher_receives_the_usage_of_generation(tmp_path, log, run_on_work
     events = []
 
     class Watching(toys.SilentWatcher):
-        def advance(self, stage, partitions, usage):
+        def advance(self, stage, partitions, usage, under_way):
             events.append((stage, usage.completions))
 
     run_on_workers(load_recipe(toys.write_recipe(tmp_path)), tmp_path / "outputs", Watching())
