@@ -426,3 +426,69 @@ def test_an_address_broken_after_its_scheme_is_joined():
         Words([]).join(["at https://", "example.org/a/", "b and/", "or"])
         == "at https://example.org/a/b and/ or"
     )
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "joined"),
+    [
+        ("in src/", "devices/lamp.c and", "in src/devices/lamp.c and"),
+        ("below /usr/", "sbin, where", "below /usr/sbin, where"),
+        ("wicks and/", "or oil", "wicks and/or oil"),
+        ("the folder src/", "contains lamps", "the folder src/ contains lamps"),
+        ("from /usr/", "/bin is", "from /usr/ /bin is"),
+    ],
+)
+def test_a_path_broken_after_a_slash_is_joined_if_it_is_one(before, after, joined):
+    words = Words(["Files in /usr/sbin (and/or elsewhere) are", before, after])
+    assert words.join([before, after]) == joined
+
+
+def test_accents_printed_over_their_letters_are_composed_and_apostrophes_are_kept():
+    """TeX's older fonts have no accented letters: the accent is a glyph of its own above the next letter."""
+    over = rb"BT /regular 10 Tf 72 700 Td [(Ren) 0 (\264) 333 (e wrote it.)] TJ ET "
+    text = read_pdf(write_pdf([[*lines(["It´s l´eau."], y=688), *body("A", y=660)]], extra=over)).markdown
+    assert "Ren\u00e9 wrote it." in text
+    assert "It´s l´eau." in text
+
+
+def table(rows, y, xs=(72, 200, 330)):
+    return [
+        Put(x, y - 14 * at, cell)
+        for at, row in enumerate(rows)
+        for x, cell in zip(xs, row, strict=True)
+        if cell
+    ]
+
+
+HEADER = ("Name", "Unit", "Value")
+FIRST = [HEADER, ("Length", "metre", "12"), ("Weight", "kilo", "7"), ("Time", "second,", "60")]
+REST = [
+    ("", "or minute", "(a guess)"),
+    ("Force", "newton", "3"),
+    ("Power", "watt", "4"),
+    ("Light", "lumen", "5"),
+]
+
+
+@pytest.mark.parametrize(
+    ("rest", "row"), [([HEADER, *REST[1:]], "second, | 60"), (REST, "second, or minute | 60 (a guess)")]
+)
+def test_a_table_goes_on_on_the_next_page(rest, row):
+    """A header that is printed again is left out, and the rest of a divided row joins it."""
+    pages = [[*body("A"), *table(FIRST, 200)], [*table(rest, 720), *body("B", y=600)]]
+    read = read_pdf(write_pdf(pages))
+    assert f"| Time | {row} |\n| Force | newton | 3 |\n| Power | watt | 4 |" in read.markdown
+    assert read.metadata["tables"] == 1 and read.markdown.count("| Name | Unit | Value |") == 1
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        [*body("B", y=720), *table(FIRST, 600)],
+        [*table([row[:2] for row in FIRST], 720, (72, 330)), *body("B", y=600)],
+        [*table(FIRST, 720, (120, 300, 460)), *body("B", y=600)],
+    ],
+)
+def test_another_table_on_the_next_page_is_another_table(second):
+    read = read_pdf(write_pdf([[*body("A"), *table(FIRST, 200)], second]))
+    assert read.metadata["tables"] == 2
