@@ -165,7 +165,8 @@ class TextPage:
             mono = mono and all(font[1] for font in others)
         size = max(self._measure(first)[0], self._measure(middle)[0])
         text = text if text.isascii() else self._with_accents(text, start).translate(LIGATURES)
-        return Line(text, left, right, self._base(first, direction), size, bold, mono)
+        raised = text[0].isdigit() and len(text) > 4  # the number of a note may be
+        return Line(text, left, right, self._base(middle if raised else first, direction), size, bold, mono)
 
     def _parts(
         self, start: int, end: int, size: float, direction: int

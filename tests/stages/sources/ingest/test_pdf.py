@@ -492,3 +492,28 @@ def test_a_table_goes_on_on_the_next_page(rest, row):
 def test_another_table_on_the_next_page_is_another_table(second):
     read = read_pdf(write_pdf([[*body("A"), *table(FIRST, 200)], second]))
     assert read.metadata["tables"] == 2
+
+
+def test_without_an_outline_a_chapters_label_is_replaced_by_its_title():
+    """A large title may end with a full stop; a large sentence among the text, and other labels, stay."""
+
+    def chapter(number, title):
+        heads = [Put(72, 740, f"Chapter {number}", 24, "bold"), Put(72, 690, title, 24, "bold")]
+        return [*heads, *body(title.rstrip("."), y=600)]
+
+    read = read_pdf(
+        write_pdf([chapter(1, "Tests on lamps."), chapter(2, "Wicks"), [Put(72, 740, "Part 3", 24)]])
+    )
+    headings = [line for line in read.markdown.split("\n") if line.startswith("#")]
+    assert headings == ["# Tests on lamps.", "# Wicks", "# Part 3"]
+
+
+def test_the_raised_number_of_a_note_does_not_move_its_line():
+    """As in FOP's files: the reference to a note is the first character after a wide gap."""
+    puts = [
+        Put(72, 700, "The rest of a line about lamps."),
+        Put(262, 704.5, "18", 6),
+        Put(270, 700, "Lamps are lit when it is known"),
+        Put(72, 688, "that a ship is near, and they are put out when it has passed the island at dawn."),
+    ]
+    assert "about lamps. 18 Lamps are lit when it is known that a ship" in text_of(puts, body("A"))
