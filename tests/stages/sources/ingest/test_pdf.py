@@ -517,3 +517,55 @@ def test_the_raised_number_of_a_note_does_not_move_its_line():
         Put(72, 688, "that a ship is near, and they are put out when it has passed the island at dawn."),
     ]
     assert "about lamps. 18 Lamps are lit when it is known that a ship" in text_of(puts, body("A"))
+
+
+def test_running_heads_that_change_by_chapter_or_contain_the_page_number_are_removed():
+    """In a long book a chapter's head is on too few pages to count; its neighbours decide."""
+    pages = [
+        [Put(72, 760, f"{word} keepers"), Put(72, 30, f"{at} The Lamp Manual"), *body(f"P{at}", 3)]
+        for at in range(90)
+        for word in ["ABCDEFGHIJ"[at // 3 % 10] * (at // 30 + 2)]
+    ]
+    read = read_pdf(write_pdf(pages))
+    assert "keepers" not in read.markdown and "The Lamp Manual" not in read.markdown
+    assert read.metadata["left_out"]["running heads"] == 180
+
+
+def test_a_hyphen_stays_where_the_document_mostly_has_it():
+    words = Words(
+        ["an e-mail, one more e-mail and an email; a data-base, a database and one more database", "x"]
+    )
+    assert words.join(["by e\x02", "mail"]) == "by e-mail"
+    assert words.join(["in a data\x02", "base"]) == "in a database"
+
+
+def test_numbered_headings_of_one_size_have_the_depth_of_their_numbers():
+    titles = ["1 Lamps", "1.1 Oil lamps", "1.1.1 Wicks", "2 Bells"]
+    puts = [
+        put
+        for at, title in enumerate(titles)
+        for put in (Put(72, 740 - 150 * at, title, 10, "bold"), *body(title.split()[1], 4, y=710 - 150 * at))
+    ]
+    headings = [line for line in text_of(puts).split("\n") if line.startswith("#")]
+    assert headings == ["# 1 Lamps", "## 1.1 Oil lamps", "### 1.1.1 Wicks", "# 2 Bells"]
+
+
+def test_the_rules_of_a_table_divide_its_rows():
+    """Every cell of a row may have several lines, also the first."""
+    cells = [
+        *table([("Name", "Unit", "Value")], 514),
+        *table([("Height of", "metre", "12"), ("the lamp", "or foot", "or 40")], 496),
+        *table([("Weight", "kilo", "7")], 464),
+        *table([("Light", "lumen", "5")], 446),
+    ]
+    rules = b"".join(b"72 %d m 400 %d l S " % (y, y) for y in (526, 508, 476, 458, 440))
+    text = read_pdf(write_pdf([[*cells, *body("A", y=400)]], extra=rules)).markdown
+    assert "| Height of the lamp | metre or foot | 12 or 40 |\n| Weight | kilo | 7 |" in text
+
+
+def test_lines_with_few_aligned_pieces_are_no_table():
+    """As the labels of a figure."""
+    labels = [("Mast", "Lamp", "", "", ""), ("Rope", "", "Bell", "", "")]
+    labels += [("Reef", "", "", "Buoy", ""), ("Tide", "", "", "", "Sail")]
+    pieces = table(labels, 500, (72, 150, 230, 310, 390))
+    assert "| ---" not in text_of([*body("A"), *pieces, *body("B", y=300)])
