@@ -218,28 +218,33 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     add_quick(parser)
     parser.parse_args()
+    started = time.monotonic()
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        (folder / "files").mkdir()
-        for file, data in hostile().items():
-            (folder / "files" / file).write_bytes(data)
-        recipe = Recipe(name="hostile", corpus=[{"path": "files"}], file=folder / "recipe.yaml")
-        context, options = recipe.context("ingest", folder / "run"), ingest.Options()
-        outcomes: dict[str, list[str]] = {}
-        started = time.monotonic()
-        for task in ingest.plan(options, context):
-            for outcome in ingest.read(task, options, context):
-                for row in outcome.kept.to_pylist():
-                    outcomes.setdefault(_file(row["source"]), []).append(f"text of {len(row['text'])}")
-                for row in outcome.dropped.to_pylist():
-                    outcomes.setdefault(_file(row["source"]), []).append(row["reason"])
-        watch.end_children()
-        files = sorted(path.name for path in (folder / "files").iterdir())
-        for file in files:
-            ends = outcomes.get(file, ["LOST"])
-            print(f"{file:18} {', '.join(sorted(set(ends))[:4])}")
-        seconds = round(time.monotonic() - started)
-        print(json.dumps({"files": len(files), "accounted": len(outcomes), "seconds": seconds}))
+        results = read(hostile(), Path(name), ingest.Options())
+    for file, ends in results.items():
+        print(f"{file:18} {', '.join(sorted(set(ends))[:4]) or 'LOST'}")
+    seconds = round(time.monotonic() - started)
+    print(
+        json.dumps({"files": len(results), "accounted": sum(map(bool, results.values())), "seconds": seconds})
+    )
+
+
+def read(files: dict[str, bytes], folder: Path, options: ingest.Options) -> dict[str, list[str]]:
+    """Read files, written to a folder; return what became of each: lengths of texts, and reasons."""
+    (folder / "files").mkdir()
+    for file, data in files.items():
+        (folder / "files" / file).write_bytes(data)
+    recipe = Recipe(name="hostile", corpus=[{"path": "files"}], file=folder / "recipe.yaml")
+    context = recipe.context("ingest", folder / "run")
+    outcomes: dict[str, list[str]] = {file: [] for file in sorted(files)}
+    for task in ingest.plan(options, context):
+        for outcome in ingest.read(task, options, context):
+            for row in outcome.kept.to_pylist():
+                outcomes[_file(row["source"])].append(f"text of {len(row['text'])}")
+            for row in outcome.dropped.to_pylist():
+                outcomes[_file(row["source"])].append(row["reason"])
+    watch.end_children()
+    return outcomes
 
 
 def _file(source: str) -> str:

@@ -24,7 +24,9 @@ from datagen.stages.sources.ingest.remote import list_files
 
 Identity = tuple[int, int]  # device and inode: the same for all names of a file or folder
 
-DATASET = ("dataset_info.json", "state.json")  # written by Hugging Face's datasets next to .arrow files
+# Written by Hugging Face's datasets next to .arrow files, and above the folders of several splits.
+DATASET = ("dataset_info.json", "state.json")
+SPLITS = "dataset_dict.json"
 
 RUN = {"manifest.json", "stages", "completions"}  # what every run's folder contains
 
@@ -205,7 +207,7 @@ class _Walk:
                 why = Reject("run of datagen", "to read its files, name a folder in it in the corpus")
                 self._leave_out(f"{name}/", why)
                 continue
-            sidecars = DATASET if any(entry.name.endswith(".arrow") for entry in listed) else ()
+            sidecars = _sidecars(listed)
             for entry in listed:
                 if entry.name in sidecars:
                     continue
@@ -277,6 +279,14 @@ class _Walk:
         """Return a file's name as in the recipe; for an absolute path, starting with the folder's name."""
         name = self._prefix + name
         return name if name.isascii() else os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
+def _sidecars(listed: list["os.DirEntry[str]"]) -> tuple[str, ...]:
+    """Name the files of a folder that describe a Hugging Face dataset rather than belong to it."""
+    if any(entry.name.endswith(".arrow") for entry in listed):
+        return DATASET
+    splits = (entry.path for entry in listed if entry.is_dir(follow_symlinks=False))
+    return (SPLITS,) if any((Path(path) / DATASET[1]).is_file() for path in splits) else ()
 
 
 def _identity(status: os.stat_result) -> Identity:

@@ -345,6 +345,19 @@ def test_arrow_files_streams_and_datasets_are_read(tmp_path):
     assert len(kept) == 4 and not dropped
 
 
+def test_a_saved_data_set_of_several_splits_is_only_its_rows(tmp_path):
+    for split in ("train", "test"):
+        table = pa.table({"text": [f"{split} a"]})
+        (tmp_path / "saved" / split).mkdir(parents=True)
+        path = str(tmp_path / f"saved/{split}/data-00000-of-00001.arrow")
+        with pa.OSFile(path, "wb") as sink, pa.ipc.new_stream(sink, table.schema) as out:
+            out.write_table(table)
+        write(tmp_path, f"saved/{split}/state.json", "{}")
+    write(tmp_path, "saved/dataset_dict.json", '{"splits": ["train", "test"]}')
+    kept, dropped = ingested(tmp_path, "saved")
+    assert sorted(row["text"] for row in kept.values()) == ["test a", "train a"] and not dropped
+
+
 # Archives
 
 

@@ -16,10 +16,12 @@ from datagen.stages.sources.ingest.pdf.layout import Layout
 MAX_LINES = 4  # of a heading
 MIN_FOUND = 0.5  # minimum share of the outline's entries found; otherwise the outline is not used
 LARGER = 1.08  # times the size of the text
+TITLE, MAX_TITLE = 1.3, 80  # times the size of the text, and characters: a title may end with a full stop
 MAX_CHARS = 160
 MAX_SHARE = 0.25  # maximum share of characters in a bold font of headings
 NUMBER = re.compile(r"(?:\w+\s)?(\d+(?:\.\d+)*)\.?\s+(?=\S)|[A-Z](?:\.\d+)+\s+(?=\S)|[IVXLC]+\.\s+(?=\S)")
 NUMBERED = re.compile(r"(\d+(?:\.\d+)*)\.?\s+\S|[A-Z](?:\.\d+)+\s+\S")
+NAMED = re.compile(r"[^\W\d_]{3,12} (?:\d{1,3}|[IVXLC]{1,7}|[A-Z])[.:]?")  # "Chapter 2", "Appendix A"
 NO_LETTERS = re.compile(r"[\W_]+")
 MAX_LEVEL = 6
 LABEL, MAX_LABEL = 0, 16  # level of a line that only numbers a heading ("Chapter 2"); its maximum characters
@@ -120,6 +122,7 @@ def _match(lines: Sequence[tuple[Line, str]], wanted: set[str], marks: Marks) ->
 def _by_font(layouts: Sequence[Layout], size: float) -> Marks:
     """Find short blocks in a font that is larger than the text's, or bold."""
     candidates: list[list[Line]] = []
+    labels: set[int] = set()  # numbers of candidates that only number the next one
     total = 0
     for layout in layouts:
         for column in layout.columns:
@@ -128,8 +131,10 @@ def _by_font(layouts: Sequence[Layout], size: float) -> Marks:
                 text = isinstance(line, Line)
                 total += len(line.text) if isinstance(line, Line) else 0
                 if run and not (isinstance(line, Line) and _same_heading(run[-1], line)):
-                    if _may_be(run):
+                    if _may_be(run, size):
                         candidates.append(run)
+                        if isinstance(line, Line) and _is_label(run, line):
+                            labels.add(len(candidates) - 1)
                     run = []
                 if text and isinstance(line, Line) and _stands_out(line, size):
                     run.append(line)
@@ -146,8 +151,14 @@ def _by_font(layouts: Sequence[Layout], size: float) -> Marks:
         style = _style(run[0])
         if style in styles:
             level = depths.get(number) or sizes.index(style[0]) + 1
-            marks |= {id(line): (min(level, MAX_LEVEL), number) for line in run}
+            level = LABEL if number in labels else min(level, MAX_LEVEL)
+            marks |= {id(line): (level, number) for line in run}
     return marks
+
+
+def _is_label(run: Sequence[Line], below: Line) -> bool:
+    """Check whether a heading is "Chapter 2" or the like, with the chapter's title below it."""
+    return len(run) == 1 and bool(NAMED.fullmatch(run[0].text)) and _style(run[0]) == _style(below)
 
 
 def _depths(candidates: Sequence[Sequence[Line]]) -> dict[int, int]:
@@ -176,7 +187,7 @@ def _same_heading(above: Line, line: Line) -> bool:
     return _style(above) == _style(line) and 0 < pitch < 1.8 * line.size
 
 
-def _may_be(run: Sequence[Line]) -> bool:
+def _may_be(run: Sequence[Line], size: float) -> bool:
     text = " ".join(line.text for line in run)
     letters = sum(char.isalpha() for char in text)
     if (
@@ -186,6 +197,8 @@ def _may_be(run: Sequence[Line]) -> bool:
         or letters < 0.4 * len(text.replace(" ", ""))
     ):
         return False
+    if text.endswith(".") and ". " not in text and run[0].size >= TITLE * size and len(text) < MAX_TITLE:
+        return True
     return not text.endswith((".", ",", ";", ":", "。", "、")) or bool(
         NUMBERED.match(text) and len(text) < 80
     )

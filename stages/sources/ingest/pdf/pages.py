@@ -11,6 +11,10 @@ from datagen.stages.sources.ingest.pdf.document import Document, Entry, Page
 from datagen.stages.sources.ingest.pdf.text_page import TextPage
 
 MAX_OBJECTS = 3000  # of a page that is searched for rules; a drawing has more
+MAX_RULE, MIN_RULE = (
+    4.5,
+    20,
+)  # height and width of a rule, in points; a stroke's box is twice as high as the stroke
 MAX_OUTLINE = 20_000  # entries
 IMAGE, PATH = pdfium.FPDF_PAGEOBJ_IMAGE, pdfium.FPDF_PAGEOBJ_PATH
 WRONG_PASSWORD = pdfium.FPDF_ERR_PASSWORD
@@ -84,7 +88,7 @@ def _read_objects(handle: Any, page: Page) -> None:
         kind = pdfium.FPDFPageObj_GetType(item)
         if kind == PATH and pdfium.FPDFPageObj_GetBounds(item, *box):
             left, bottom, right, top = (side.value for side in box)
-            if top - bottom < 2 and right - left > 20:
+            if top - bottom < MAX_RULE and right - left > MIN_RULE:
                 page.rules.append((-(top + bottom) / 2, left, right))
         elif kind == IMAGE:
             page.has_image = True

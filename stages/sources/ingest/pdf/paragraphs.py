@@ -121,6 +121,7 @@ class _Builder:
         self.notes: list[Block] = []
         self.open: Block | None = None  # the block that the next line may belong to
         self.marked = 0  # number of the open heading
+        self.table_page = -1  # where the last table ends
 
     def column(self, column: Sequence[Line | Table], page: int) -> None:
         """Add a column's lines."""
@@ -128,8 +129,14 @@ class _Builder:
         notes = self._foot(column)
         rights = _right_edges(lines)
         above: Line | None = None
-        for line in column:
+        for at, line in enumerate(column):
             if isinstance(line, Table):
+                last = next((block for block in reversed(self.blocks) if block.kind != "note"), None)
+                follows = not at and page == self.table_page + 1
+                self.table_page = page
+                if follows and last and last.table and line.continues(last.table):
+                    last.table.extend(line)
+                    continue
                 self._start(Block("table", [], page, table=line))
                 self.open = above = None
             elif id(line) in notes:

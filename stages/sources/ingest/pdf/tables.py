@@ -3,7 +3,7 @@
 import re
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from datagen.stages.sources.ingest.pdf.document import Line
 
@@ -22,13 +22,30 @@ class Table:
     """
     A table: its rows of cells, and where it begins and ends on its page.
 
-    `has_words` is false if its first row and column are figures, like the axes of a plot.
+    `columns` are the left and right ends of its columns; `has_words` is false if its first row and column are
+    figures, like the axes of a plot.
     """
 
     rows: list[list[str]]
     top: float
     bottom: float
     has_words: bool = True
+    columns: list[tuple[float, float]] = field(default_factory=list)
+
+    def continues(self, above: "Table") -> bool:
+        """Check whether it has the columns of a table that ends the page before."""
+        return len(self.columns) == len(above.columns) and all(
+            left < old_right and right > old_left
+            for (left, right), (old_left, old_right) in zip(self.columns, above.columns, strict=True)
+        )
+
+    def extend(self, below: "Table") -> None:
+        """Add the rows of its continuation: without a repeated header, and with the rest of a divided row."""
+        rows = below.rows[below.rows[0] == self.rows[0] :]
+        if rows and not rows[0][0] and len(self.rows) > 1:
+            pairs = zip(self.rows[-1], rows.pop(0), strict=True)
+            self.rows[-1] = [f"{above} {rest}".strip() for above, rest in pairs]
+        self.rows += rows
 
 
 def rows_of(lines: Sequence[Line]) -> list[Row]:
@@ -98,7 +115,7 @@ def read_table(rows: Sequence[Row], rules: Sequence[tuple[float, float, float]])
     has_words = _has_words(records)
     if has_words and (len(records) < 2 or filled < MIN_FILLED):
         return None
-    return Table([[" ".join(cell) for cell in record] for record in records], top, bottom, has_words)
+    return Table([[" ".join(cell) for cell in record] for record in records], top, bottom, has_words, columns)
 
 
 def _has_words(records: Sequence[Sequence[Sequence[str]]]) -> bool:

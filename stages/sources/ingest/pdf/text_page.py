@@ -9,6 +9,7 @@ lines with a wide gap, such as rows of tables, are measured word by word.
 import ctypes
 import math
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator
 from itertools import accumulate, pairwise
@@ -35,6 +36,14 @@ UNNAMED |= dict(zip((0x0B, 0x0C, 0x0E, 0x0F), "ﬀﬁﬃﬄ", strict=True))
 UNNAMED[0x88] = "•"
 UNNAMED_SIGN = re.compile(f"[{''.join(map(chr, UNNAMED))}]")  # which are few: faster than str.translate
 LIGATURES = dict(zip(range(0xFB00, 0xFB07), ("ff", "fi", "fl", "ffi", "ffl", "st", "st"), strict=True))
+ACCENTS = dict(
+    zip(
+        "´¨ˆ˜ˇ˘˚˝¯˙",
+        "\u0301\u0308\u0302\u0303\u030c\u0306\u030a\u030b\u0304\u0307",
+        strict=True,
+    )
+)
+ACCENTED = re.compile(f"([{''.join(ACCENTS)}]) ?([^\\W\\d_])")
 LAM_ALEF = re.compile("[\u0622\u0623\u0625\u0627]\u0644")  # alef, lam
 
 
@@ -68,6 +77,27 @@ class TextPage:
         return LAM_ALEF.sub(
             lambda match: match[0][::-1] if self._is_one_glyph(match.start()) else match[0], self.text
         )
+
+    def _with_accents(self, text: str, start: int) -> str:
+        """Compose the accents that TeX's older fonts print over the next letter; others are apostrophes."""
+
+        def compose(match: re.Match[str]) -> str:
+            letter = {"ı": "i", "ȷ": "j"}.get(match[2], match[2])
+            letter = unicodedata.normalize("NFC", letter + ACCENTS[match[1]])
+            at = start + match.start()
+            return letter if len(letter) == 1 and self._is_over(at, start + match.start(2)) else match[0]
+
+        return ACCENTED.sub(compose, text)
+
+    def _is_over(self, above: int, below: int) -> bool:
+        """Check whether the middle of a character is between the ends of another."""
+        ends = []
+        for at in (above, below):
+            if not pdfium.FPDFText_GetCharBox(self.handle, self._char(at), *self.box):
+                return False
+            ends.append((self.box[0].value, self.box[1].value))
+        (left, right), (low, high) = ends
+        return low < (left + right) / 2 < high
 
     def _is_one_glyph(self, at: int) -> bool:
         """Check whether a character and the next one are at the same place."""
@@ -134,8 +164,9 @@ class TextPage:
             bold = bold and all(font[0] for font in others)
             mono = mono and all(font[1] for font in others)
         size = max(self._measure(first)[0], self._measure(middle)[0])
-        text = text if text.isascii() else text.translate(LIGATURES)
-        return Line(text, left, right, self._base(first, direction), size, bold, mono)
+        text = text if text.isascii() else self._with_accents(text, start).translate(LIGATURES)
+        raised = text[0].isdigit() and len(text) > 4  # the number of a note may be
+        return Line(text, left, right, self._base(middle if raised else first, direction), size, bold, mono)
 
     def _parts(
         self, start: int, end: int, size: float, direction: int

@@ -20,6 +20,9 @@ UNSPACED = re.compile(
     r"[\u2e80-\u9fff\uf900-\ufaff\uff00-\uff9f\U00020000-\U0003ffff\u0e00-\u0eff\u1780-\u17ff]"
 )
 WEB_ENDS = "/_=&?%"
+SLASHED = re.compile(r"(?=(?<![^\s/(\"'‘“`])([\w.+~-]*/[\w.+-]*\w))")  # two parts of a path, or of "and/or"
+PATH_END = re.compile(r"([\w.+~-]*/)\Z")
+PATH_START = re.compile(r"([\w.+-]*\w)(/?)")
 WEB = re.compile(r"(?:https?://|www\.)\S*\Z")
 
 
@@ -28,8 +31,11 @@ class Words:
 
     def __init__(self, lines: Iterable[str]) -> None:
         words: list[str] = []
+        self.paths: set[str] = set()
         broken = False
         for line in lines:
+            if "/" in line:
+                self.paths.update(SLASHED.findall(line))
             unbroken = WORD.findall(line.lower())
             if unbroken and broken:
                 del unbroken[0]
@@ -58,7 +64,14 @@ class Words:
             return text + line
         if text[-1] in WEB_ENDS and WEB.search(text.rsplit(maxsplit=1)[-1]):
             return text + line
+        if text[-1] == "/" and self._is_path(text, line):
+            return text + line
         return f"{text} {line}"
+
+    def _is_path(self, text: str, line: str) -> bool:
+        """Check whether a path continues after its slash: with more parts, or as elsewhere in the text."""
+        end, start = PATH_END.search(text), PATH_START.match(line)
+        return bool(end and start and (start[2] or end[1] + start[1] in self.paths))
 
     def _between(self, before: str, after: str, mark: str) -> str:
         """Return what joins two halves of a word: a hyphen or nothing."""

@@ -16,6 +16,8 @@ FORMULA = re.compile(r'<span\s+class="math (inline|display)">\\[(\[](.*?)\\[)\]]
 CITATION = re.compile(r'<span\s+class="citation"\s+data-cites="([^"]*)">\s*</span>')
 PLACE = "\ue000{}\ue001"  # of a formula, while the page is converted
 PLACES = re.compile("\ue000(\\d+)\ue001")
+INPUT = re.compile(r"(\\input)[ \t]+([^\s{}\\%]+)")  # in TeX's syntax, which pandoc rejects
+PLACE_OF_ERROR = re.compile(r"\(?line (\d+), column (\d+)\)?")
 NO_TITLE = "-"  # pandoc's title of a document without one
 
 
@@ -29,15 +31,25 @@ def read(file: File) -> Iterator[Record]:
     text, encoding = file.text()
     done = subprocess.run(  # the reader's time limit includes it
         [pandoc, "--sandbox", "--from=latex", "--to=html", "--standalone", "--mathjax"],
-        input=text.encode("utf-8", "replace"),
+        input=INPUT.sub(r"\1{\2}", text).encode("utf-8", "replace"),
         capture_output=True,
         check=False,
     )
     if done.returncode:
-        errors = done.stderr.decode("utf-8", "replace").strip().splitlines()
-        raise Reject("unreadable file", f"pandoc: {errors[0] if errors else done.returncode}")
+        raise Reject("unreadable file", _why_not(done.stderr.decode("utf-8", "replace"), done.returncode))
     markdown, title = to_markdown(done.stdout.decode("utf-8", "replace"))
     yield Record(markdown, "" if title == NO_TITLE else title, metadata=unusual(encoding))
+
+
+def _why_not(errors: str, status: int) -> str:
+    """Say where pandoc ended, what it met there, and what to do."""
+    lines = [line for line in map(str.strip, errors.splitlines()) if line and not line.startswith("[")]
+    if place := next((found for line in lines if (found := PLACE_OF_ERROR.search(line))), None):
+        said = [line for line in lines if line.startswith(("unexpected", "expecting"))]
+        where = f"line {place[1]}, column {place[2]}: {', '.join(said) or 'not understood'}"
+    else:
+        where = lines[0] if lines else f"it ended with status {status}"
+    return f"pandoc cannot read it: {where}; correct it, or add the PDF that it makes to the corpus instead"
 
 
 def to_markdown(page: str) -> tuple[str, str]:

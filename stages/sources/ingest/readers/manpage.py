@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import unicodedata
 from collections.abc import Iterator, Sequence
 
 from datagen.request import Reject
@@ -11,10 +12,16 @@ from datagen.stages.sources.ingest.record import File, Record
 
 SIGNS = {
     "bu": "•", "aq": "'", "dq": '"', "lq": "“", "rq": "”", "oq": "‘", "cq": "’", "em": "—", "en": "–",
-    "co": "©",
-    "rg": "®", "tm": "™", "ha": "^", "ti": "~", "ga": "`", "rs": "\\", "<=": "≤", ">=": "≥", "->": "→",
+    "co": "©", "at": "@", "sh": "#", "Do": "$", "de": "°", "mu": "×", "di": "÷", "+-": "±", "!=": "≠",
+    "<-": "←", "lA": "⇐", "rA": "⇒", "ua": "↑", "da": "↓", "sc": "§", "ps": "¶", "dg": "†", "bv": "|",
+    "ba": "|", "sl": "/", "cm": "✓", "mi": "−", "pl": "+", "eq": "=", "Fo": "«", "Fc": "»", "ul": "_",
+    "ru": "_", "lB": "[", "rB": "]", "lC": "{", "rC": "}", "la": "⟨", "ra": "⟩", "hy": "-", "Eu": "€",
+    "Po": "£", "ss": "ß", "AE": "Æ", "ae": "æ", "/o": "ø", "/O": "Ø", "oA": "Å", "oa": "å", ",c": "ç",
+    ",C": "Ç", "<<": "≪", ">>": "≫", "12": "½", "14": "¼", "rg": "®", "tm": "™", "ha": "^", "ti": "~",
+    "ga": "`", "rs": "\\", "<=": "≤", ">=": "≥", "->": "→",
 }  # fmt: skip
-ESCAPES = {rf"\({name}": sign for name, sign in SIGNS.items()} | {
+ACCENTS = {"'": "\u0301", "`": "\u0300", "^": "\u0302", "~": "\u0303", ":": "\u0308", "v": "\u030c"}
+ESCAPES = {
     r"\-": "-", r"\e": "\\", r"\0": " ", r"\ ": " ", r"\~": " ", r"\.": ".", r"\*R": "®", r"\*(lq": "“",
     r"\*(rq": "”", r"\*(Lt": "<", r"\*(Gt": ">", r"\*(Am": "&",
 }  # fmt: skip
@@ -68,10 +75,19 @@ def unescaped(text: str) -> str:
             code = int(match[1], 16)
             return chr(code) if code < 0x110000 else ""
         if match[2]:
-            return ESCAPES.get(f"\\({match[2]}", "")
-        return ESCAPES.get(match[0], "")
+            return _named(match[2])
+        return _named(match[0][2:]) if match[0].startswith("\\(") else ESCAPES.get(match[0], "")
 
     return ESCAPE.sub(sign, COMMENT.sub("", text))
+
+
+def _named(name: str) -> str:
+    """Return the character that roff names, such as "at" or, with an accent, ":a"; "" if unknown."""
+    if name in SIGNS:
+        return SIGNS[name]
+    if len(name) == 2 and name[0] in ACCENTS and name[1].isalpha():
+        return unicodedata.normalize("NFC", name[1] + ACCENTS[name[0]])
+    return ""
 
 
 def table_rows(lines: Sequence[str]) -> list[list[str]]:

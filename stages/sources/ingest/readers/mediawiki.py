@@ -22,6 +22,7 @@ LINK = re.compile(r"\[\[(?:[^\[\]|]*\|)?([^\[\]|]*)\]\]")
 OUTER_LINK = re.compile(r"\[(?:https?:)?//[^\s\]]+(?:\s+([^\]]*))?\]")
 EMPHASIS = re.compile(r"'{2,5}")
 CODE = re.compile(r"<(syntaxhighlight|source|pre)\b([^>]*)>(.*?)</\1>", re.DOTALL | re.IGNORECASE)
+LITERAL = re.compile(r"<(code|tt|kbd|samp|var)>([^<>`\n]*)</\1>", re.IGNORECASE)
 FENCE = re.compile(r"^```.*?^```[ \t]*$", re.DOTALL | re.MULTILINE)  # of Markdown, which some wikis mix in
 RULE = re.compile(r"-{4,}")
 CODE_LANGUAGE = re.compile(r'lang\s*=\s*"?(\w+)')
@@ -63,6 +64,7 @@ def to_markdown(text: str) -> str:
         if not count:
             break
     text = EMPHASIS.sub("", LINK.sub(r"\1", MEDIA.sub("", text)))
+    text = LITERAL.sub(r"`\2`", text)
     text = html.unescape(TAG.sub(" ", OUTER_LINK.sub(lambda match: match[1] or "", text)))
     written = "\n".join(_lines(text.split("\n")))
     written = re.sub("\x00(\\d+)\x00", lambda match: codes[int(match[1])], written)

@@ -24,6 +24,7 @@ LEFT_OUT = (
     *("tracked-changes", "table-of-content", "annotation", "forms", "sequence-decls", "note", "notes"),
     *("header-decl", "footer-decl", "date-time-decl"),
 )
+OUTLINE = ("h1", "h2", "h3", "h4", "h5", "h6", "div")  # headings, and lists of them
 FURNITURE = ("page-number", "date-time", "header", "footer", "notes-page", "page")  # frames of a slide
 
 
@@ -40,6 +41,7 @@ def read(file: File) -> Iterator[Record]:
         for note in body.iter(f"{{{SPACES['text']}}}note"):
             words = " ".join(" ".join(note.itertext()).split())
             etree.SubElement(page, "p").text = words
+        _free_headings(page)
         _nest_lists(page)
     text, _ = read_webpage(html.tostring(page, encoding="unicode"), whole=True)
     yield Record(text, title, metadata=metadata)
@@ -80,6 +82,14 @@ def _nest_lists(page: Element) -> None:
             previous.extend(list(item))
         if not len(item) and not (item.text or "").strip():
             item.drop_tree()
+
+
+def _free_headings(page: Element) -> None:
+    """Take headings out of the lists that OpenDocument writes for the numbers of an outline."""
+    for numbered in reversed(list(page.iter("ul"))):  # inner lists first
+        if len(numbered) and all(len(item) and item[0].tag in OUTLINE for item in numbered):
+            for part in (numbered, *numbered):
+                part.tag = "div"
 
 
 def _walk(source: Element, into: Element) -> None:

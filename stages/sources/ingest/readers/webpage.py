@@ -38,6 +38,11 @@ NOT_XML = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 TOO_MANY = re.compile(r"<([a-zA-Z][\w-]*)\s[^<>]{20000,}>")  # attributes, for which lxml takes quadratic time
 PERMALINK = re.compile(r"[¶#§🔗\uf0c1∞↑↩]\ufe0e?|(?:permalink|link) to th\w+ \w+", re.IGNORECASE)
 ESCAPED = re.compile(r"(?:^([ >]*(?:- )?)(?:(\d+)\\(?=[.)] )|\\(?=[-+] ))|\\(?=-))", re.MULTILINE)
+# A span of code, or an escaped backslash that begins or ends a formula, as MathJax has it: \(x\).
+FORMULA_SIGN = re.compile(r"(`+)(?!`).+?(?<!`)\1(?!`)|\\\\(?=[()\[\]])")
+EDGE_RULES = re.compile(
+    r"\A(?:\s*---\s*?(?:\n|\Z))+\s*|(?:\n\s*---\s*)+\Z"
+)  # without text before or after them
 FENCE = re.compile(r"^( *)(`{3,}).*?^\1\2`*$", re.MULTILINE | re.DOTALL)
 REPEATED = re.compile(r"^(#{1,6} (.+))\n+#{1,6} \2$", re.MULTILINE)
 
@@ -91,6 +96,7 @@ def read_webpage(page: str, whole: bool = False) -> tuple[str, str]:
     _raise_powers(body)
     cleaned = etree.tostring(body, encoding="unicode", method="html", with_tail=False)
     text = _without_escapes(_without_repeated_headings(convert(cleaned, MARKDOWN).content or ""))
+    text = EDGE_RULES.sub("", text)
     if not text and any(error.type == etree.ErrorTypes.ERR_RESOURCE_LIMIT for error in parser.error_log):
         raise Reject("nested too deep", "all of its text is nested within hundreds of elements")
     return text, title
@@ -109,12 +115,16 @@ def _without_repeated_headings(text: str) -> str:
 
 
 def _without_escapes(text: str) -> str:
-    """Remove the backslash before a number or sign that begins a list item, and before any dash."""
+    """Remove the backslash before a list item's number or sign, any dash, and the sign of a formula."""
     parts, at = [], 0
     for fence in FENCE.finditer(text):
-        parts += [ESCAPED.sub(r"\1\2", text[at : fence.start()]), fence[0]]
+        parts += [_unescaped(text[at : fence.start()]), fence[0]]
         at = fence.end()
-    return "".join([*parts, ESCAPED.sub(r"\1\2", text[at:])])
+    return "".join([*parts, _unescaped(text[at:])])
+
+
+def _unescaped(text: str) -> str:
+    return FORMULA_SIGN.sub(lambda match: match[0] if match[1] else "\\", ESCAPED.sub(r"\1\2", text))
 
 
 def _title(tree: html.HtmlElement) -> str:

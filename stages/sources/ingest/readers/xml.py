@@ -22,7 +22,13 @@ def read(file: File) -> Iterator[Record | Reject]:
     if b"<mediawiki" in head:
         yield from _pages(file)
         return
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, remove_comments=True, remove_pis=True)
+    parser = etree.XMLParser(
+        resolve_entities=False,
+        no_network=True,
+        remove_comments=True,
+        remove_pis=True,
+        collect_ids=False,  # an id that occurs twice is no reason not to read the text
+    )
     try:
         root = etree.fromstring(file.read(), parser)
     except etree.XMLSyntaxError as error:

@@ -37,6 +37,12 @@ def test_the_language_of_a_text_is_detected(text, code):
     assert detect_language(text * 200) == code or code == UNDETERMINED
 
 
+def test_a_few_letters_have_no_language_and_a_text_is_also_read_in_its_middle():
+    assert detect_language("Über die Brücke") == UNDETERMINED
+    figures = " ".join(map(str, range(400)))
+    assert detect_language(figures + " Der Ausschuss berichtet dem Rat alle zwei Jahre." * 60) == "de"
+
+
 @pytest.mark.parametrize(
     "answer",
     [

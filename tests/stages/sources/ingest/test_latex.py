@@ -1,18 +1,20 @@
 """LaTeX: pandoc's output becomes text with formulas and citations; pandoc itself is tested if installed."""
 
+import re
 import shutil
 
 import pytest
 
 from datagen.recipe.sections import Source
 from datagen.stages.sources.ingest.convert import rows
-from datagen.stages.sources.ingest.readers.latex import to_markdown
+from datagen.stages.sources.ingest.readers.latex import _why_not, to_markdown
 from datagen.stages.sources.ingest.record import File
 
 PAGE = r"""<html><head><title>-</title></head><body><h1 class="title">Lamps</h1><p>As <span class="citation"
 data-cites="a92 b-93"></span> say, <span
 class="math inline">\(x_1 &lt; 2\%\)</span> and <span class="math display">\[\frac{a*b}{b_{c}}\]</span> hold.</p></body></html>"""
 SOURCE = r"""\documentclass{article}\newcommand{\lamp}{oil lamp}\begin{document}
+\input nothing.tex
 \section{Light}\label{s} The \lamp{} burns $\sqrt{x}$ hours~\cite{a92}.\footnote{In winter.} See \ref{s}.
 \begin{itemize}\item one \item two\end{itemize}\end{document}"""
 
@@ -27,7 +29,24 @@ def test_formulas_and_citations_stay_in_their_sentences():
 def test_sections_macros_and_notes(tmp_path):
     path = tmp_path / "a.tex"
     path.write_text(SOURCE)
-    (row,) = rows(File(path, path.name, Source(path=path.name), len(SOURCE)))
+    (row,) = rows(File(path, path.name, Source(path=path.name), path.stat().st_size))
     assert row["text"].startswith("# Light\n\nThe oil lamp burns $\\sqrt{x}$ hours [a92].")
     assert "- one\n" in row["text"] and "In winter." in row["text"] and "↩" not in row["text"]
     assert row["title"] == "Light"
+
+
+@pytest.mark.skipif(shutil.which("pandoc") is None, reason="pandoc is not installed")
+def test_a_file_that_pandoc_rejects_is_dropped_with_its_place_and_a_remedy(tmp_path):
+    path = tmp_path / "a.tex"
+    path.write_text(SOURCE.replace(r"\end{itemize}", ""))
+    (row,) = rows(File(path, path.name, Source(path=path.name), len(SOURCE)))
+    assert row["reason"] == "unreadable file"
+    assert re.match(r"pandoc cannot read it: line \d+, column \d+: unexpected .*\bitemize", row["detail"])
+    assert row["detail"].endswith("add the PDF that it makes to the corpus instead")
+
+
+def test_the_error_of_a_pandoc_without_a_place_is_its_first_line():
+    assert _why_not("[WARNING] x\nOut of memory\nmore\n", 1).startswith(
+        "pandoc cannot read it: Out of memory;"
+    )
+    assert "it ended with status 137" in _why_not("", 137)

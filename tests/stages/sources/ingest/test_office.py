@@ -119,6 +119,22 @@ def test_lists_of_slides_are_nested_and_tight_and_notes_follow(text_of):
     assert text_of("a.odp", opendocument(body)) == "## p\n\n- one\n  - below\n  - it\n- two\n\nWhat is said."
 
 
+def test_numbered_headings_in_lists_are_headings(text_of):
+    """LibreOffice writes the numbers of an outline as lists around its headings."""
+
+    def outline(*headings):
+        items = "".join(
+            f'<text:list-item><text:h text:outline-level="{level}">{title}</text:h></text:list-item>'
+            for level, title in headings
+        )
+        return f"<text:list>{items}</text:list>"
+
+    inner = f"<text:list><text:list-item>{outline((2, 'Oil'))}</text:list-item></text:list>"
+    items = "<text:list><text:list-item><text:p>an item</text:p></text:list-item></text:list>"
+    body = f"<office:text>{outline((1, 'Lamps'), (1, 'Wicks'))}{inner}{items}</office:text>"
+    assert text_of("a.odt", opendocument(body)) == "# Lamps\n\n# Wicks\n\n## Oil\n\n- an item"
+
+
 def test_the_paragraph_styled_as_title_is_a_heading(text_of):
     body = (
         "<office:text><text:p text:style-name='Title'>On Lamps</text:p><text:p>Words.</text:p></office:text>"

@@ -426,3 +426,146 @@ def test_an_address_broken_after_its_scheme_is_joined():
         Words([]).join(["at https://", "example.org/a/", "b and/", "or"])
         == "at https://example.org/a/b and/ or"
     )
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "joined"),
+    [
+        ("in src/", "devices/lamp.c and", "in src/devices/lamp.c and"),
+        ("below /usr/", "sbin, where", "below /usr/sbin, where"),
+        ("wicks and/", "or oil", "wicks and/or oil"),
+        ("the folder src/", "contains lamps", "the folder src/ contains lamps"),
+        ("from /usr/", "/bin is", "from /usr/ /bin is"),
+    ],
+)
+def test_a_path_broken_after_a_slash_is_joined_if_it_is_one(before, after, joined):
+    words = Words(["Files in /usr/sbin (and/or elsewhere) are", before, after])
+    assert words.join([before, after]) == joined
+
+
+def test_accents_printed_over_their_letters_are_composed_and_apostrophes_are_kept():
+    """TeX's older fonts have no accented letters: the accent is a glyph of its own above the next letter."""
+    over = rb"BT /regular 10 Tf 72 700 Td [(Ren) 0 (\264) 333 (e wrote it.)] TJ ET "
+    text = read_pdf(write_pdf([[*lines(["It´s l´eau."], y=688), *body("A", y=660)]], extra=over)).markdown
+    assert "Ren\u00e9 wrote it." in text
+    assert "It´s l´eau." in text
+
+
+def table(rows, y, xs=(72, 200, 330)):
+    return [
+        Put(x, y - 14 * at, cell)
+        for at, row in enumerate(rows)
+        for x, cell in zip(xs, row, strict=True)
+        if cell
+    ]
+
+
+HEADER = ("Name", "Unit", "Value")
+FIRST = [HEADER, ("Length", "metre", "12"), ("Weight", "kilo", "7"), ("Time", "second,", "60")]
+REST = [
+    ("", "or minute", "(a guess)"),
+    ("Force", "newton", "3"),
+    ("Power", "watt", "4"),
+    ("Light", "lumen", "5"),
+]
+
+
+@pytest.mark.parametrize(
+    ("rest", "row"), [([HEADER, *REST[1:]], "second, | 60"), (REST, "second, or minute | 60 (a guess)")]
+)
+def test_a_table_goes_on_on_the_next_page(rest, row):
+    """A header that is printed again is left out, and the rest of a divided row joins it."""
+    pages = [[*body("A"), *table(FIRST, 200)], [*table(rest, 720), *body("B", y=600)]]
+    read = read_pdf(write_pdf(pages))
+    assert f"| Time | {row} |\n| Force | newton | 3 |\n| Power | watt | 4 |" in read.markdown
+    assert read.metadata["tables"] == 1 and read.markdown.count("| Name | Unit | Value |") == 1
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        [*body("B", y=720), *table(FIRST, 600)],
+        [*table([row[:2] for row in FIRST], 720, (72, 330)), *body("B", y=600)],
+        [*table(FIRST, 720, (120, 300, 460)), *body("B", y=600)],
+    ],
+)
+def test_another_table_on_the_next_page_is_another_table(second):
+    read = read_pdf(write_pdf([[*body("A"), *table(FIRST, 200)], second]))
+    assert read.metadata["tables"] == 2
+
+
+def test_without_an_outline_a_chapters_label_is_replaced_by_its_title():
+    """A large title may end with a full stop; a large sentence among the text, and other labels, stay."""
+
+    def chapter(number, title):
+        heads = [Put(72, 740, f"Chapter {number}", 24, "bold"), Put(72, 690, title, 24, "bold")]
+        return [*heads, *body(title.rstrip("."), y=600)]
+
+    read = read_pdf(
+        write_pdf([chapter(1, "Tests on lamps."), chapter(2, "Wicks"), [Put(72, 740, "Part 3", 24)]])
+    )
+    headings = [line for line in read.markdown.split("\n") if line.startswith("#")]
+    assert headings == ["# Tests on lamps.", "# Wicks", "# Part 3"]
+
+
+def test_the_raised_number_of_a_note_does_not_move_its_line():
+    """As in FOP's files: the reference to a note is the first character after a wide gap."""
+    puts = [
+        Put(72, 700, "The rest of a line about lamps."),
+        Put(262, 704.5, "18", 6),
+        Put(270, 700, "Lamps are lit when it is known"),
+        Put(72, 688, "that a ship is near, and they are put out when it has passed the island at dawn."),
+    ]
+    assert "about lamps. 18 Lamps are lit when it is known that a ship" in text_of(puts, body("A"))
+
+
+def test_running_heads_that_change_by_chapter_or_contain_the_page_number_are_removed():
+    """In a long book a chapter's head is on too few pages to count; its neighbours decide."""
+    pages = [
+        [Put(72, 760, f"{word} keepers"), Put(72, 30, f"{at} The Lamp Manual"), *body(f"P{at}", 3)]
+        for at in range(90)
+        for word in ["ABCDEFGHIJ"[at // 3 % 10] * (at // 30 + 2)]
+    ]
+    read = read_pdf(write_pdf(pages))
+    assert "keepers" not in read.markdown and "The Lamp Manual" not in read.markdown
+    assert read.metadata["left_out"]["running heads"] == 180
+
+
+def test_a_hyphen_stays_where_the_document_mostly_has_it():
+    words = Words(
+        ["an e-mail, one more e-mail and an email; a data-base, a database and one more database", "x"]
+    )
+    assert words.join(["by e\x02", "mail"]) == "by e-mail"
+    assert words.join(["in a data\x02", "base"]) == "in a database"
+
+
+def test_numbered_headings_of_one_size_have_the_depth_of_their_numbers():
+    titles = ["1 Lamps", "1.1 Oil lamps", "1.1.1 Wicks", "2 Bells"]
+    puts = [
+        put
+        for at, title in enumerate(titles)
+        for put in (Put(72, 740 - 150 * at, title, 10, "bold"), *body(title.split()[1], 4, y=710 - 150 * at))
+    ]
+    headings = [line for line in text_of(puts).split("\n") if line.startswith("#")]
+    assert headings == ["# 1 Lamps", "## 1.1 Oil lamps", "### 1.1.1 Wicks", "# 2 Bells"]
+
+
+def test_the_rules_of_a_table_divide_its_rows():
+    """Every cell of a row may have several lines, also the first."""
+    cells = [
+        *table([("Name", "Unit", "Value")], 514),
+        *table([("Height of", "metre", "12"), ("the lamp", "or foot", "or 40")], 496),
+        *table([("Weight", "kilo", "7")], 464),
+        *table([("Light", "lumen", "5")], 446),
+    ]
+    rules = b"".join(b"72 %d m 400 %d l S " % (y, y) for y in (526, 508, 476, 458, 440))
+    text = read_pdf(write_pdf([[*cells, *body("A", y=400)]], extra=rules)).markdown
+    assert "| Height of the lamp | metre or foot | 12 or 40 |\n| Weight | kilo | 7 |" in text
+
+
+def test_lines_with_few_aligned_pieces_are_no_table():
+    """As the labels of a figure."""
+    labels = [("Mast", "Lamp", "", "", ""), ("Rope", "", "Bell", "", "")]
+    labels += [("Reef", "", "", "Buoy", ""), ("Tide", "", "", "", "Sail")]
+    pieces = table(labels, 500, (72, 150, 230, 310, 390))
+    assert "| ---" not in text_of([*body("A"), *pieces, *body("B", y=300)])

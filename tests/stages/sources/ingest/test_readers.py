@@ -547,6 +547,37 @@ def test_rtf_lists_and_tables(text_of):
     assert text_of("a.rtf", text) == expected
 
 
+def test_the_outline_levels_of_rtf_are_headings(text_of):
+    """As Word, LibreOffice and pandoc write them; a long paragraph with a level is text."""
+    long = b"Every lamp of the coast is described here. " * 6
+    text = (
+        rb"{\rtf1\ansi\uc0{\stylesheet{\s1\outlinelevel0\b heading 1;}}"
+        rb"\pard\plain\s1\outlinelevel0\b Lamps\par \pard\s2\ilvl1\outlinelevel1{\listtext\pard\plain 1.1\tab}{\b Oil }{\b lamps}\par "
+        rb"\pard\outlinelevel9 They burn oil.\par \pard\outlinelevel1\par \pard\outlinelevel8 Deep\par "
+        rb"\trowd\cellx1\cellx2\intbl\outlinelevel1 Model\cell Flow\cell\row \pard\outlinelevel2 "
+        + long
+        + rb"\par}"
+    )
+    assert text_of("a.rtf", text) == (
+        "# Lamps\n\n## 1.1 Oil lamps\n\nThey burn oil.\n\n###### Deep\n\n| Model | Flow |\n| --- | --- |\n\n"
+        + long.decode().strip()
+    )
+
+
+def test_the_named_characters_of_manual_pages(text_of):
+    page = ".TH X 1\n.SH NAME\nask list\\[at]lists.example, Ren\\['e] \\(:Ubung \\[vs]koda \\(de \\[u20AC] \\[nosuch]end\n"
+    assert text_of("x.1", page).endswith("Ren\u00e9 \u00dcbung \u0161koda \u00b0 \u20ac end")
+    assert "list@lists.example" in text_of("x.1", page)
+
+
+def test_literals_of_wikitext_are_code(text_of):
+    assert text_of("a.wiki", "Type <code>ls -l</code> or <tt>dir</tt>.") == "Type `ls -l` or `dir`."
+
+
+def test_xml_with_an_id_twice_is_read(text_of):
+    assert text_of("a.xml", '<a><p xml:id="x">One.</p><p xml:id="x">Two.</p></a>') == "One.\n\nTwo."
+
+
 def test_sounds_in_subtitles_are_removed(text_of):
     cues = "1\n00:00:01,000 --> 00:00:02,000\n[Music]\nHello (there).\n\n2\n00:00:02,000 --> 00:00:03,000\n(laughs)\n"
     assert text_of("a.srt", cues) == "Hello (there)."

@@ -119,3 +119,20 @@ def test_dashes_and_numbers_of_paragraphs_are_not_escaped():
 def test_arrows_from_notes_to_their_places_are_removed():
     page = '<p>A note.<a href="#r1">↩︎</a> Another <a href="#r2">↑</a></p>'
     assert read_webpage(page, whole=True)[0].strip() == "A note. Another"
+
+
+def test_formulas_of_mathjax_keep_their_signs():
+    page = r"<p>Let \(x_1 < 2\) hold, \[ \frac{a}{b} \] too. Type <code>grep '\\(a\)'</code> or <code>a</code>.</p><pre>\\(q\\)</pre>"
+    text, _ = read_webpage(page, whole=True)
+    assert text.strip() == (
+        r"Let \(x_1 < 2\) hold, \[ \frac{a}{b} \] too. Type `grep '\\(a\)'` or `a`."
+        + "\n\n```\n"
+        + r"\\(q\\)"
+        + "\n```"
+    )
+
+
+def test_rules_at_the_edges_of_a_page_are_removed():
+    """They separate the navigation, which is removed, from the text."""
+    text, _ = read_webpage("<hr><hr><h1>A</h1><p>One.</p><hr><p>Two.</p><hr>", whole=True)
+    assert text.strip() == "# A\n\nOne.\n\n---\n\nTwo."
