@@ -97,11 +97,14 @@ def prove(folder: Path, settings: Settings, report: Report = print) -> JsonObjec
 
 
 def with_controls(arms: Sequence[Arm]) -> tuple[Arm, ...]:
-    """Add the controls of the requested arms, and the untrained target."""
-    wanted: set[Arm] = {"base", *arms}
-    for arm, control in CONTROLS:
-        if arm in wanted and control not in ("unfiltered", "raw_exposures"):
-            wanted.add(control)
+    """Add the arms of the requested controls, then the other controls of these arms, and the base."""
+    optional: tuple[Arm, ...] = ("unfiltered", "raw_exposures")
+    wanted: set[Arm] = {
+        "base",
+        *arms,
+        *(arm for arm, control in CONTROLS if control in optional and control in arms),
+    }
+    wanted |= {control for arm, control in CONTROLS if arm in wanted and control not in optional}
     return tuple(arm for arm in ARMS if arm in wanted)
 
 

@@ -177,6 +177,8 @@ def test_an_arm_brings_its_controls():
     assert with_controls(("pairs",)) == ("base", "pairs", "format_control")
     assert with_controls(("pairs_alone",)) == ("base", "pairs_alone", "shuffled")
     assert with_controls(("reading",)) == ("base", "raw", "reading")
+    assert with_controls(("unfiltered",)) == ("base", "pairs", "format_control", "unfiltered")
+    assert with_controls(("raw_exposures",)) == ("base", "raw", "raw_exposures", "reading")
     with pytest.raises(Exception, match="--arms"):
         settings_of("reading,everything")
 
