@@ -165,7 +165,7 @@ def measure(finished: Run, name: str) -> dict[str, Any]:
     keys = {key for row in [*kept, *dropped] for key in row["lineage"]["requests"]}
     completions = Completions(finished.folder / "completions").find(sorted(keys))
     tokens = sum(completion.completion_tokens for completion in completions.values())
-    standing = sum(
+    copied = sum(
         f" {' '.join(words_of(row['answer']))} " in f" {' '.join(words_of(row['context']))} " for row in kept
     )
     return {
@@ -173,7 +173,7 @@ def measure(finished: Run, name: str) -> dict[str, Any]:
         "written": len(kept) + sum(bool(row["lineage"]["requests"]) for row in dropped),
         "kept": len(kept),
         "kept a passage": round(len(kept) / max(1, len(passages)), 2),
-        "answer stands": round(standing / max(1, len(kept)), 3),
+        "answer in passage": round(copied / max(1, len(kept)), 3),
         "round trip": round(len(kept) / max(1, len(kept) + returned), 3),
         "distinct questions": len({row["question"].casefold() for row in kept}),
         "tokens per kept pair": round(tokens / max(1, len(kept)), 1),

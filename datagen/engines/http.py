@@ -238,8 +238,10 @@ def asked_pause(header: str | None, sent: str | None) -> float:
     """
     if not header:
         return 0.0
+    if "_" in header:  # neither a number nor a date, but Python's float accepts 1_0
+        return 0.0
     try:
-        seconds = float(header.replace("_", "?"))  # Python's float accepts 1_0
+        seconds = float(header)
     except ValueError:
         try:
             seconds = (parsedate_to_datetime(header) - _time(sent)).total_seconds()

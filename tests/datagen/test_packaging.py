@@ -1,8 +1,9 @@
-"""The top-level folders ship in one wheel and work outside the checkout."""
+"""The top-level folders ship in a wheel and an sdist, and work outside the checkout."""
 
 import shutil
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
+FOLDERS = ("datagen", "stages", "prompts")
 PIP = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
 
 CHECK = """
@@ -26,34 +28,74 @@ assert json_schema()
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("wheel")
-    source = folder / "source"
-    for name in ("datagen", "stages", "prompts"):
+def checkout(tmp_path_factory):
+    """Copy the checkout as `git archive` writes it: links stay links, and there is no .git."""
+    source = tmp_path_factory.mktemp("checkout")
+    for name in FOLDERS:
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(ROOT / name, source / name, symlinks=True, ignore=ignored)
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
-    command = [*PIP, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", folder, source]
-    subprocess.run(command, check=True, capture_output=True)
-    return next(folder.glob("*.whl"))
+    return source
 
 
-def test_the_wheel_holds_every_module_prompt_and_part_of_a_page(wheel):
-    held = set(zipfile.ZipFile(wheel).namelist())
-    places = {"datagen": "datagen", "stages": "datagen/stages", "prompts": "datagen/prompts"}
-    for folder, place in places.items():
-        for path in (ROOT / folder).rglob("*"):
-            if path.suffix in {".py", ".yaml", ".j2", ".js", ".css"}:
-                assert f"{place}/{path.relative_to(ROOT / folder).as_posix()}" in held
+def build(checkout, kind, folder):
+    """Build with the backend that pip calls; returns the file."""
+    program = f"import setuptools.build_meta as backend; backend.build_{kind}({str(folder)!r})"
+    subprocess.run([sys.executable, "-c", program], cwd=checkout, check=True, capture_output=True)
+    [built] = folder.iterdir()
+    return built
 
 
-def test_the_wheel_works_outside_the_checkout(wheel, tmp_path):
-    target = tmp_path / "site"
+@pytest.fixture(scope="module")
+def wheel(checkout, tmp_path_factory):
+    return build(checkout, "wheel", tmp_path_factory.mktemp("wheel"))
+
+
+def works(wheel, folder):
+    """Install a wheel into an empty folder, and read stages, prompts and recipes from it in another process."""
+    target = folder / "site"
     subprocess.run([*PIP, "install", "--no-deps", "--no-index", "--target", target, wheel], check=True)
     # -I excludes this checkout; dependencies come from the tests' environment.
     start = f"import sys; sys.path.insert(0, {str(target)!r})\n"
     done = subprocess.run(
-        [sys.executable, "-I", "-c", start + CHECK, target], cwd=tmp_path, capture_output=True, text=True
+        [sys.executable, "-I", "-c", start + CHECK, target],
+        cwd=folder,
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_the_wheel_has_every_file_of_the_packages(wheel):
+    held = set(zipfile.ZipFile(wheel).namelist())
+    places = {"datagen": "datagen", "stages": "datagen/stages", "prompts": "datagen/prompts"}
+    for folder, place in places.items():
+        for path in (ROOT / folder).rglob("*"):
+            if path.is_file() and "__pycache__" not in path.parts:
+                assert f"{place}/{path.relative_to(ROOT / folder).as_posix()}" in held
+
+
+def test_the_wheel_works_outside_the_checkout(wheel, tmp_path):
+    works(wheel, tmp_path)
+
+
+def test_the_sdist_gives_the_same_wheel(checkout, wheel, tmp_path):
+    for name in ("sdist", "wheel", "source"):
+        (tmp_path / name).mkdir()
+    with tarfile.open(build(checkout, "sdist", tmp_path / "sdist")) as archive:
+        archive.extractall(tmp_path / "source", filter="data")
+    [source] = (tmp_path / "source").iterdir()
+    again = build(source, "wheel", tmp_path / "wheel")
+    contents = [
+        {file.filename: file.CRC for file in zipfile.ZipFile(path).infolist()} for path in (wheel, again)
+    ]
+    for files in contents:
+        del files[next(name for name in files if name.endswith("/RECORD"))]
+    assert contents[0] == contents[1]
+
+
+@pytest.mark.parametrize("name", ["stages", "prompts"])
+def test_a_path_is_an_import_name_in_any_copy(name):
+    """A link with an absolute target would break in a clone and in an archive."""
+    assert (ROOT / "datagen" / name).readlink() == Path("..", name)

@@ -27,7 +27,7 @@ def knowledge(answers, right):
     }
 
 
-SAID = {
+KNOWLEDGE = {
     "known": knowledge(["It is {n} miles long.", "{n} miles"], [True, True]),
     "unknown": knowledge(["7000 miles", "80 miles"], [False, False]),
     "ambiguous": knowledge(["perhaps", "no idea"], [None, False]),
@@ -45,7 +45,7 @@ def probe(number, label="known", document="rivers", near=None, **fields):
         evidence=passage(number).split(". ")[0] + ".",
         logprob=-0.4,
     )
-    row |= SAID[label]
+    row |= KNOWLEDGE[label]
     row["answers"] = [answer.format(n=100 + number) for answer in row["answers"]]
     row["lineage"] |= {
         "source": SOURCE,

@@ -9,7 +9,7 @@ from datagen.stage import Context
 from datagen.stages.handoff.handoff.tally import Amount, Tally
 
 FILE = "mixture.json"  # stored with the table of mix
-WITHIN = 0.01  # deviation of a share without a warning
+TOLERANCE = 0.01  # deviation of a share without a warning
 
 
 def plan(context: Context) -> JsonObject:
@@ -27,10 +27,9 @@ def realised(tally: Tally, context: Context) -> JsonObject:
     planned = plan(context)
     by = planned.get("by", "rows")
     phases: dict[int, int] = {}
-    requested: dict[tuple[int, str], float] = {}
-    for name, share in (planned.get("requested") or {}).items():
-        phase, _, part = name.partition("/")
-        requested[int(phase), part] = share
+    requested: dict[tuple[int, str], float] = {
+        (part["phase"], part["part"]): part["share"] for part in planned.get("requested", [])
+    }
     amounts = {key: Amount() for key in requested} | tally.parts
     for (phase, _), amount in amounts.items():
         phases[phase] = phases.get(phase, 0) + _size(asdict(amount), by)
@@ -49,7 +48,7 @@ def realised(tally: Tally, context: Context) -> JsonObject:
 
 
 def _deviates(part: JsonObject) -> bool:
-    return part["requested"] is not None and abs(part["realised"] - part["requested"]) > WITHIN
+    return part["requested"] is not None and abs(part["realised"] - part["requested"]) > TOLERANCE
 
 
 def _deviation(part: JsonObject) -> str:

@@ -307,11 +307,11 @@ def _allot(
 def _write(
     options: Options, allotted: Allotment, plan: questions.Plan, warnings: list[str], context: Context
 ) -> None:
-    requested = {
-        f"{number}/{name}": round(share, 6)
+    requested = [
+        {"phase": number, "part": name, "share": round(share, 6)}
         for number, phase in enumerate(options.requested, 1)
         for name, share in phase.shares().items()
-    }
+    ]
     mixture = {
         "by": options.by,
         "requested": requested,

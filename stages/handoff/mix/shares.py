@@ -6,6 +6,7 @@ each cell's rows are assigned to its parts in pseudo-random order by id. Adding 
 does not change the rows of the others.
 """
 
+from collections import deque
 from dataclasses import dataclass
 from math import ceil
 from typing import Literal
@@ -170,7 +171,7 @@ def _fill(
     """
     Take amounts from cells; return the amounts, and what is missing.
 
-    Each part takes the least shared cells first. If these do not suffice, earlier parts are moved to other
+    Each part takes the least shared cells first. If its cells are used up, earlier parts are moved to other
     cells (augmenting paths of a maximum flow), so amounts are missing only if no allocation has them.
     """
     places = {
@@ -184,12 +185,6 @@ def _fill(
     taken: dict[tuple[int, Key], float] = {}
     short: dict[Key, float] = {}
     for key, amount in wanted.items():
-        for number in places[key]:
-            quantity = min(amount, remaining[number])
-            if quantity > 0:
-                taken[number, key] = quantity
-                remaining[number] -= quantity
-                amount -= quantity
         least = max(EXACT, 1e-9 * wanted[key])
         while amount > least and (path := _path(key, places, taken, remaining)):
             moved = [taken[number, giver] for number, _, giver in path if giver is not None]
@@ -213,12 +208,19 @@ def _fill(
 def _path(
     start: Key, places: dict[Key, list[int]], taken: dict[tuple[int, Key], float], remaining: Draws
 ) -> list[tuple[int, Key, Key | None]]:
-    """Find the shortest chain of moves (cell, part that gets it, part that had it) to an unused cell."""
+    """
+    Find the shortest chain of moves (cell, part that gets it, part that had it) to a cell with rows left.
+
+    It is one move long if the part itself has such a cell.
+    """
     reached: dict[Key, list[tuple[int, Key, Key | None]]] = {start: []}
-    for key in (queue := [start]):
+    queue = deque([start])
+    while queue:
+        key = queue.popleft()
         for number in places[key]:
             if remaining[number] > EXACT:
                 return [*reached[key], (number, key, None)]
+        for number in places[key]:
             for other in places:
                 if other not in reached and taken.get((number, other), 0.0) > EXACT:
                     reached[other] = [*reached[key], (number, key, other)]

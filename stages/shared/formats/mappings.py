@@ -9,6 +9,8 @@ import yaml
 from datagen.stages.shared.formats.parsed import NotTheFormat, Parsed
 from datagen.yaml_loader import Loader
 
+LEVELS = 2  # a mapping and its lists
+
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
@@ -27,7 +29,7 @@ def json_object(text: str) -> Parsed:
 def yaml_mapping(text: str) -> Parsed:
     """Parse a YAML mapping. Aliases, tags, comments, several documents and repeated keys are errors."""
     try:
-        _no_references(text)
+        _check_events(text)
         value = yaml.load(text, Loader=_Strict)
     except yaml.YAMLError as error:
         raise NotTheFormat(" ".join(str(error).split())) from None
@@ -36,10 +38,13 @@ def yaml_mapping(text: str) -> Parsed:
     return _flat(value)
 
 
-def _no_references(text: str) -> None:
-    """Reject aliases, tags and comments, which hide or multiply text."""
-    outside, end = "", 0
+def _check_events(text: str) -> None:
+    """Reject aliases, tags and comments, which hide or multiply text, and nesting, which is slow to parse."""
+    outside, end, level = "", 0, 0
     for event in yaml.parse(text, yaml.SafeLoader):
+        level += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if level > LEVELS:
+            raise NotTheFormat("a nested value")
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
             raise NotTheFormat("an alias")
         if getattr(event, "tag", None):

@@ -77,7 +77,9 @@ def test_shards_are_in_training_order(tmp_path):
 def test_a_part_that_misses_its_share_gives_a_warning(tmp_path):
     recipe = SERVED | {"stages": {"ingest": None, "mix": None, "handoff": None}}
     rows = [text(n, phase=1, part="rest", order=0) for n in range(1, 9)]
-    plan = {"by": "rows", "requested": {"1/rest": 0.7, "1/law": 0.3}, "warnings": []}
+    shares = {"rest": 0.7, "law": 0.3}
+    requested = [{"phase": 1, "part": part, "share": share} for part, share in shares.items()]
+    plan = {"by": "rows", "requested": requested, "warnings": []}
     write_json(plan, tmp_path / "stages" / "mix" / "mixture.json")
     put_through(stage, rows, 3, tmp_path, columns=MIXED, recipe=recipe)
     mixture = manifest(tmp_path)["mixture"]

@@ -10,7 +10,7 @@ from datagen.schema import EXAMPLES, PROBES
 from datagen.stages.knowledge.contradictions import stage
 from datagen.stages.knowledge.refuse import stage as refuse
 from tests.support.asked import ask
-from tests.support.probes import SAID, SILENCE, probe
+from tests.support.probes import KNOWLEDGE, SILENCE, probe
 from tests.support.rows import example, put_through
 
 COLUMNS = {name: PROBES.field(name).type for name in ("label", "accuracy", "entropy", "misled")}
@@ -18,7 +18,7 @@ COLUMNS = {name: PROBES.field(name).type for name in ("label", "accuracy", "entr
 
 def asked(question, label, number=0, **fields):
     row = example(question=question, answer="x", id=f"{label}-{number}-{question}")
-    return row | {name: SAID[label].get(name) for name in COLUMNS} | fields
+    return row | {name: KNOWLEDGE[label].get(name) for name in COLUMNS} | fields
 
 
 def settle(rows, size=None, **options):

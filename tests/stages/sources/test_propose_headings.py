@@ -204,7 +204,7 @@ def test_a_long_document_is_shown_in_even_parts(count):
     assert not sizes or (max(sizes) <= AT_ONCE and max(sizes) - min(sizes) <= 1)
 
 
-SAID = st.sampled_from([*HEADINGS, "", "Bees", "The queen is here.", "A > B", "{}", "hive " * 9])
+PROPOSED = st.sampled_from([*HEADINGS, "", "Bees", "The queen is here.", "A > B", "{}", "hive " * 9])
 GROUPED = st.lists(
     st.fixed_dictionaries(
         {"first": st.integers(-1, 8), "name": st.sampled_from(["Queen", "Bees", "Honey", "", "x > y"])}
@@ -215,7 +215,9 @@ GROUPED = st.lists(
 
 @settings(deadline=None, max_examples=60)
 @given(
-    st.lists(SAID, min_size=6, max_size=6), GROUPED, st.lists(st.sampled_from("de"), min_size=6, max_size=6)
+    st.lists(PROPOSED, min_size=6, max_size=6),
+    GROUPED,
+    st.lists(st.sampled_from("de"), min_size=6, max_size=6),
 )
 def test_structtuning_for_any_proposal_each_passage_has_one_unique_place(said, sections, documents):
     rows = [row | {"document_id": document} for row, document in zip(BOOK, documents, strict=True)]

