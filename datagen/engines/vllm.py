@@ -352,7 +352,7 @@ class VllmEngine:
 
     async def _until_the_end(self, llm: "AsyncLLM") -> None:
         """Wait until the engine has died or been closed."""
-        while self._llm is llm and not llm.errored:
+        while not llm.errored and self._llm is llm:
             await asyncio.sleep(PULSE_SECONDS)
 
     def _render(self, request: Request) -> tuple[list[int], list[tuple[int, ...]], list[int], bool]:
