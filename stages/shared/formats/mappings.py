@@ -7,10 +7,12 @@ from typing import ClassVar, NoReturn, TypeVar
 import yaml
 
 from datagen.stages.shared.formats.parsed import NotTheFormat, Parsed
-from datagen.yaml_loader import Loader
+from datagen.yaml_loader import FastLoader, Loader, check_shape
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
+
+SHAPE = {"values": 20_000, "characters": 100_000, "levels": 8}  # Python's parser is quadratic in the levels
 
 
 def json_object(text: str) -> Parsed:
@@ -27,13 +29,15 @@ def json_object(text: str) -> Parsed:
 def yaml_mapping(text: str) -> Parsed:
     """Parse a YAML mapping. Aliases, tags, comments, several documents and repeated keys are errors."""
     try:
+        check_shape(text, FastLoader, **SHAPE)
         _no_references(text)
-        value = yaml.load(text, Loader=_Strict)
+        return _flat(yaml.load(text, Loader=_Strict))
+    except NotTheFormat:
+        raise
     except yaml.YAMLError as error:
         raise NotTheFormat(" ".join(str(error).split())) from None
-    except (ValueError, TypeError, OverflowError) as error:  # a date such as 2024-13-45
+    except (ValueError, TypeError, OverflowError) as error:  # a date such as 2024-13-45, a very long integer
         raise NotTheFormat(str(error)) from None
-    return _flat(value)
 
 
 def _no_references(text: str) -> None:
