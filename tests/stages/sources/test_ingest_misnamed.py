@@ -163,7 +163,9 @@ def test_columns_with_the_same_name_are_all_kept(tmp_path, name):
     write(tmp_path, name, stream.getvalue())
     row = only(tmp_path, name)
     assert row["text"] == TEXT
-    assert {"n": 1, "n (2)": 2, "n (3)": 3, "text (2)": "other"}.items() <= json.loads(row["metadata"]).items()
+    assert {"n": 1, "n (2)": 2, "n (3)": 3, "text (2)": "other"}.items() <= json.loads(
+        row["metadata"]
+    ).items()
 
 
 @pytest.mark.parametrize(
