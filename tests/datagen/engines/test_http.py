@@ -175,6 +175,7 @@ def test_a_redirect_on_the_same_server_is_followed_with_the_request(target, stat
     "target",
     [
         "http://elsewhere.example/v1/chat/completions",
+        "https://elsewhere.example/v1/chat/completions",
         "http://127.0.0.1:9/v1/chat/completions",
         "http://127.0.0.2/v1",
         "//elsewhere.example/v1",
