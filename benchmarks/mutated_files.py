@@ -157,6 +157,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=10_000)
     parser.add_argument("--seeds", type=Path, help="a folder of further undamaged files")
+    parser.add_argument("--types", nargs="*", help="only these endings, such as .pdf .yaml")
     parser.add_argument("--seed", type=int, default=0)
     add_quick(parser, count=300)
     arguments = parser.parse_args()
@@ -164,7 +165,7 @@ def main() -> None:
     if arguments.seeds:
         paths = sorted(path for path in arguments.seeds.rglob("*") if path.is_file())
         sound |= {path.name: path.read_bytes() for path in paths if path.stat().st_size < 300_000}
-    names = list(sound)
+    names = [name for name in sound if not arguments.types or Path(name).suffix in arguments.types]
     with tempfile.TemporaryDirectory() as folder:
         for number in range(arguments.count):
             name = names[number % len(names)]

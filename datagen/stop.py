@@ -1,7 +1,8 @@
 """
-Stop a command: the first Ctrl-C or SIGTERM ends it cleanly, the second at once.
+Stop a command: the first Ctrl-C, SIGTERM or SIGHUP ends it cleanly, the second at once.
 
-A terminal sends Ctrl-C to every process of a run. Child processes ignore it; the run ends them itself.
+A terminal sends Ctrl-C to every process of a run. Child processes ignore it; the run ends them itself. A
+terminal that is closed sends SIGHUP, and cannot be written to; ``nohup`` has the signal ignored.
 """
 
 import os
@@ -13,7 +14,7 @@ from multiprocessing import resource_tracker
 from types import FrameType
 from typing import NoReturn
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Stopped(BaseException):
@@ -29,12 +30,15 @@ def stoppable() -> Iterator[None]:
     """Raise `Stopped` in the main thread on the first signal; on the second, end all processes at once."""
 
     def stop(number: int, frame: FrameType | None) -> None:
-        for other in SIGNALS:
+        for other in handlers:
             signal.signal(other, end_at_once)
         _print("stopping cleanly; press Ctrl-C again to stop at once")
         raise Stopped(number)
 
-    handlers = {number: signal.signal(number, stop) for number in SIGNALS}
+    heeded = [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
+    handlers = {number: signal.getsignal(number) for number in heeded}
+    for number in heeded:
+        signal.signal(number, stop)
     try:
         yield
     finally:
@@ -55,14 +59,16 @@ def leave(status: int) -> NoReturn:
     for child in psutil.Process().children(recursive=True):
         with suppress(psutil.Error):  # already ended
             child.kill()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(AttributeError, OSError, ValueError):  # it is closed, or its terminal is
+            stream.flush()
     os._exit(status)
 
 
 def _print(line: str) -> None:
     """Write a line unbuffered: the signal may have interrupted a write to a buffer."""
-    os.write(sys.__stderr__.fileno() if sys.__stderr__ else 2, f"{line}\n".encode())
+    with suppress(OSError, ValueError):  # a closed terminal
+        os.write(sys.__stderr__.fileno() if sys.__stderr__ else 2, f"{line}\n".encode())
 
 
 @contextmanager

@@ -35,6 +35,7 @@ class FastLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore
 
 
 LoaderClass: TypeAlias = type[yaml.SafeLoader] | type[yaml.CSafeLoader]
+SLOW = 1_000_000  # characters; Python's parser takes up to 10 seconds for them, libyaml a tenth of a second
 FILE = {"values": 200_000, "characters": 20_000_000, "levels": 64}  # more is a mistake or an attack
 
 
@@ -44,13 +45,15 @@ class UnsafeShape(yaml.YAMLError):
 
 def load(text: str, loader: LoaderClass = Loader) -> Any:
     """
-    Load user-written YAML.
+    Load user-written YAML; a text of over `SLOW` characters always on libyaml.
 
     Raises
     ------
     yaml.YAMLError
         For any error in it, including impossible dates and more content than `FILE` allows.
     """
+    if len(text) > SLOW:
+        loader = FastLoader
     check_shape(text, loader, **FILE)
     try:
         return yaml.load(text, loader)
@@ -82,6 +85,9 @@ def check_shape(text: str, loader: LoaderClass, *, values: int, characters: int,
     yaml.YAMLError
         If it is not YAML.
     """
+    excess = f"over {values:,} values, {characters:,} characters or {levels} levels"
+    if len(text) > characters:  # comments and blanks take time, too
+        raise UnsafeShape(excess)
     sizes: dict[str, tuple[int, int, int]] = {}  # anchor -> nodes, characters and levels of its value
     open_parts: list[
         tuple[str | None, int, int, int]
@@ -111,4 +117,4 @@ def check_shape(text: str, loader: LoaderClass, *, values: int, characters: int,
             if anchor:
                 sizes[anchor] = 1, len(event.value), 0
         if nodes > values or size > characters or deepest > levels:
-            raise UnsafeShape(f"over {values:,} values, {characters:,} characters or {levels} levels")
+            raise UnsafeShape(excess)

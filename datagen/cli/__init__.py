@@ -4,6 +4,7 @@ import gc
 import io
 import shlex
 import sys
+from contextlib import suppress
 
 import typer
 
@@ -54,7 +55,8 @@ def main() -> None:
 
 def tell(message: str, colour: str) -> None:
     """Print why a command ended early, for people and, with ``--json``, for machines."""
-    typer.secho(shown(message), fg=colour, err=True)
+    with suppress(OSError):  # the terminal may be closed
+        typer.secho(shown(message), fg=colour, err=True)
     if "--json" in sys.argv:
         emit({"error": shown(message.removeprefix("error: "))})
 

@@ -27,7 +27,8 @@ from datagen.redaction import mask_secrets, printable
 
 MAX_BYTES = 32 << 20  # maximum size of any reply's body, before and after decompression
 CLOSE_SECONDS = 1.0  # maximum wait for the session to close when the process ends
-REDIRECTS, MAX_REDIRECTS = (301, 302, 307, 308), 5
+REDIRECTS, MAX_REDIRECTS = (301, 302, 307, 308), 5  # 300 and 303 ask for another kind of request
+MAX_MEMBERS = 1_000  # of a compressed reply; each costs a copy of the data behind it
 SHOWN = 300  # bytes to quote of a reply that is not text
 ENCODINGS = {
     "": 0,
@@ -133,7 +134,7 @@ class Connection:
             same = new.hostname == old.hostname and (secured or new[:2] == old[:2])
         except ValueError:
             same = False
-        if not same or new.username is not None:
+        if not same or new.username is not None or status not in REDIRECTS:
             raise Refused(f"HTTP {status}: it redirects to {self.clean(target)}", status)
         return urlunsplit(new)
 
@@ -141,7 +142,8 @@ class Connection:
         """Send a request to a URL; return the reply, and where it redirects to, "" if it does not."""
         try:
             async with self._session.post(url, json=body, allow_redirects=False) as response:
-                target = response.headers.get("Location", "") if response.status in REDIRECTS else ""
+                moved = response.status in (*REDIRECTS, 300, 303)
+                target = response.headers.get("Location", "") if moved else ""
                 retry_after = asked_pause(response.headers.get("Retry-After"), response.headers.get("Date"))
                 try:
                     text = _decoded(await _read(response, most), response.charset)
@@ -180,22 +182,54 @@ async def _read(response: aiohttp.ClientResponse, most: int) -> bytes:
     encoding = response.headers.get("Content-Encoding", "").strip().lower()
     if encoding not in ENCODINGS:
         raise Faulty(f"the reply has the encoding {encoding[:40]!r}, which was not requested")
-    unpack = zlib.decompressobj(ENCODINGS[encoding]) if ENCODINGS[encoding] else None
+    unpack = _Members(ENCODINGS[encoding]) if ENCODINGS[encoding] else None
     body, received = bytearray(), 0
     async for data in response.content.iter_chunked(1 << 16):
         received += len(data)
-        try:
-            body += unpack.decompress(data, most + 1 - len(body)) if unpack else data
-        except zlib.error as error:
-            raise Faulty(f"the reply cannot be decompressed: {error}") from None
-        if unpack and unpack.unused_data:
-            raise Faulty("the compressed reply continues after its end")
+        if unpack:
+            unpack.add(data, body, most + 1)
+        else:
+            body += data
         if max(len(body), received) > most:  # compressed data may be endless and give nothing
             response.close()
             raise Faulty(f"the reply is larger than {most / 2**20:.3g} MB, the limit for this request")
-    if unpack and not unpack.eof:
+    if unpack and not unpack.complete:
         raise Faulty("the compressed reply is truncated")
     return bytes(body)
+
+
+class _Members:
+    """Decompresses a body, which may be several gzip members (RFC 1952, 2.2)."""
+
+    def __init__(self, format: int) -> None:
+        self._format, self._current, self._count = format, zlib.decompressobj(format), 1
+
+    @property
+    def complete(self) -> bool:
+        """Whether the last member is complete."""
+        return self._current.eof
+
+    def add(self, data: bytes, body: bytearray, limit: int) -> None:
+        """
+        Decompress the next data and append them to a body, up to a limit in bytes.
+
+        Raises
+        ------
+        Faulty
+            If they are corrupt, have too many members, or continue with anything but a member.
+        """
+        while data and len(body) < limit:
+            if self._current.eof:
+                self._count += 1
+                if self._count > MAX_MEMBERS:
+                    raise Faulty(f"the compressed reply has over {MAX_MEMBERS:,} members")
+                self._current = zlib.decompressobj(self._format)
+            try:
+                body += self._current.decompress(data, limit - len(body))
+            except zlib.error as error:
+                what = "the data after its end" if self._count > 1 else "it"
+                raise Faulty(f"the reply cannot be decompressed: {what}: {error}") from None
+            data = self._current.unused_data
 
 
 def _decoded(data: bytes, charset: str | None) -> str:

@@ -22,7 +22,7 @@ MAX_SHOWN = 120  # characters of an invalid value shown in a message
 MAX_MISTAKES = 20  # errors shown; finding the line of one takes time linear in the recipe
 VARIABLE = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}")
 
-LONGEST = 10_000_000  # characters of a recipe
+LONGEST = 1_000_000  # characters of a recipe; Python's parser takes up to 10 seconds for them
 
 # Error type of pydantic -> expected value in the terms of YAML.
 EXPECTED = {

@@ -14,3 +14,4 @@ def test_a_server_that_mixes_all_faults_loses_and_doubles_nothing(tmp_path, monk
     became = soak.soak(300, tmp_path, window=32)
     assert became["answered"] > 250 and became["poison"] > 0 and became["rejected"] > 0
     assert became["sent"] > 350
+    assert became["lost"] == became["duplicates"] == 0

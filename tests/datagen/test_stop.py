@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: one message, the resume command, no process left running, nothing lost."""
+"""Ctrl-C, SIGTERM and SIGHUP: one message, the resume command, no process left running, nothing lost."""
 
 import os
 import signal
@@ -10,6 +10,7 @@ import psutil
 import pytest
 
 from datagen.run.folder import earlier_runs
+from datagen.stop import Stopped, stoppable
 from tests.support import ROOT, toys
 
 
@@ -53,7 +54,9 @@ def assert_gone(processes):
 
 
 @pytest.mark.cluster
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
 def test_the_first_signal_prints_a_resume_command_that_works(start, tmp_path, number, status):
     process = start("--fresh")
     wait_for_answers(tmp_path)
@@ -89,6 +92,18 @@ def test_the_second_signal_stops_at_once_and_leaves_nothing_running(start, tmp_p
         "stopping cleanly; press Ctrl-C again to stop at once",
         "stopped at once. All completions received so far are stored; run the same command to resume",
     ]
+
+
+def test_a_signal_that_nohup_ignores_stays_ignored():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with stoppable():
+            os.kill(os.getpid(), signal.SIGHUP)
+        with pytest.raises(Stopped), stoppable():
+            os.kill(os.getpid(), signal.SIGTERM)
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 @pytest.mark.cluster

@@ -5,7 +5,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datagen.yaml_loader import FILE, FastLoader, Loader, UnsafeShape, check_shape, load
+from datagen.yaml_loader import FILE, SLOW, FastLoader, Loader, UnsafeShape, check_shape, load
 
 DEEP = 50_000  # levels that crash libyaml's loader
 GROWING = "a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 40))
@@ -38,10 +38,20 @@ def test_unsafe_content_raises_one_type_of_error(text, loader):
         load(text, loader)
 
 
-@pytest.mark.parametrize("loader", [pytest.param(Loader, marks=pytest.mark.slow), FastLoader])
-def test_a_text_longer_than_the_limit_is_rejected(loader):
-    with pytest.raises(yaml.YAMLError):
-        load("x: " + "y" * (FILE["characters"] + 1), loader)
+@pytest.mark.parametrize("loader", [Loader, FastLoader])
+@pytest.mark.parametrize("text", ["x: " + "y" * FILE["characters"], "# x\n" * (FILE["characters"] // 4 + 1)])
+def test_a_text_longer_than_the_limit_is_rejected_before_it_is_parsed(loader, text, monkeypatch):
+    monkeypatch.setattr(yaml, "parse", None)
+    with pytest.raises(UnsafeShape):
+        load(text, loader)
+
+
+def test_a_long_text_is_never_parsed_in_python(monkeypatch):
+    """Python's parser takes seconds for each million characters."""
+    monkeypatch.setattr(yaml.parser.Parser, "get_event", None)
+    assert load("x: " + "y" * SLOW) == {"x": "y" * SLOW}
+    with pytest.raises(TypeError):
+        load("x: y")
 
 
 NESTED = st.recursive(

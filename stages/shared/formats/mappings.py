@@ -30,12 +30,13 @@ def yaml_mapping(text: str) -> Parsed:
     """Parse a YAML mapping. Aliases, tags, comments, several documents and repeated keys are errors."""
     try:
         _check_events(text)
-        value = yaml.load(text, Loader=_Strict)
+        return _flat(yaml.load(text, Loader=_Strict))
+    except NotTheFormat:
+        raise
     except yaml.YAMLError as error:
         raise NotTheFormat(" ".join(str(error).split())) from None
-    except (ValueError, TypeError, OverflowError) as error:  # a date such as 2024-13-45
+    except (ValueError, TypeError, OverflowError) as error:  # a date such as 2024-13-45, a very long integer
         raise NotTheFormat(str(error)) from None
-    return _flat(value)
 
 
 def _check_events(text: str) -> None:

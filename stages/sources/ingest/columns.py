@@ -48,11 +48,15 @@ def _bytes(column: pa.Array) -> int:
 
 def _distinct(names: list[str]) -> list[str]:
     """Number columns with equal names ("a", "a (2)"), because a mapping would keep only the last."""
-    counts = Counter[str]()
+    counts, taken = Counter[str](), set(names)  # "a (2)" may be the name of a column, too
     distinct = []
     for name in names:
         counts[name] += 1
-        distinct.append(name if counts[name] == 1 else f"{name} ({counts[name]})")
+        new = name
+        while counts[name] > 1 and (new := f"{name} ({counts[name]})") in taken:
+            counts[name] += 1
+        taken.add(new)
+        distinct.append(new)
     return distinct
 
 

@@ -100,6 +100,8 @@ def test_a_body_is_limited_in_size(behaviour):
     [
         (gzip.compress(b"{}" * 99, mtime=0)[:15], "gzip"),
         (gzip.compress(b"{}", mtime=0) + b"more", "gzip"),
+        (gzip.compress(b"{}", mtime=0) * 2 + b"\x1f\x8b", "gzip"),
+        (gzip.compress(b"", mtime=0) * (http.MAX_MEMBERS + 1), "gzip"),
         (b"no", "gzip"),
         (b"", "deflate"),
         (b"x", "br"),
@@ -124,6 +126,28 @@ def test_a_decompression_bomb_takes_no_more_memory_than_the_limit_allows():
 @pytest.mark.parametrize(("pack", "encoding"), [(gzip.compress, "gzip"), (zlib.compress, "deflate")])
 def test_a_valid_archive_is_read(pack, encoding):
     assert post(sends(pack(b"fine"), Content_Encoding=encoding)).text == "fine"
+
+
+@pytest.mark.parametrize("chunk", [1 << 16, 7])
+def test_an_archive_of_several_members_is_read_whole(chunk, monkeypatch):
+    """RFC 1952 allows them, and proxies that join compressed parts send them."""
+    parts = [b'{"a": ', b"", bytes(70_000), b"1}"]
+    data = b"".join(map(gzip.compress, parts))
+
+    async def behave(request):
+        response = web.StreamResponse(headers={"Content-Encoding": "gzip"})
+        await response.prepare(request)
+        for at in range(0, len(data), chunk):
+            await response.write(data[at : at + chunk])
+        return response
+
+    assert post(behave).text.encode() == b"".join(parts)
+
+
+def test_all_members_together_are_limited_in_size():
+    member = gzip.compress(bytes(http.MAX_BYTES // 4))
+    with pytest.raises(Faulty, match="larger than 32 MB"):
+        post(sends(member * 5, Content_Encoding="gzip"))
 
 
 def redirects(*targets, status=307):
@@ -151,6 +175,7 @@ def test_a_redirect_on_the_same_server_is_followed_with_the_request(target, stat
     "target",
     [
         "http://elsewhere.example/v1/chat/completions",
+        "https://elsewhere.example/v1/chat/completions",
         "http://127.0.0.1:9/v1/chat/completions",
         "http://127.0.0.2/v1",
         "//elsewhere.example/v1",
@@ -168,6 +193,13 @@ def test_a_redirect_to_another_server_is_refused(target, monkeypatch):
     with pytest.raises(Unreachable, match=r"it redirects to|HTTP 404") as refusal:
         ask(redirects(*[target] * 9))
     assert "hush" not in str(refusal.value) and "sk-very" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("status", [300, 303])
+def test_a_redirect_that_is_not_followed_is_reported_with_its_target(status):
+    """303 asks for a GET, which would lose the request."""
+    with pytest.raises(Unreachable, match=f"HTTP {status}: it redirects to /v1/login.*base_url"):
+        ask(redirects(*["/v1/login"] * 9, status=status))
 
 
 def test_a_circle_of_redirects_ends():

@@ -151,7 +151,9 @@ def test_a_csv_may_state_its_separator_and_leave_columns_unnamed(tmp_path):
 
 @pytest.mark.parametrize("name", ["a.parquet", "a.arrow"])
 def test_columns_with_the_same_name_are_all_kept(tmp_path, name):
-    table = pa.Table.from_arrays([pa.array([TEXT]), pa.array([1]), pa.array([2])], ["text", "n", "n"])
+    """The number that is added is not the name of another column."""
+    names = ["text", "n", "n (2)", "n", "text"]
+    table = pa.Table.from_arrays([pa.array([value]) for value in (TEXT, 1, 2, 3, "other")], names)
     stream = BytesIO()
     if name == "a.parquet":
         pq.write_table(table, stream)
@@ -159,7 +161,11 @@ def test_columns_with_the_same_name_are_all_kept(tmp_path, name):
         with pa.ipc.new_file(stream, table.schema) as out:
             out.write_table(table)
     write(tmp_path, name, stream.getvalue())
-    assert {"n": 1, "n (2)": 2}.items() <= json.loads(only(tmp_path, name)["metadata"]).items()
+    row = only(tmp_path, name)
+    assert row["text"] == TEXT
+    assert {"n": 1, "n (2)": 2, "n (3)": 3, "text (2)": "other"}.items() <= json.loads(
+        row["metadata"]
+    ).items()
 
 
 @pytest.mark.parametrize(
