@@ -61,7 +61,7 @@ class Index:
         self._database.execute(f"attach '{path}' as run (row_group_size {ROW_GROUP})")
         self._database.execute("use run")
         self._database.execute("set temp_directory = ?", [self._folder.name])
-        self.scores = load(run, self._database)
+        self._scores = load(run, self._database)
         self._database.execute("set enable_external_access = false")
         self.set_labels({}, {})
 
@@ -204,6 +204,11 @@ class Index:
             nearest[side] = [[*row[:-1], places[row[-1]]] for row in _summaries(cursor, list(places))]
         return result | {"nearest": nearest, "span": [low, high]}
 
+    @property
+    def scores(self) -> list[str]:
+        """The scores that rows have."""
+        return list(self._scores)
+
     @cached_property
     def sources(self) -> list[str]:
         """The sources with the most rows."""
@@ -252,9 +257,9 @@ class Index:
         return Filter(" and ".join(conditions), values)
 
     def _column(self, score: str) -> str:
-        if score not in self.scores:
+        if score not in self._scores:
             raise UserError(f"there is no score {score!r}")
-        return f"s{self.scores.index(score)}"
+        return self._scores[score]
 
 
 def _summaries(cursor: duckdb.DuckDBPyConnection, places: list[int]) -> list[list[Any]]:

@@ -22,7 +22,7 @@ CONTEXT_KEY = "case when context is not null then 'context ' || hash(context) en
 HANDED_OFF = ""  # stage of a row that no stage dropped
 
 
-def load(run: Run, database: duckdb.DuckDBPyConnection) -> list[str]:
+def load(run: Run, database: duckdb.DuckDBPyConnection) -> dict[str, str]:
     """
     Create the tables ``rows``, ``groups`` and ``passages``.
 
@@ -32,7 +32,7 @@ def load(run: Run, database: duckdb.DuckDBPyConnection) -> list[str]:
 
     Returns
     -------
-    The names of the scores, for the columns ``s0``, ``s1`` and so on.
+    score -> column of ``rows``, for the scores that a row has.
 
     Raises
     ------
@@ -60,7 +60,15 @@ def load(run: Run, database: duckdb.DuckDBPyConnection) -> list[str]:
     for stage, paths in files:
         _load_contexts(database, paths)
         _load(database, stage, paths, scores)
-    return scores
+    return _with_values(database, scores)
+
+
+def _with_values(database: duckdb.DuckDBPyConnection, scores: list[str]) -> dict[str, str]:
+    """Map the scores that a row has to their columns."""
+    columns = {name: f"s{place}" for place, name in enumerate(scores)}
+    found = [f"bool_or({column} is not null)" for column in columns.values()]
+    values = database.execute(f"select {', '.join(['true', *found])} from rows").fetchall()[0][1:]
+    return {name: column for (name, column), has in zip(columns.items(), values, strict=True) if has}
 
 
 def _load_passages(run: Run, database: duckdb.DuckDBPyConnection) -> None:

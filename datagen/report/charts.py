@@ -19,6 +19,8 @@ WIDTH = 360  # px; fits a phone
 ROW = 19  # px per bar
 LABEL = 190  # maximum px of an axis label
 NAMED = 7  # maximum number of labels of a histogram
+# 500, 1.5k: the option `format` would give all labels of an axis one unit, as in 0k and 0.5k.
+SHORT = "datum.value ? format(datum.value, '~s') : '0'"
 FONT = "Arimo"  # only for measuring; the page uses its own font
 COLOURS = [f"var(--c{number})" for number in range(1, 7)]
 
@@ -154,8 +156,8 @@ def columns(
     amount = {
         "field": count,
         "type": "quantitative",
-        "title": None,
-        "axis": {"tickCount": 3, "domain": False, "format": "~s"},
+        "title": count,
+        "axis": {"tickCount": 3, "domain": False, "labelExpr": SHORT},
     }
     return _stacked(title, caption, values, {"x": category, "y": amount}, 110, colour, colours)
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from datagen.report import charts
 from datagen.store.record import StageRecord
 
-KEPT = {"kept": "var(--kept)", "dropped": "var(--dropped)"}
+DROPPED = "dropped"
 
 Records = list[StageRecord]
 
@@ -29,17 +29,35 @@ def steps(records: Records) -> list[Step]:
     return result
 
 
+def unit(record: StageRecord) -> str:
+    """Name what a stage gives: documents, passages, rows of the data set, and so on."""
+    return "rows" if record["gives"] == "examples" else record["gives"]
+
+
 def funnel_chart(records: Records) -> charts.Chart | None:
-    """Draw the rows that each stage kept and dropped."""
+    """Draw what each stage kept and dropped, in a colour for each unit."""
     values = [
-        {"stage": record["stage"], "rows": rows, "outcome": outcome}
+        {"stage": record["stage"], "number": number, "outcome": outcome}
         for record in records
-        for outcome, rows in (("kept", record["rows_out"]), ("dropped", sum(record["dropped"].values())))
+        for outcome, number in (
+            (unit(record), record["rows_out"]),
+            (DROPPED, sum(record["dropped"].values())),
+        )
     ]
     if not values:
         return None
-    caption = "Rows that each stage kept or generated, and rows that it dropped"
-    return charts.bars("Rows by stage", caption, values, "stage", "rows", "outcome", KEPT)
+    units = list(dict.fromkeys(map(unit, records)))
+    colours = {name: charts.COLOURS[rank % len(charts.COLOURS)] for rank, name in enumerate(units)}
+    caption = "What each stage kept or generated, by unit, and what it dropped"
+    return charts.bars(
+        "Documents, passages and rows by stage",
+        caption,
+        values,
+        "stage",
+        "number",
+        "outcome",
+        colours | {DROPPED: "var(--dropped)"},
+    )
 
 
 def duplicates(records: Records) -> list[tuple[str, str, int, float]]:

@@ -17,7 +17,7 @@ from datagen.report.coverage import coverage
 from datagen.report.difficulty import shifts
 from datagen.report.diversity import diversity
 from datagen.report.files import files_by_ending
-from datagen.report.funnel import duplicates, funnel_chart, steps
+from datagen.report.funnel import duplicates, funnel_chart, steps, unit
 from datagen.report.languages import languages
 from datagen.report.occupancy import engine_use
 from datagen.report.planned import read_outcome
@@ -56,6 +56,7 @@ def write_report(run: Run) -> Path:
         languages=languages(run),
         steps=steps(stages),
         funnel=funnel,
+        unit=unit,
         mix=mix,
         scores=scores,
         calibration=calibration,

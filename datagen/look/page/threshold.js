@@ -14,8 +14,10 @@ async function threshold() {
     const [low, high] = reply.span;
     slider.disabled = low === null || low === high; exact.disabled = low === null;
     if (low === null) { exact.value = ""; $("effect").replaceChildren(note(`No ${about.kept === "handed off" ? "handed-off " : ""}row has this score.`)); return; }
-    slider.min = low; slider.max = high; slider.value = limit = low;
-    exact.value = String(limit);
+    slider.step = gap(low, high);
+    slider.min = limit = rounded(low, slider.step, Math.floor);
+    slider.max = rounded(high, slider.step, Math.ceil);
+    slider.value = limit; exact.value = String(limit);
     limited = JSON.stringify([name, kind]);
   }
   const reply = await latest("effect", "/api/threshold", {score: name, kind, value: limit});
@@ -44,9 +46,21 @@ function histogram(name, bars, low, high) {
     drawn("line", {class: "limit", x1: at, x2: at, y1: 0, y2: 100}));
 }
 
+// The slider moves in 100 to 1,000 steps of few digits, from a value that keeps every row.
+
+function gap(low, high) {
+  const least = Math.max(Math.abs(low), Math.abs(high)) * 1e-12;  // what a number of 64 bits distinguishes
+  return Number(`1e${Math.floor(Math.log10(Math.max(high - low, least) || 1)) - 2}`);
+}
+
+function rounded(value, step, round) {
+  const near = Number((round(value / step) * step).toPrecision(12));
+  return round === Math.floor ? Math.min(near, value) : Math.max(near, value);
+}
+
 function moveLimit(field) {
-  const {value: slider, exact} = $("limits").elements, ends = [slider.min, slider.max].map(Number);
-  if (field === slider) { limit = ends.find(end => Math.abs(end - slider.value) < 1e-9 * (ends[1] - ends[0])) ?? Number(slider.value); exact.value = String(limit); }
+  const {value: slider, exact} = $("limits").elements;
+  if (field === slider) { limit = Number(slider.value); exact.value = String(limit); }
   else if (exact.value.trim() && isFinite(exact.value)) { limit = Number(exact.value); slider.value = limit; }
   else return;  // while a number is typed
   soon("limit", threshold);

@@ -196,7 +196,9 @@ def test_ties_nulls_and_equal_scores_at_a_threshold(tmp_path):
     assert sides("tied", "0.9") == (1, 3, [[0.9], [0.5, 0.5, 0.1]], [0.1, 0.9])  # nulls and nan are excluded
     assert sides("tied", "0.90001")[:2] == (0, 4)
     assert sides("equal", "2")[:2] == (6, 0) and sides("equal", "2")[3] == [2.0, 2.0]
-    assert sides("none", "0") == (0, 0, [[], []], [None, None])
+    nothing = index.threshold({"score": "tied", "value": "0", "kind": "reading"})
+    assert nothing["tasks"] == nothing["bars"] == [] and nothing["span"] == [None, None]
+    assert "none" not in index.scores  # no row has a value
     assert sides("huge", "0")[:2] == (3, 3)
     assert index.rows({"score": "tied", "order": "low"})["rows"][-1][-1] is None  # nulls last in both orders
     assert index.rows({"score": "tied", "order": "high"})["rows"][-1][-1] is None

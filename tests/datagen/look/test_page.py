@@ -33,7 +33,9 @@ def served(tmp_path_factory):
         table = read_part(path)
         rows = [row | odd.get(row["id"], {}) for row in table.to_pylist()]
         table = pa.Table.from_pylist(rows, table.schema)
-        write_table(table.append_column("equal", pa.array([0.5] * len(table))), path)
+        table = table.append_column("equal", pa.array([0.5] * len(table)))
+        table = table.append_column("never", pa.nulls(len(table), pa.float64()))
+        write_table(table.append_column("thirds", pa.array([row["words"] / 3e3 for row in rows])), path)
     edit = {"edit": {"answer": "at two"}}
     labels = [{"id": finished.row(9)["id"], **edit}, {"id": "gone", "source": "pier.md", **edit}]
     labels.append({"id": finished.row(10)["id"], "original": {"answer": "at ten"}, **edit})
@@ -166,6 +168,30 @@ def test_a_threshold_is_typed_and_equal_scores_need_none(opened):
     effect.get_by_text("All rows have the same score, 0.5.").wait_for()
     effect.get_by_text("38 rows at or above, 0 below.").wait_for()
     assert page.page.locator("#limits [name=value]").is_disabled()
+
+
+def test_the_threshold_moves_by_keys_in_steps_of_few_digits(opened):
+    page = opened(state="view=threshold")
+    field, effect = page.page.locator("#limits [name=exact]"), page.page.locator("#effect")
+    page.page.select_option("#limits [name=score]", "thirds")  # 0.001 to 0.0133, of 17 digits each
+    effect.get_by_text("38 rows at or above, 0 below.").wait_for()
+    page.page.focus("#limits [name=value]")
+    for _ in range(5):
+        page.page.keyboard.press("ArrowRight")
+    effect.get_by_text("36 rows at or above, 2 below.").wait_for()
+    assert field.input_value() == "0.0015"
+    page.page.keyboard.press("End")
+    effect.get_by_text("0 rows at or above, 38 below.").wait_for()
+    assert len(field.input_value()) <= 7
+    page.page.keyboard.press("Home")
+    effect.get_by_text("38 rows at or above, 0 below.").wait_for()
+
+
+def test_a_score_that_no_row_has_is_not_offered(opened):
+    page = opened()
+    for form in ("filters", "limits"):
+        offered = page.page.locator(f"#{form} [name=score] option").all_text_contents()
+        assert "thirds" in offered and "never" not in offered
 
 
 def test_hits_are_marked_and_letters_typed_into_a_field_are_no_keys(opened):

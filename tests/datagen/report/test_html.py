@@ -5,6 +5,8 @@ import re
 
 import pytest
 
+from datagen.report.charts import columns, draw_all
+from datagen.report.funnel import funnel_chart
 from datagen.report.html import write_report
 from datagen.run.folder import open_run
 from tests.support import finished
@@ -95,3 +97,24 @@ def test_counts_from_documents_to_the_hand_off(page):
     assert "5 documents 4 passages 40 rows generated 38 rows handed off" in text
     assert "4 of 5 documents (80 %)" in text
     assert "near duplicate 2 5.0 %" in text
+
+
+def test_each_number_of_the_funnel_has_a_unit():
+    records = [
+        {"stage": "read", "gives": "documents", "rows_out": 5, "dropped": {}},
+        {"stage": "write", "gives": "examples", "rows_out": 40, "dropped": {"not a question": 3}},
+    ]
+    chart = funnel_chart(records)
+    assert [list(row) for row in chart.rows] == [
+        ["read", 5, "documents"],
+        ["read", 0, "dropped"],
+        ["write", 40, "rows"],
+        ["write", 3, "dropped"],
+    ]
+
+
+def test_columns_name_what_they_count_and_start_at_a_plain_zero():
+    values = [{"length": name, "documents": count} for name, count in (("0", 400), ("1", 1500))]
+    chart = columns("Lengths", "", values, "length", "documents")
+    draw_all([chart])
+    assert ">documents</text>" in chart.svg and ">0</text>" in chart.svg and "0k" not in chart.svg
