@@ -65,6 +65,7 @@ class Lists(BaseModel):
     numerals: dict[str, list[str]]
     units: list[str]
     common: dict[str, list[str]]
+    requests: dict[str, list[str]]
     plain: dict[str, list[str]]
 
 
@@ -132,6 +133,16 @@ def telling_words() -> frozenset[str]:
         for word in words
         if " " not in word and word not in EXCLUDED
     )
+
+
+@cache
+def request_words() -> frozenset[str]:
+    """Join the words that open sentences and questions in all languages, and are no names."""
+    listed = lists()
+    groups = [listed.common, listed.requests, listed.plain]
+    opening = {word for group in groups for words in group.values() for word in words}
+    stop = {word for language in built_in_languages() for word in language.stop}
+    return frozenset(map(_folded, opening | stop))
 
 
 @cache
