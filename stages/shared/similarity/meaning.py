@@ -46,9 +46,15 @@ OF_SYMBOLS[[*b"0123456789_abcdefghijklmnopqrstuvwxyz", *range(128, 256)]] = Fals
 IDENTIFIER = r"[^_]_+[^_]"
 FOREIGN = r"^[\p{Sm}\p{Sc}\p{So}]|\pN"  # signs and digits beyond ASCII
 
-# Compared verbatim: flags, signed numbers, and case-sensitive units.
+# Words that are the opposite of the word without the prefix, in English and German.
+DENYING = ("un", "non")
+DENIED = r"^(?:un|non)\pL{4,}$"
+NOT_DENIED = r"^(?:uni[cfoqrstv]|under|unter|until|uncle|unless|unser)"
+
+# Compared verbatim: flags, signed numbers, case-sensitive units, and "a" in "a few", which is not "few".
 AS_WRITTEN = (
     r"(?:^|[\s(\[`'\"=,|])(--?[A-Za-z][\w-]*|[-−+±]\d[\d.,]*)"
+    r"|\b[Aa] (few|little)\b"
     r"|\d\s?([mMkKGTuµ]?(?:Wh?|Hz|bit|[bB]ps|[bB]|V|A|J|Pa|[mM]ol))\b"
 )
 WRITTEN = re.compile(AS_WRITTEN)
@@ -204,6 +210,7 @@ def digests(cut: Words, written: Hashes) -> tuple[Hashes, Hashes]:
     measures = np.zeros(len(hashes), bool)  # words after a number
     measures[1:] = numeric[:-1] & (owners[1:] == owners[:-1])
     listed[listed] = natural[owners[listed]] | measures[listed] | ~lists_of_words.short[at[listed]]
+    listed |= _denied(cut.words)
     loose = _digest(values, listed | numeric | sign | identifier, cut.lengths, written)
     meaningful = ~_among(hashes, lists_of_words.plain)  # plain words may be added: they do not count here
     counts = np.bincount(owners[meaningful], minlength=len(cut.lengths))
@@ -253,6 +260,17 @@ def _kinds(words: pa.StringArray) -> tuple[npt.NDArray[np.bool_], ...]:
         matching = pc.match_substring_regex(words.take(pa.array(foreign)), FOREIGN)
         sign[foreign] |= matching.to_numpy(zero_copy_only=False)
     return numeric, sign, symbol
+
+
+def _denied(words: pa.StringArray) -> npt.NDArray[np.bool_]:
+    """Return which words deny another by their prefix."""
+    starts = [pc.starts_with(words, prefix).to_numpy(zero_copy_only=False) for prefix in DENYING]
+    result: npt.NDArray[np.bool_] = np.logical_or(*starts)
+    prefixed = words.filter(pa.array(result))
+    denied = pc.match_substring_regex(prefixed, DENIED).to_numpy(zero_copy_only=False)
+    denied &= ~pc.match_substring_regex(prefixed, NOT_DENIED).to_numpy(zero_copy_only=False)
+    result[result] = denied
+    return result
 
 
 def as_written(texts: pa.Array) -> Hashes:
