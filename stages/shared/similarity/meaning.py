@@ -55,7 +55,7 @@ NOT_DENIED = r"^(?:uni[cfoqrstv]|under|unter|until|uncle|unless|unser)"
 AS_WRITTEN = (
     r"(?:^|[\s(\[`'\"=,|])(--?[A-Za-z][\w-]*|[-−+±]\d[\d.,]*)"
     r"|\b[Aa] (few|little)\b"
-    r"|\d\s?([mMkKGTuµ]?(?:Wh?|Hz|bit|[bB]ps|[bB]|V|A|J|Pa|[mM]ol))\b"
+    r"|\d\s?([mMkKGTuµμ]?(?:Wh?|Hz|bit|[bB]ps|[bB]|V|A|J|Pa|[mM]ol))\b"
 )
 WRITTEN = re.compile(AS_WRITTEN)
 
@@ -274,7 +274,11 @@ def _denied(words: pa.StringArray) -> npt.NDArray[np.bool_]:
 
 
 def as_written(texts: pa.Array) -> Hashes:
-    """Hash the flags, signed numbers and units of each text verbatim; 0 if there are none."""
+    """Hash the verbatim parts of each text (flags, signed numbers, units) in NFKC; 0 if there are none."""
+    foreign = pc.fill_null(pc.invert(pc.string_is_ascii(texts)), False)
+    if pc.any(foreign).as_py():
+        folded = pc.utf8_normalize(texts.filter(foreign), form="NFKC")
+        texts = pc.replace_with_mask(texts, foreign, folded)
     has = pc.fill_null(pc.match_substring_regex(texts, AS_WRITTEN), False).to_numpy(zero_copy_only=False)
     result = np.zeros(len(texts), np.uint64)
     if has.any():

@@ -3,6 +3,7 @@
 import json
 import random
 import tempfile
+import unicodedata
 from dataclasses import replace
 from pathlib import Path
 
@@ -113,6 +114,16 @@ def test_lookalike_letters_and_markdown_are_ignored():
     ]
     kept, dropped = put_through(stage, rows)
     assert len(kept) == 1 and {row["reason"] for row in dropped} == {"exact duplicate"}
+
+
+@pytest.mark.parametrize("verbatim", ["a few of", "5 mW or", "5 µV or", "－5 then", "with -c"])
+def test_compatible_forms_of_verbatim_parts_are_equal(verbatim):
+    plain = unicodedata.normalize("NFKC", f"{prose(1)} {verbatim} {prose(2)}")
+    wide = "".join(
+        chr(ord(letter) + 0xFEE0) if "!" <= letter <= "~" else letter for letter in f" {verbatim} "
+    )
+    rows = [reading(plain, id="a"), reading(f"{prose(1)}{wide}{prose(2)}", id="b")]
+    assert len(put_through(stage, rows)[1]) == 1
 
 
 def test_command_line_flags_are_compared_verbatim():
