@@ -3,7 +3,7 @@ False removals and misses of `dedup`: planted pairs by kind, and recall by lengt
 
 ``python -m benchmarks.duplicates xquad.en.json.gz``
 
-* Planted pairs (``tests/data/other_meaning.yaml``): 56 kinds in 5 languages, each as a short text, in about
+* Planted pairs (``tests/data/other_meaning.yaml``): 62 kinds in 5 languages, each as a short text, in about
   60 words and in about 120. *False*: pairs of different meaning of which one text is removed. *Missed*: pairs
   of which both texts are kept, among the same texts and their copies with Markdown markup (the longest also
   with one replaced word of the filler).

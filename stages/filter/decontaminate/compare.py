@@ -3,12 +3,15 @@
 from collections import Counter
 from collections.abc import Sequence
 
+import numpy as np
 import pyarrow as pa
 from rapidfuzz import fuzz
 from rapidfuzz.distance import Indel, Levenshtein
 
-from datagen.stages.shared.language.columns import NAME, words
-from datagen.stages.shared.similarity.meaning import telling_words
+from datagen.stages.shared.language.columns import SMALL, words
+from datagen.stages.shared.similarity.meaning import request_words, telling_words
+
+Cased = list[tuple[str, int]]  # words, and the class of the first letter of each
 
 
 def likeness(text: Sequence[int], item: Sequence[int]) -> tuple[float, slice]:
@@ -26,9 +29,7 @@ def reordered(text: Sequence[int], item: Sequence[int]) -> float:
     return shared.total() / len(item)
 
 
-def edited(
-    item_text: str, item: Sequence[int], row: Sequence[str], hashes: Sequence[int], text: str
-) -> slice | None:
+def edited(item: str, item_hashes: Sequence[int], text: str, hashes: Sequence[int]) -> slice | None:
     """
     Find an item in a text with one word replaced, added or removed.
 
@@ -40,27 +41,32 @@ def edited(
     slice or None
         The part of the text's words that matches the item.
     """
-    size = len(item)
+    size = len(item_hashes)
+    whole: Cased | None = None
     for length in (size, size + 1, size - 1):
         for start in range(len(hashes) - length + 1):
             part = hashes[start : start + length]
-            if Indel.distance(part, item) > 2 or Levenshtein.distance(part, item) != 1:
+            if Indel.distance(part, item_hashes) > 2 or Levenshtein.distance(part, item_hashes) != 1:
                 continue
-            if length != size and (part[0], part[-1]) != (item[0], item[-1]):
+            if length != size and (part[0], part[-1]) != (item_hashes[0], item_hashes[-1]):
                 continue  # a word missing at an end may be replaced by its neighbour
-            if _same_meaning(item_text, row[start : start + length], text):
+            whole = whole or _cased(text)
+            if _same_meaning(_cased(item), whole[start : start + length]):
                 return slice(start, start + length)
     return None
 
 
-def _same_meaning(item: str, part: Sequence[str], text: str) -> bool:
+def _cased(text: str) -> Cased:
+    """List the words of a text, each with the class of its first letter."""
+    cut = words(pa.array([text]), symbols=False, cased=True)
+    cases = np.empty(0, np.uint8) if cut.capitals is None else cut.capitals
+    return [*zip(cut.words.to_pylist(), cases.tolist(), strict=True)]
+
+
+def _same_meaning(item: Cased, part: Cased) -> bool:
     """Test that no word in which an item and a part of a text differ is a name, a number or distinctive."""
-    cut = words(pa.array([item]), symbols=False, cased=True)
-    item_words = cut.words.to_pylist()
-    cases = () if cut.capitals is None else cut.capitals
-    names = {word for word, case in zip(item_words, cases, strict=True) if case == NAME}
-    added, missing = Counter(part) - Counter(item_words), Counter(item_words) - Counter(part)
-    if any(word.capitalize() in text.split() for word in added):
-        return False
-    different = {*missing, *added}
+    item_words, part_words = (Counter(word for word, _ in side) for side in (item, part))
+    different = {*(item_words - part_words), *(part_words - item_words)}
+    ordinary = request_words()
+    names = {word for word, case in (*item, *part) if case != SMALL and word not in ordinary}
     return not different & (telling_words() | names) and all(map(str.isalpha, different))

@@ -156,7 +156,7 @@ def _compare(
         text_hashes = hits.cut.hashes[ends[row] - hits.cut.lengths[row] : ends[row]].tolist()
         item, name = items.words(text), items.names[text]
         if hits.runs.how == CLOSELY:
-            part = edited(items.texts[text], item, hits.cut.of(row), text_hashes, hits.texts[row].as_py())
+            part = edited(items.texts[text], item, hits.texts[row].as_py(), text_hashes)
             if part:
                 shared = " ".join(hits.cut.of(row)[part])
                 leaks[row] = f"{hits.field} matches {name} except for one word: {shared}"

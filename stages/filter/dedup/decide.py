@@ -94,7 +94,7 @@ def _greedy(
     rank = np.argsort(order).tolist()
     for row in order.tolist():
         edges = range(ends[row - 1] if row else 0, ends[row])
-        kept = [edge for edge in edges if stays[others[edge]]] if number[row] >= earlier else []
+        kept = [edge for edge in edges if stays[others[edge]]]  # none of an earlier row: these come first
         question = question_of[row]
         if kept:
             best = max(kept, key=lambda at: (not conflict[pair[at]], similarity[pair[at]], -rank[others[at]]))

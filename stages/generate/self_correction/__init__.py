@@ -177,7 +177,7 @@ def _pair(
     labels = {
         "policy": policy.name,
         "category": policy.category,
-        "reason": task.replace("_", " "),
+        "reason": _reason(draft, policy, better, worse),
         "chosen_corrects_after": better,
         "rejected_corrects_after": worse,
         "broken_by_sentence": draft.first,
@@ -189,6 +189,17 @@ def _pair(
         "rejected": draft.corrected(worse, policy, wording, f"under {better}"),
         "metadata": json.dumps(labels),
     }
+
+
+def _reason(draft: Draft, policy: Policy, better: int | None, worse: int | None) -> str:
+    """State why the chosen side is better, for readers of the data set."""
+    if draft.first is None:
+        return f"the answer does not contain {policy.what}, so there is nothing to correct"
+    breach = f"sentence {draft.first}, which contains {policy.what}"
+    if better is not None and better < draft.first:
+        return f"the chosen answer omits {breach}"
+    other = "the rejected one never does" if worse is None else f"the rejected one after sentence {worse}"
+    return f"the chosen answer corrects itself after sentence {better} ({breach}), {other}"
 
 
 stage = ModelStage(

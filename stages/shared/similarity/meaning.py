@@ -46,10 +46,16 @@ OF_SYMBOLS[[*b"0123456789_abcdefghijklmnopqrstuvwxyz", *range(128, 256)]] = Fals
 IDENTIFIER = r"[^_]_+[^_]"
 FOREIGN = r"^[\p{Sm}\p{Sc}\p{So}]|\pN"  # signs and digits beyond ASCII
 
-# Compared verbatim: flags, signed numbers, and case-sensitive units.
+# Words that are the opposite of the word without the prefix, in English and German.
+DENYING = ("un", "non")
+DENIED = r"^(?:un|non)\pL{4,}$"
+NOT_DENIED = r"^(?:uni[cfoqrstv]|under|unter|until|uncle|unless|unser)"
+
+# Compared verbatim: flags, signed numbers, case-sensitive units, and "a" in "a few", which is not "few".
 AS_WRITTEN = (
     r"(?:^|[\s(\[`'\"=,|])(--?[A-Za-z][\w-]*|[-−+±]\d[\d.,]*)"
-    r"|\d\s?([mMkKGTuµ]?(?:Wh?|Hz|bit|[bB]ps|[bB]|V|A|J|Pa|[mM]ol))\b"
+    r"|\b[Aa] (few|little)\b"
+    r"|\d\s?([mMkKGTuµμ]?(?:Wh?|Hz|bit|[bB]ps|[bB]|V|A|J|Pa|[mM]ol))\b"
 )
 WRITTEN = re.compile(AS_WRITTEN)
 
@@ -65,6 +71,7 @@ class Lists(BaseModel):
     numerals: dict[str, list[str]]
     units: list[str]
     common: dict[str, list[str]]
+    requests: dict[str, list[str]]
     plain: dict[str, list[str]]
 
 
@@ -135,6 +142,16 @@ def telling_words() -> frozenset[str]:
 
 
 @cache
+def request_words() -> frozenset[str]:
+    """Join the words that open sentences and questions in all languages, and are no names."""
+    listed = lists()
+    groups = [listed.common, listed.requests, listed.plain]
+    opening = {word for group in groups for words in group.values() for word in words}
+    stop = {word for language in built_in_languages() for word in language.stop}
+    return frozenset(map(_folded, opening | stop))
+
+
+@cache
 def lexicon() -> Lexicon:
     """Hash the lists."""
     listed, languages = lists(), built_in_languages()
@@ -193,6 +210,7 @@ def digests(cut: Words, written: Hashes) -> tuple[Hashes, Hashes]:
     measures = np.zeros(len(hashes), bool)  # words after a number
     measures[1:] = numeric[:-1] & (owners[1:] == owners[:-1])
     listed[listed] = natural[owners[listed]] | measures[listed] | ~lists_of_words.short[at[listed]]
+    listed |= _denied(cut.words)
     loose = _digest(values, listed | numeric | sign | identifier, cut.lengths, written)
     meaningful = ~_among(hashes, lists_of_words.plain)  # plain words may be added: they do not count here
     counts = np.bincount(owners[meaningful], minlength=len(cut.lengths))
@@ -244,8 +262,23 @@ def _kinds(words: pa.StringArray) -> tuple[npt.NDArray[np.bool_], ...]:
     return numeric, sign, symbol
 
 
+def _denied(words: pa.StringArray) -> npt.NDArray[np.bool_]:
+    """Return which words deny another by their prefix."""
+    starts = [pc.starts_with(words, prefix).to_numpy(zero_copy_only=False) for prefix in DENYING]
+    result: npt.NDArray[np.bool_] = np.logical_or(*starts)
+    prefixed = words.filter(pa.array(result))
+    denied = pc.match_substring_regex(prefixed, DENIED).to_numpy(zero_copy_only=False)
+    denied &= ~pc.match_substring_regex(prefixed, NOT_DENIED).to_numpy(zero_copy_only=False)
+    result[result] = denied
+    return result
+
+
 def as_written(texts: pa.Array) -> Hashes:
-    """Hash the flags, signed numbers and units of each text verbatim; 0 if there are none."""
+    """Hash the verbatim parts of each text (flags, signed numbers, units) in NFKC; 0 if there are none."""
+    foreign = pc.fill_null(pc.invert(pc.string_is_ascii(texts)), False)
+    if pc.any(foreign).as_py():
+        folded = pc.utf8_normalize(texts.filter(foreign), form="NFKC")
+        texts = pc.replace_with_mask(texts, foreign, folded)
     has = pc.fill_null(pc.match_substring_regex(texts, AS_WRITTEN), False).to_numpy(zero_copy_only=False)
     result = np.zeros(len(texts), np.uint64)
     if has.any():

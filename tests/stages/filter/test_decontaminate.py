@@ -241,6 +241,34 @@ def test_items_in_disguise(sets, row):
     )
 
 
+FIRST_WORDS = [
+    ("Which tower does the keeper climb with oil each night?", "Which", "What"),
+    ("Describe the storm that broke the lamp and the bell.", "Describe", "Explain"),
+    ("Can the keeper climb the tower with oil at night?", "Can", "Could"),
+    ("Welcher Wächter steigt bei Sturm mit der Lampe hinauf?", "Welcher", "Welchen"),
+    ("¿Cuándo sube el guarda con aceite a la torre grande?", "Cuándo", "Cómo"),
+]
+OTHER_FIRST_WORDS = [
+    ("Paris burned how many lamps each night of that year?", "Paris", "London"),
+    ("Paris burned how many lamps each night of that year?", "Paris", "Which"),
+    ("Which lamps burned at the gate on every night then?", "Which", "Hamburg"),
+    ("Two lamps burned at the gate on every night then.", "Two", "Six"),
+]
+
+
+@pytest.mark.parametrize("around", ["{}", f"{FILLER} {{}} {FILLER}", "Question: {}", "Task 3 {}"])
+@pytest.mark.parametrize(
+    ("item", "old", "new", "leaked"),
+    [*[(*words, True) for words in FIRST_WORDS], *[(*words, False) for words in OTHER_FIRST_WORDS]],
+)
+def test_a_changed_first_word_hides_an_item_only_if_it_is_a_name(
+    recipe, tmp_path, item, old, new, leaked, around
+):
+    (tmp_path / "one.jsonl").write_text(json.dumps({"question": item}), encoding="utf-8")
+    rows = [example("reading", text=around.format(item.replace(old, new)), id="a")]
+    assert bool(leaks(rows, recipe, against=["one.jsonl"])) is leaked
+
+
 @pytest.mark.parametrize(
     "question",
     [

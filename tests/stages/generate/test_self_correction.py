@@ -127,9 +127,37 @@ def test_position_category_and_reason_are_in_the_handoff():
         assert [turn["role"] for turn in (*row["chosen"], *row["rejected"])] == ["assistant"] * 2
         labels = json.loads(row["metadata"])
         assert (labels["policy"], labels["category"]) == ("prices", "house rule")
-        assert labels["reason"] == row["task"].replace("_", " ")
         assert labels["broken_by_sentence"] == 2
         assert labels["chosen_corrects_after"] is not None
+
+
+def test_the_reason_states_what_the_chosen_side_does_better():
+    rows = [passage(0), passage(1, prices=())]
+    reasons = {tuple(placed(row)): json.loads(row["metadata"])["reason"] for row in made(rows, pairs=99)[0]}
+    breach = "sentence 2, which contains a sum of money"
+    assert reasons[1, 4] == f"the chosen answer omits {breach}"
+    assert (
+        reasons[2, 4]
+        == f"the chosen answer corrects itself after sentence 2 ({breach}), the rejected one after sentence 4"
+    )
+    assert (
+        reasons[4, 6]
+        == f"the chosen answer corrects itself after sentence 4 ({breach}), the rejected one never does"
+    )
+    assert [
+        reason for (chosen, _), reason in reasons.items() if "nothing to correct" in reason and chosen == 6
+    ]
+
+
+def test_the_category_is_that_of_the_policy():
+    row = passage(
+        0,
+        text="A nurse weighs each patient daily. "
+        + "Patients take 20 mg of the powder at noon. "
+        + "The ward keeps the powder in a locked drawer. " * 3,
+    )
+    kept, _, _ = ask(stage, [row], None, policy="corrections/dosages")
+    assert {json.loads(row["metadata"])["category"] for row in kept} == {"medical safety"}
 
 
 def test_the_pairs_of_a_draft_are_not_duplicates_and_pass_the_filters():

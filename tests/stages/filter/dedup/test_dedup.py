@@ -3,6 +3,7 @@
 import json
 import random
 import tempfile
+import unicodedata
 from dataclasses import replace
 from pathlib import Path
 
@@ -113,6 +114,16 @@ def test_lookalike_letters_and_markdown_are_ignored():
     ]
     kept, dropped = put_through(stage, rows)
     assert len(kept) == 1 and {row["reason"] for row in dropped} == {"exact duplicate"}
+
+
+@pytest.mark.parametrize("verbatim", ["a few of", "5 mW or", "5 µV or", "－5 then", "with -c"])
+def test_compatible_forms_of_verbatim_parts_are_equal(verbatim):
+    plain = unicodedata.normalize("NFKC", f"{prose(1)} {verbatim} {prose(2)}")
+    wide = "".join(
+        chr(ord(letter) + 0xFEE0) if "!" <= letter <= "~" else letter for letter in f" {verbatim} "
+    )
+    rows = [reading(plain, id="a"), reading(f"{prose(1)}{wide}{prose(2)}", id="b")]
+    assert len(put_through(stage, rows)[1]) == 1
 
 
 def test_command_line_flags_are_compared_verbatim():
@@ -646,3 +657,36 @@ def test_a_dropped_row_names_the_most_similar_kept_one():
     kept, [dropped] = put_through(stage, rows, columns={"confidence": pa.float64()}, max_loss=1)
     assert {row["id"] for row in kept} == {"far", "near"} and dropped["id"] == "copy"
     assert "near" in dropped["detail"] and dropped["reason"] == "near duplicate"
+
+
+def test_rows_of_earlier_releases_are_kept_though_they_repeat_each_other(tmp_path):
+    """What was released stays a reason to drop a new row, also next to a better or equal released one."""
+    one, near = prose(1), edit(prose(1), [20, 40, 60])
+    nearer = edit(near, [30, 50, 70])  # of a chain: like `near`, not like `one`
+    release(tmp_path / "first", [reading(one, id="one"), example(question="Who?", answer="Ada", id="q1")])
+    second = [reading(near, id="near"), example(question="Who?", answer="Grace", id="q2")]
+    release(tmp_path / "second", [*second, reading(prose(2), id="two")])
+    release(tmp_path / "third", [reading(prose(2), id="two again")])
+    new = [
+        reading(nearer, id="chain"),
+        reading(prose(2), id="copy"),
+        example(question="Who?", answer="Ada", id="first answer"),
+        example(question="Who?", answer="Grace", id="second answer"),
+        reading(prose(3), id="new", logprob=-9.0),
+    ]
+    kept, dropped = put_through(
+        stage,
+        new,
+        size=1,
+        earlier=["first", "second", "third"],
+        recipe={"file": tmp_path / "r.yaml"},
+        output=tmp_path / "now",
+    )
+    assert ids(kept) == {"new"}
+    assert {row["id"]: row["detail"].split(":")[0] for row in dropped if row["id"] != "copy"} == {
+        "chain": "of near of release second",
+        "first answer": "of q1 of release first",
+        "second answer": "of q2 of release second",
+    }
+    report = json.loads((tmp_path / "now" / "report.json").read_text())
+    assert [(source["rows"], source["dropped"]) for source in report["sources"]] == [(5, 4)]
