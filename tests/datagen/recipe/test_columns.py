@@ -69,7 +69,7 @@ def mistakes(folder, *lines):
          "recipe.yaml:7: stages.mix.difficulty: no earlier stage makes the column 'ifd'; the stage difficulty does"),
         (["  delift_utility:"],
          "recipe.yaml:7: stages.delift_utility: no earlier stage makes the column 'nearest'; the stage delift_neighbours does"),
-        (["  accept_answers:", "  reflect_answers:"],
+        (["  accept_answers:", "  reflect_answers:", "models: {generator: {profile: large}}"],
          "recipe.yaml:7: stages.accept_answers: no earlier stage makes the column 'answer_proposal'; move it after reflect_answers"),
         (["  consensus:"],
          "recipe.yaml:7: stages.consensus: no earlier stage makes the column 'outputs'; the stage another_output does"),
