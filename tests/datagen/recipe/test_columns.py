@@ -83,6 +83,8 @@ def mistakes(folder, *lines):
          "recipe.yaml:8: gates.0: no stage makes the column 'phase'; there are logprob"),
         (["  polite: {use: './own.py:declared'}", "  measure:", "  curate: {min: {polit: {instruction: 0.5}}}"],
          "recipe.yaml:9: stages.curate.min.polit: no earlier stage makes the column 'polit'; did you mean polite?"),
+        (["  more: {use: instruct}", "  measure:", "  curate: {min: {p_ture: {instruction: 0.5}}}"],
+         "recipe.yaml:9: stages.curate.min.p_ture: no earlier stage makes the column 'p_ture'; did you mean p_true?"),
         (["  all: {use: './own.py:passages'}", "  measure:", "  curate: {min: {p_ture: {instruction: 0.5}}}"],
          "recipe.yaml:9: stages.curate.min.p_ture: no earlier stage makes the column 'p_ture'; did you mean p_true?"),
     ],
