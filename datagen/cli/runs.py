@@ -57,7 +57,8 @@ def run(
             before_work(loaded, begun)
 
     try:
-        with Console(to_stderr=json_) as console, watching(console, loaded.name, metrics) as watcher:
+        home = folder / loaded.name
+        with Console(to_stderr=json_) as console, watching(console, home, metrics) as watcher:
             finished = run_recipe(loaded, folder, watcher, fresh, retry_errors, rebuild, check_first)
     except WithheldError as error:
         if not json_:

@@ -8,11 +8,13 @@ format, atomically, for the textfile collector of the node exporter.
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from datagen.errors import UserError
 from datagen.request import Usage
+from datagen.run.folder import open_run
 from datagen.run.progress import Watcher
 from datagen.store.record import StageRecord
 
@@ -25,17 +27,24 @@ PRODUCT = ["recipe", "stage", "product", "kind"]
 
 
 @contextmanager
-def watching(watcher: Watcher, recipe: str, path: Path | None) -> Iterator[Watcher]:
-    """Write the metrics of the run in the block to a file, if one is given."""
+def watching(watcher: Watcher, home: Path, path: Path | None) -> Iterator[Watcher]:
+    """Write the metrics of the run in the block to a file, if one is given; `home` has the recipe's runs."""
     if path is None:
         yield watcher
         return
-    metrics, released = Metrics(watcher, recipe, path), False
+    metrics = Metrics(watcher, home, path)
     try:
         yield metrics
-        released = True
     finally:
-        metrics.close(released)
+        metrics.close()
+
+
+def _released(home: Path) -> float | None:
+    """Return when the latest release was finished, in seconds since 1970; None if there is none."""
+    try:
+        return datetime.fromisoformat(open_run(home / "latest").manifest["finished"]).timestamp()
+    except (UserError, KeyError, TypeError, ValueError):
+        return None
 
 
 class Metrics:
@@ -46,8 +55,8 @@ class Metrics:
     ----------
     watcher
         The other watcher.
-    recipe
-        Name of the recipe, a label of every metric.
+    home
+        The folder of the recipe's runs. Its name, that of the recipe, is a label of every metric.
     path
         The file, such as ``/var/lib/node_exporter/datagen.prom``.
 
@@ -57,12 +66,12 @@ class Metrics:
         If the library is not installed.
     """
 
-    def __init__(self, watcher: Watcher, recipe: str, path: Path) -> None:
+    def __init__(self, watcher: Watcher, home: Path, path: Path) -> None:
         try:
             from prometheus_client import CollectorRegistry, Gauge
         except ImportError:
             raise UserError("--metrics needs prometheus-client: pip install 'datagen[metrics]'") from None
-        self._watcher, self._recipe, self._path = watcher, recipe, path
+        self._watcher, self._home, self._recipe, self._path = watcher, home, home.name, path
         self._registry, self._written = CollectorRegistry(), 0.0
 
         def gauge(name: str, description: str, labels: list[str]) -> "Gauge":
@@ -80,8 +89,11 @@ class Metrics:
             ["recipe"],
         )
         self._running = gauge("running", "1 while a run is on", ["recipe"])
-        self._released = gauge("last_release_timestamp_seconds", "When a run became latest", ["recipe"])
-        self._running.labels(recipe).set(1)
+        self._released = gauge(
+            "last_release_timestamp_seconds", "When the latest release was finished", ["recipe"]
+        )
+        self._running.labels(self._recipe).set(1)
+        self._set_release()
 
     def joined(self, dashboard: str) -> None:
         """Forward the address of the cluster's dashboard."""
@@ -128,13 +140,17 @@ class Metrics:
         self._write()
         self._watcher.end(record, resumed)
 
-    def close(self, released: bool) -> None:
-        """Record the end of the run, and whether it became the latest release."""
+    def close(self) -> None:
+        """Record the end of the run, and its release if it became the latest one."""
         self._running.labels(self._recipe).set(0)
         self._occupancy.labels(self._recipe).set(0)
-        if released:
-            self._released.labels(self._recipe).set_to_current_time()
+        self._set_release()
         self._write()
+
+    def _set_release(self) -> None:
+        """Record the age of the latest release, also in runs that are not released, so that alerts see it."""
+        if released := _released(self._home):
+            self._released.labels(self._recipe).set(released)
 
     def _set(self, gauge: "Gauge", stage: str, **values: float) -> None:
         for kind, value in values.items():

@@ -12,13 +12,16 @@ SYNTAX = re.compile(
     r"\s*(?P<name>[A-Za-z_][\w./ -]*?)\s*(?P<sign><=|>=|<|>)\s*(?P<limit>-?[\d.]+)\s*(?P<percent>%?)\s*"
 )
 SHARES = ("kept", "added", "changed", "retired", "rows", "documents")
+SHARE = "share."
+SHARED = (*KINDS.values(), "train", "validation", "knowledge_test")  # what figures `share.` exist of
 QUANTILES = {"p50": 0.5, "p90": 0.9}  # of lengths
 SIMPLE = (
     *SHARES,
     *(f"rows.{product}" for product in KINDS.values()),
+    *(f"{SHARE}{name}" for name in SHARED),
     *(f"length.{product} {quantile}" for product in KINDS.values() for quantile in QUANTILES),
 )
-FAMILIES = ("score.", "yield.", "share.")
+FAMILIES = ("score.", "yield.")
 SIGNS = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 
 
@@ -40,19 +43,24 @@ class Gate:
     sign: str
     limit: float
 
-    def fails(self, figures: Mapping[str, float]) -> bool:
+    def fails(self, figures: Mapping[str, float | None]) -> bool:
         """
         Check whether figures meet the condition, which fails the release.
 
         Raises
         ------
         UserError
-            If there is no such figure.
+            If there is no such figure, or it is unknown.
         """
         if self.name not in figures:
             advice = hint(self.name, sorted(figures))
             raise UserError(f"the gate {self.text!r}: there is no figure {self.name!r}; {advice}")
-        return bool(SIGNS[self.sign](figures[self.name], self.limit))
+        if (figure := figures[self.name]) is None:
+            raise UserError(
+                f"the gate {self.text!r}: {self.name} cannot be compared, because one of the runs does not "
+                "have it, or it is 0 in the old one. If that is intended, release once without this gate"
+            )
+        return bool(SIGNS[self.sign](figure, self.limit))
 
 
 def read_gate(text: str) -> Gate:
@@ -77,7 +85,7 @@ def read_gate(text: str) -> Gate:
     return Gate(text.strip(), match["name"], match["sign"], limit / 100 if match["percent"] else limit)
 
 
-def failed(gates: Sequence[str], figures: Mapping[str, float]) -> list[str]:
+def failed(gates: Sequence[str], figures: Mapping[str, float | None]) -> list[str]:
     """List the conditions that are met, with their figures."""
     parsed = [read_gate(text) for text in gates]
     return [

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from datagen.recipe.gates import SHARE, SHARED
+
 ADDED, EDITED, REMOVED, UNCHANGED = "added", "edited", "removed", "unchanged"  # of documents
 
 
@@ -79,29 +81,35 @@ class Comparison:
         """Whether both runs have the same documents and rows."""
         return not self.changes and not sum(self.documents[name] for name in (ADDED, EDITED, REMOVED))
 
-    def figures(self) -> dict[str, float]:
+    def figures(self) -> dict[str, float | None]:
         """
         Return the figures that gates can use.
 
         kept, added, changed, retired: shares of the old rows. rows, documents, and ``rows.<product>``,
         ``score.<name>``, ``length.<product> p50``: new divided by old. ``yield.<stage>`` and
-        ``share.<name>``: value of the new run.
+        ``share.<name>``: value of the new run. None: unknown, because one of the runs has no such score,
+        length or yield, or that of the old one is 0.
         """
         old = max(self.total("old"), 1)
-        figures = {name: self.total(name) / old for name in ("added", "changed", "retired")}
         before = self.documents[UNCHANGED] + self.documents[EDITED] + self.documents[REMOVED]
         after = self.documents[UNCHANGED] + self.documents[EDITED] + self.documents[ADDED]
+        figures: dict[str, float | None] = {
+            name: self.total(name) / old for name in ("added", "changed", "retired")
+        }
         figures |= {"kept": self.kept, "rows": self.total("new") / old, "documents": after / max(before, 1)}
         for product, counts in self.products.items():
             figures[f"rows.{product}"] = counts["new"] / counts["old"] if counts["old"] else 1.0
         for kind, measures in (("score", self.scores), ("length", self.lengths)):
-            for name, (old_value, new_value) in measures.items():
-                if old_value and new_value is not None:
-                    figures[f"{kind}.{name}"] = new_value / old_value
-        for kind, measures in (("yield", self.yields), ("share", self.mixture)):
-            figures |= {
-                f"{kind}.{name}": new_value
-                for name, (_, new_value) in measures.items()
-                if new_value is not None
-            }
-        return figures
+            figures |= {f"{kind}.{name}": _ratio(*values) for name, values in measures.items()}
+        figures |= {f"yield.{name}": value for name, (_, value) in self.yields.items()}
+        shares = {name: value for name, (_, value) in self.mixture.items()}
+        return figures | {
+            f"{SHARE}{name}": shares.get(name) or 0.0 for name in dict.fromkeys([*SHARED, *shares])
+        }
+
+
+def _ratio(old: float | None, new: float | None) -> float | None:
+    """Divide new by old; None if that is not defined."""
+    if old is None or new is None or (old == 0 and new != 0):
+        return None
+    return new / old if old else 1.0

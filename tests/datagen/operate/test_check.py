@@ -161,6 +161,16 @@ def test_an_unreachable_server_stops_only_a_run_without_answers(write, tmp_path,
     assert "does not answer" in caplog.text
 
 
+def test_only_a_run_without_answers_waits_for_a_server(write, tmp_path, monkeypatch):
+    waits = []
+    monkeypatch.setattr("datagen.operate.check.wait_for_server", lambda _, seconds: waits.append(seconds))
+    recipe, run = write(server("http://127.0.0.1:1/v1")), write_run(tmp_path / "run", {"d": "t"}, [])
+    before_work(recipe, run)
+    (run.folder / "completions" / "segment-1.parquet").write_bytes(b"")
+    before_work(recipe, run)
+    assert waits == [1, 0]
+
+
 def test_no_request_is_sent_before_a_run(write, tmp_path):
     with serving(answers()) as running:
         before_work(write(server(running.url)), write_run(tmp_path / "run", {"d": "t"}, []))

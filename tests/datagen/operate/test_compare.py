@@ -153,7 +153,7 @@ def test_a_gate_fails_on_its_condition(comparison, gate, fails):
 
 
 @pytest.mark.parametrize(
-    "text", ["kept", "kept=1", "<0.8", "kept<many", "kept<1.2.3", "kep<0.8", "rows.books<1"]
+    "text", ["kept", "kept=1", "<0.8", "kept<many", "kept<1.2.3", "kep<0.8", "rows.books<1", "share.trian<1"]
 )
 def test_an_invalid_gate_is_reported(text):
     with pytest.raises(ValueError, match=r"gate|figure"):
@@ -163,6 +163,36 @@ def test_an_invalid_gate_is_reported(text):
 def test_a_gate_on_a_missing_score_is_reported(comparison):
     with pytest.raises(UserError, match=r"did you mean score\.score"):
         failed(["score.scor<1"], comparison.figures())
+
+
+def compare_scores(folder, old, new):
+    """Compare two runs of one row, with these scores of it; None: without the column."""
+    line = [row("same", "kept?", "yes")]
+    columns = [{} if score is None else {"score": [score]} for score in (old, new)]
+    before = write_run(folder / "a", OLD, line, columns=columns[0])
+    return compare(before, write_run(folder / "b", OLD, line, 2, columns=columns[1]))
+
+
+def test_a_score_that_is_0_in_both_runs_is_unchanged(tmp_path):
+    figures = compare_scores(tmp_path, 0.0, 0.0).figures()
+    assert figures["score.score"] == 1.0
+    assert failed(["score.score>1.1", "score.score<0.9"], figures) == []
+
+
+@pytest.mark.parametrize(("old", "new"), [(0.0, 0.5), (None, 0.5), (0.5, None)])
+def test_a_gate_on_a_score_that_cannot_be_compared_says_what_to_do(tmp_path, old, new):
+    with pytest.raises(
+        UserError, match=r"'score\.score<0\.9': score\.score cannot be compared.*without this gate"
+    ):
+        failed(["score.score<0.9"], compare_scores(tmp_path, old, new).figures())
+
+
+def test_products_and_splits_without_rows_have_a_share_of_0(comparison):
+    conditions = ["share.refusals<1%", "share.refusals>40%", "share.validation<=0", "share.instructions<0.9"]
+    assert failed(conditions, comparison.figures()) == [
+        "share.refusals<1% (share.refusals is 0)",
+        "share.validation<=0 (share.validation is 0)",
+    ]
 
 
 @pytest.mark.parametrize(

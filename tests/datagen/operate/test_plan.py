@@ -168,6 +168,9 @@ def test_a_run_reuses_the_pilots_answers_and_is_compared_with_the_plan(tmp_path,
     assert not plan(other, outputs).current
     assert compare_with_plan(done) is None, "the plan is now that of another recipe"
     assert [run.folder for run in earlier_runs(outputs / "toy")] == [done.folder]
+    newer = recipe.model_copy(update={"models": models})
+    run_pilot(newer, outputs, 6, toys.SilentWatcher())
+    assert plan(newer, outputs).total()["to_ask"] == 12, "the pilot's answers count, although no run has them"
 
 
 @pytest.mark.cluster
