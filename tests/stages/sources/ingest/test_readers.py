@@ -638,3 +638,11 @@ def test_the_colours_of_printed_text_are_removed(text_of):
     printed = {"output_type": "stream", "text": ["\x1b[1;36m106\x1b[0m rows\n"]}
     cell = {"cell_type": "code", "source": "n", "outputs": [printed]}
     assert "```\n106 rows\n```" in text_of("a.ipynb", json.dumps({"cells": [cell]}))
+
+
+@pytest.mark.parametrize(
+    "printed", ["\x1b[1mName\x1b[0m of it", "N\bNa\bam\bme\be of it", "_\bN_\ba_\bm_\be of it"]
+)
+def test_bold_and_underlined_words_of_a_terminal_are_plain(text_of, printed):
+    """As `man page > page.txt` writes them."""
+    assert text_of("a.txt", printed) == "Name of it"
