@@ -63,6 +63,16 @@ def write_pdf(
         )
         for key, name in FONTS.items()
     )
+    # Stems as thick as those of bold fonts, which TeX's regular fonts also have.
+    for key, name in ((b"cmr", b"CMR12"), (b"unnamed", b"F1")):
+        thick = add(b"<</Type/FontDescriptor/FontName/%s/Flags 4/StemV 150/ItalicAngle 0>>" % name)
+        fonts += b"/%s %d 0 R" % (
+            key,
+            add(
+                b"<</Type/Font/Subtype/Type1/BaseFont/%s/Encoding/WinAnsiEncoding/FontDescriptor %d 0 R>>"
+                % (name, thick)
+            ),
+        )
     hebrew = add(b"<</Length %d>>stream\n%s\nendstream" % (len(TO_HEBREW), TO_HEBREW))
     fonts += b"/hebrew %d 0 R" % add(
         b"<</Type/Font/Subtype/Type1/BaseFont/Helvetica/Encoding/WinAnsiEncoding/ToUnicode %d 0 R>>" % hebrew

@@ -137,7 +137,12 @@ FORMATS = (
     Format("rtf", "rtf", (".rtf",), "the file", sniff=lambda head: head.lstrip().startswith(b"{\\rtf")),
     Format("mail", "mail", (".eml", ".mbox"), "each letter, and each attachment of a known format"),
     Format("notebook", "notebook", (".ipynb",), "the file: text, code and what it printed"),
-    Format("xml", "xml", (".xml", ".dbk", ".tei"), "the file; of a wiki's export, each page"),
+    Format(
+        "xml",
+        "xml",
+        (".xml", ".dbk", ".docbook", ".tei", ".nxml", ".jats"),
+        "the file; of a wiki's export, each page",
+    ),
     Format("latex", "latex", (".tex", ".latex"), "the file; needs pandoc"),
     Format(
         "man",

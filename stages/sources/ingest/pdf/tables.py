@@ -4,6 +4,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from datagen.stages.sources.ingest.pdf.document import Line
 
@@ -12,6 +13,15 @@ MIN_ROWS = 3  # of a table that has no rules
 MIN_FILLED = 0.5  # minimum share of non-empty cells of a table
 MAX_COLUMNS = 15
 ROW_PITCH = 3.0  # maximum distance of two rows of a table, in font sizes
+MAX_MATH = (
+    0.25  # maximum share of cells with the signs of formulas, of a table without rules and of few words
+)
+# Mathematical signs, Greek letters, parts of brackets and roots; in TeX's older fonts also ♣ and "fi fi".
+MATH = re.compile(r"[\u2200-\u22ff\u2032-\u2034\u02c6\u02dc\u00b5\u0370-\u03ff\u239b-\u23b7\u2663=]|fi fi")
+WORD = re.compile(r"[^\W\d_]{4}")
+FIGURE = re.compile(r"[\W\d]+")
+PROSE = 45  # characters of a row that runs on into the next one
+MAX_PROSE = 0.5  # maximum share of rows that continue the sentence of the row above in the first column
 WORDS = re.compile(r"[^\W\d_]{2}")
 
 Row = list[Line]
@@ -97,6 +107,11 @@ def read_table(rows: Sequence[Row], rules: Sequence[tuple[float, float, float]])
         return None
     inner = sorted({round(base) for base in inside if top < base < bottom})
     ruled = len(inner) >= 2
+    width = max(line.right for row in rows for line in row) - min(row[0].left for row in rows)
+    # The bar of a fraction is no rule of a table.
+    framed = any(right - left > width / 2 for base, left, right in rules if top - 20 <= base <= bottom + 20)
+    if not framed and (_is_formula(rows) or _is_prose(rows)):
+        return None
     records: list[list[list[str]]] = []
     band = -1
     for row in rows:
@@ -116,6 +131,24 @@ def read_table(rows: Sequence[Row], rules: Sequence[tuple[float, float, float]])
     if has_words and (len(records) < 2 or filled < MIN_FILLED):
         return None
     return Table([[" ".join(cell) for cell in record] for record in records], top, bottom, has_words, columns)
+
+
+def _is_formula(rows: Sequence[Row]) -> bool:
+    """Check for a displayed formula, whose raised and lowered parts look like cells."""
+    cells = [line.text for row in rows for line in row]
+    words = sum(bool(WORD.search(cell)) for cell in cells)
+    signs = sum(bool(MATH.search(cell)) and not FIGURE.fullmatch(cell) for cell in cells)
+    return signs > MAX_MATH * len(cells) and words < len(cells) / 2
+
+
+def _is_prose(rows: Sequence[Row]) -> bool:
+    """Check for a paragraph with notes in the margin or raised characters, whose lines look like rows."""
+    on = sum(
+        below[0].text[:1].islower() and len(" ".join(line.text for line in row)) >= PROSE
+        for row, below in pairwise(rows)
+        if row[0].right - row[0].left > (row[-1].right - row[0].left) / 2
+    )
+    return on > MAX_PROSE * (len(rows) - 1)
 
 
 def _has_words(records: Sequence[Sequence[Sequence[str]]]) -> bool:

@@ -29,6 +29,9 @@ BOLD = re.compile(r"bold|black|heavy|demi|medi(?!um)|cmb|cmssbx|sfbx|-bd", re.IG
 MONO = re.compile(r"mono|courier|typewriter|cmtt|cmsltt|sftt|consol|menlo|inconsol|nimbusmon", re.IGNORECASE)
 FIXED_PITCH, FORCE_BOLD = 1 << 0, 1 << 18  # flags of a font descriptor
 BOLD_WEIGHT = 600
+# Names of fonts that are not bold. PDFium derives the weight from the thickness of stems, by which TeX's
+# regular fonts exceed `BOLD_WEIGHT`.
+PLAIN = re.compile(r"regu|roman|book|(?:^|\+)(?:cm|sf|ec)(?:r|rm|mi|ti|sl|sy|ex|ss|tt|csc)\d", re.IGNORECASE)
 # Codes of unnamed glyphs in TeX's encodings T1 and OT1.
 UNNAMED = dict(zip(range(0x10, 0x17), "“”„«»–—", strict=True)) | {0xFFFE: HYPHEN}
 UNNAMED |= dict(zip(range(0x1B, 0x20), "ﬀﬁﬂﬃﬄ", strict=True))
@@ -234,7 +237,9 @@ class TextPage:
             pdfium.FPDFFont_GetBaseFontName(font, buffer, 128)
             name = buffer.value.decode("latin-1")
             flags = pdfium.FPDFFont_GetFlags(font)
-            heavy = flags & FORCE_BOLD or pdfium.FPDFFont_GetWeight(font) >= BOLD_WEIGHT
+            heavy = flags & FORCE_BOLD or (
+                not PLAIN.search(name) and pdfium.FPDFFont_GetWeight(font) >= BOLD_WEIGHT
+            )
             mono = flags & FIXED_PITCH or MONO.search(name)
             self.fonts[address] = bool(heavy or BOLD.search(name)), bool(mono)
         return self.fonts[address]

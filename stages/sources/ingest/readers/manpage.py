@@ -34,7 +34,7 @@ SEPARATOR = re.compile(r"tab\s*\((.)\)")  # of the cells of a table
 COMMENT = re.compile(r"\\\".*$")
 FONTS = ("B", "I", "BR", "BI", "IR", "IB", "RB", "RI", "SM", "SB")
 IGNORED = re.compile(
-    "Dd|Os|ad|na|hy|nh|ne|sp|ft|ps|ta|ie|el|if|ds|so|bp|in|ti|PD|UC|DT|nr|rm|tr|ss|it|AT|hw|cc|ev"
+    "Dd|Os|ad|na|hy|nh|ne|sp|ft|ps|ta|ie|el|if|ds|so|bp|in|ti|PD|UC|DT|nr|rm|tr|ss|it|AT|hw|cc|ev|IX"
 )
 # The text that a macro of mdoc inserts before its words.
 BEFORE = {

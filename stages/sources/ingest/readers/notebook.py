@@ -7,6 +7,7 @@ from datagen.outside_json import parse
 from datagen.request import Reject
 from datagen.stages.sources.ingest.readers.markdown import without_badges
 from datagen.stages.sources.ingest.readers.source_code import fenced
+from datagen.stages.sources.ingest.readers.text import without_controls
 from datagen.stages.sources.ingest.record import File, Record
 
 MAX_OUTPUT = 2000  # characters of one output of a cell
@@ -58,7 +59,7 @@ def _cell(cell: JsonObject, language: str) -> Iterator[str]:
         yield fenced(source, language)
         outputs = cell.get("outputs")
         for output in outputs if isinstance(outputs, list) else ():
-            if isinstance(output, dict) and (printed := _output(output).strip("\n")):
+            if isinstance(output, dict) and (printed := without_controls(_output(output)).strip("\n")):
                 yield fenced(printed[:MAX_OUTPUT], "")
     elif cell.get("cell_type") in ("markdown", "heading") and (text := without_badges(source).strip("\n")):
         yield text

@@ -1,17 +1,22 @@
 """XML: its titles and paragraphs; each page of a wiki export is a document."""
 
+import re
 from collections.abc import Iterator
 
 from lxml import etree
 
 from datagen.request import Reject
 from datagen.stages.sources.ingest.readers.mediawiki import to_markdown
+from datagen.stages.sources.ingest.readers.tables import write_table
 from datagen.stages.sources.ingest.readers.zipped import Element
 from datagen.stages.sources.ingest.record import File, Record
 
 TITLES = frozenset({"title", "head", "heading", "bridgehead"})
 CODE = frozenset({"programlisting", "screen", "literallayout", "codeblock", "pre", "verbatim"})
 ITEMS = frozenset({"listitem", "item", "li"})
+TABLES = frozenset({"table", "informaltable", "tgroup"})
+ROWS, CELLS = frozenset({"tr", "row"}), frozenset({"td", "th", "cell", "entry"})
+TEX = re.compile(r"\\documentclass.*?\\begin\{document\}(.*?)\\end\{document\}", re.DOTALL)  # of one formula
 MAX_DEPTH = 200  # of elements; deeper ones are read as plain text
 
 
@@ -60,20 +65,49 @@ def _pages(file: File) -> Iterator[Record | Reject]:
 
 def _walk(element: Element, depth: int, level: int, parts: list[str]) -> None:
     """Append an element's paragraphs; an element that directly contains text is one."""
-    name = etree.QName(element).localname if isinstance(element.tag, str) else ""
+    name = _name(element)
     if name in CODE:
         parts.append(f"```\n{''.join(element.itertext()).strip(chr(10))}\n```")
         return
+    if name in TABLES and (rows := _rows(element)):
+        parts += [text for child in element if _name(child) in TITLES if (text := _text(child))]
+        parts.append(write_table(rows))
+        return
     inline = (element.text or "").strip() or any((child.tail or "").strip() for child in element)
     if inline or len(element) == 0 or depth == MAX_DEPTH:
-        text = " ".join("".join(element.itertext()).split())
+        text = _text(element)
         if text:
             parts.append(f"{'#' * min(max(level, 1), 6)} {text}" if name in TITLES else text)
         return
-    if any(isinstance(child.tag, str) and etree.QName(child).localname in TITLES for child in element):
+    if any(_name(child) in TITLES for child in element):
         level += 1
     start = len(parts)
     for child in element:
         _walk(child, depth + 1, level, parts)
     if name in ITEMS and len(parts) > start:
         parts[start] = f"- {parts[start]}"
+
+
+def _name(element: Element) -> str:
+    return etree.QName(element).localname if isinstance(element.tag, str) else ""
+
+
+def _text(element: Element) -> str:
+    """Return an element's text on one line; of a formula that is a whole document of LaTeX, the formula."""
+    text = "".join(element.itertext())
+    return " ".join((TEX.sub(r"\1", text) if "\\documentclass" in text else text).split())
+
+
+def _rows(table: Element) -> list[list[str]]:
+    """Return the cells of a table's rows; of a table within a cell, the text is a part of the cell."""
+    rows = []
+    for row in table.iter():
+        if _name(row) not in ROWS or any(_name(above) in CELLS for above in row.iterancestors()):
+            continue
+        cells: list[str] = []
+        for cell in row:
+            if _name(cell) in CELLS:
+                span = cell.get("colspan", "1")
+                cells += [_text(cell), *[""] * (min(int(span), 100) - 1 if span.isdecimal() else 0)]
+        rows.append(cells)
+    return rows if any(any(row) for row in rows) else []

@@ -569,3 +569,36 @@ def test_lines_with_few_aligned_pieces_are_no_table():
     labels += [("Reef", "", "", "Buoy", ""), ("Tide", "", "", "", "Sail")]
     pieces = table(labels, 500, (72, 150, 230, 310, 390))
     assert "| ---" not in text_of([*body("A"), *pieces, *body("B", y=300)])
+
+
+@pytest.mark.parametrize(("font", "is_heading"), [("cmr", False), ("unnamed", True)])
+def test_thick_stems_make_a_heading_unless_the_font_is_named_as_regular(font, is_heading):
+    """TeX's regular fonts have stems as thick as those of bold fonts."""
+    line = Put(72, 560, "The value of the integral is written as", 10, font)
+    assert ("# The value" in text_of([*body("A"), line, *body("B", y=500)])) == is_heading
+
+
+def test_the_pieces_of_a_displayed_formula_are_no_table():
+    pieces = table(
+        [("µ = E(T", "p", "± = vec"), ("= cov", "q", "µ = ("), ("2 = max", "n", "1")], 500, (72, 150, 230)
+    )
+    text = text_of([*body("A"), *pieces, *body("B", y=400)])
+    assert "| ---" not in text
+    assert all(piece.text in text for piece in pieces)
+
+
+def test_a_table_with_signs_of_formulas_among_words_is_a_table():
+    rows = [("Symbol", "Meaning", "Unit"), ("µ", "friction", "none"), ("p = F", "pressure", "pascal")]
+    text = text_of([*body("A"), *table([*rows, ("v", "velocity", "knots")], 500), *body("B", y=400)])
+    assert "| µ | friction | none |" in text
+
+
+def test_notes_in_the_margin_make_no_table_of_a_paragraph():
+    prose = [
+        "However, note that the code in this hook is always part of the same",
+        "preamble and that it is run once for each document, after the",
+        "class was read.",
+    ]
+    notes = ["New", "since", "1995"]
+    pieces = table(list(zip(prose, notes, strict=True)), 500, (72, 420))
+    assert "| ---" not in text_of([*body("A"), *pieces, *body("B", y=400)])

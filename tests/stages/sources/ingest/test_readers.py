@@ -612,3 +612,37 @@ def test_the_first_heading_of_a_notebook_after_its_badges_is_its_title(read):
     cells = [{"cell_type": "markdown", "source": source} for source in (badge, "# Lamps\n\nLight.")]
     (row,), _ = read("a.ipynb", json.dumps({"cells": cells}))
     assert (row["title"], row["text"]) == ("Lamps", "# Lamps\n\nLight.")
+
+
+def test_the_tables_of_xml_are_tables(text_of):
+    rows = '<tr><th>Name</th><th colspan="2">Value</th></tr><tr><td>a <i>b</i></td><td>1</td><td>2</td></tr>'
+    text = text_of("a.nxml", f"<article><p>One.</p><table-wrap><table>{rows}</table></table-wrap></article>")
+    assert text == "One.\n\n| Name | Value |  |\n| --- | --- | --- |\n| a b | 1 | 2 |"
+
+
+def test_the_preamble_of_a_formula_in_xml_is_removed(text_of):
+    tex = r"\documentclass{minimal} \usepackage{amsmath} \begin{document} $$ x=1 $$ \end{document}"
+    assert (
+        text_of("a.xml", f"<a><p>Where <tex-math>{tex}</tex-math> holds.</p></a>") == "Where $$ x=1 $$ holds."
+    )
+
+
+def test_index_entries_of_a_manual_page_are_removed(text_of):
+    """Those that pod2man writes below each heading and item."""
+    page = '.TH A 1\n.SH NAME\na \\- b\n.IX Header "NAME"\n.IP "x" 4\n.IX Item "x"\nCipher x\n'
+    assert "IX" not in text_of("a.1", page)
+    assert "- x: Cipher x" in text_of("a.1", page)
+
+
+def test_the_colours_of_printed_text_are_removed(text_of):
+    printed = {"output_type": "stream", "text": ["\x1b[1;36m106\x1b[0m rows\n"]}
+    cell = {"cell_type": "code", "source": "n", "outputs": [printed]}
+    assert "```\n106 rows\n```" in text_of("a.ipynb", json.dumps({"cells": [cell]}))
+
+
+@pytest.mark.parametrize(
+    "printed", ["\x1b[1mName\x1b[0m of it", "N\bNa\bam\bme\be of it", "_\bN_\ba_\bm_\be of it"]
+)
+def test_bold_and_underlined_words_of_a_terminal_are_plain(text_of, printed):
+    """As `man page > page.txt` writes them."""
+    assert text_of("a.txt", printed) == "Name of it"
