@@ -15,7 +15,7 @@ IBAN = re.compile(r"(?<![A-Za-z0-9])(?:[A-Z]{2}|[a-z]{2})\d{2}(?:[ \u00a0\u202f.
 # A list has commas around a number (7001,4242424242424242,12/27); a decimal has one or two digits beside one.
 CARD = re.compile(r"(?<![\w./-])(?<!\b\d,)\d(?:[ \u00a0\u202f-]?\d){12,18}(?![\w/-]|\.\d|,\d{1,2}(?![\d/,]))")
 # Groups as they are printed on cards; a run of other groups is a table of numbers.
-CARD_GROUPS = {(4, 4, 4, 4), (4, 6, 5), (4, 6, 4), (4, 4, 4, 4, 3), (4, 4, 5), (6, 13)}
+CARD_GROUPS = {(4, 4, 4, 4), (4, 6, 5), (4, 6, 4), (4, 4, 4, 2), (4, 4, 4, 4, 3), (4, 4, 5), (6, 13)}
 SEPARATORS = re.compile(r"[ \u00a0\u202f.,/+-]")
 LETTER = re.compile(r"[^\W\d_]")  # looked for first: a table of numbers has none
 NEARBY = 40  # characters before a number in which a word may name its kind
