@@ -40,6 +40,7 @@ def import_string(use: str, offered: Offers, what: str) -> str:
     if len(places) > 1:
         listed = " and ".join(f"{owner} ({where})" for where, owner in places.items())
         raise UserError(
-            f"several packages offer {what} {use!r}: {listed}; use the import string of one, or uninstall the other package"
+            f"several packages offer {what} {use!r}: {listed}; "
+            "use the import string of one, or uninstall the other package"
         )
     return next(iter(places))

@@ -53,7 +53,7 @@ class TestClashes:
         self, install, group, find, kind, built_in
     ):
         install("acme", group, f"{built_in} = acme:other")
-        with pytest.raises(UserError, match=rf"datagen \(datagen\.stages\..*\) and acme \(acme:other\)"):
+        with pytest.raises(UserError, match=r"datagen \(datagen\.stages\..*\) and acme \(acme:other\)"):
             find(built_in)
 
     def test_two_entries_for_the_same_object_do_not_clash(self, install, group, find, kind, built_in):
