@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from datagen.recipe.registry import BUILT_IN
+
 ROOT = Path(__file__).parents[1]
 
 # The phases of the pipeline in their order. A phase imports earlier phases and `shared`.
@@ -173,3 +175,26 @@ def test_modules_that_import_each_other_are_found(sources, expected):
 def test_every_phase_is_a_folder():
     folders = {path.name for path in (ROOT / "stages").iterdir() if (path / "__init__.py").is_file()}
     assert folders == set(PHASES)
+
+
+def assigned(source: str) -> set[str]:
+    """List the names that a module assigns at its top level."""
+    targets = [
+        target
+        for node in ast.parse(source).body
+        for target in (node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)])
+    ]
+    return {target.id for target in targets if isinstance(target, ast.Name)}
+
+
+def test_every_built_in_stage_is_defined_where_its_line_says():
+    places = [stage.import_string.partition(":") for stage in BUILT_IN]
+    wrong = [
+        f"{module}:{name}" for module, _, name in places if name not in assigned(modules().get(module, ""))
+    ]
+    assert wrong == []
+
+
+def test_every_built_in_stage_has_its_own_name():
+    names = [stage.name for stage in BUILT_IN]
+    assert sorted(set(names)) == sorted(names)

@@ -45,6 +45,10 @@ def test_the_configured_indexes_are_asked_first(make):
     assert calls[0].endswith(" torch==2.13.0+cpu")
     assert not any("--index-url" in call for call in calls)
     assert "--requirement requirements.lock" in calls[1]
+    assert len(calls) == 3
+    assert all("--no-deps" in call.split() for call in calls), (
+        "pip would replace the CPU build to satisfy another package"
+    )
 
 
 def test_then_an_index_of_cpu_builds(make):

@@ -8,12 +8,12 @@ are derived from it. Other packages add stages through the entry point group ``d
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import entry_points
 from pathlib import Path
 
 from datagen.errors import UserError, hint
 from datagen.json_types import JsonObject
 from datagen.recipe.import_string import load
+from datagen.recipe.offers import Offers, import_string, offers
 from datagen.stage import MapStage, ModelStage, Options, SourceStage, Stage, WholeStage
 
 GROUP = "datagen.stages"
@@ -134,9 +134,12 @@ DEFAULT_PIPELINE = tuple(stage.name for stage in BUILT_IN if stage.default)
 @cache
 def installed_stages() -> Mapping[str, str]:
     """Map stage names to import strings: built-in stages in pipeline order, then others by name."""
-    built_in = {stage.name: stage.import_string for stage in BUILT_IN}
-    others = {entry.name: entry.value for entry in entry_points(group=GROUP)}
-    return built_in | {name: others[name] for name in sorted(others.keys() - built_in)}
+    return {name: next(iter(places)) for name, places in _offers().items()}
+
+
+@cache
+def _offers() -> Offers:
+    return offers(GROUP, {stage.name: stage.import_string for stage in BUILT_IN})
 
 
 def is_built_in(use: str) -> bool:
@@ -181,16 +184,15 @@ def find_stage(use: str, folder: Path = Path()) -> Stage:
     Raises
     ------
     UserError
-        If there is no such stage.
+        If there is no such stage, or if several packages offer the name.
     """
-    installed = installed_stages()
-    import_string = installed.get(use, use)
-    if ":" not in import_string:
+    where = import_string(use, _offers(), "the stage")
+    if ":" not in where:
         raise UserError(
-            f"there is no stage {use!r}; {hint(use, installed)} "
+            f"there is no stage {use!r}; {hint(use, installed_stages())} "
             "(for your own stage, set use: package.module:stage or use: ./file.py:stage)"
         )
-    stage = load(import_string, folder, "the stage")
+    stage = load(where, folder, "the stage")
     if not isinstance(stage, SourceStage | MapStage | ModelStage | WholeStage):
         raise UserError(f"{use!r} is a {type(stage).__name__}, not a stage (see datagen/stage.py)")
     return stage

@@ -22,7 +22,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +30,7 @@ from pydantic import BaseModel, Field
 from datagen.errors import UserError
 from datagen.prompt import Prompt
 from datagen.recipe.import_string import load
+from datagen.recipe.offers import Offers, import_string, offers
 from datagen.request import Answer, Request, Sampling
 from datagen.schema import pick
 from datagen.stage import Options
@@ -225,11 +225,9 @@ def find_task(use: str, folder: Path = Path()) -> Task:
     Raises
     ------
     UserError
-        If there is no such task.
+        If there is no such task, or if several packages offer the name.
     """
-    installed = {entry.name: entry.value for entry in entry_points(group=GROUP)}
-    built_in = {name: f"{TASKS}.{name}:task" for name in _modules()}
-    task = load((installed | built_in).get(use, use), folder, "the task")
+    task = load(import_string(use, _offers(), "the task"), folder, "the task")
     if not isinstance(task, Task):
         raise UserError(f"{use!r} is a {type(task).__name__}, not a task (see stages/exercises/task.py)")
     return task
@@ -237,7 +235,11 @@ def find_task(use: str, folder: Path = Path()) -> Task:
 
 def task_names() -> list[str]:
     """List the tasks that have a short name."""
-    return sorted({*_modules(), *(entry.name for entry in entry_points(group=GROUP))})
+    return sorted(_offers())
+
+
+def _offers() -> Offers:
+    return offers(GROUP, {name: f"{TASKS}.{name}:task" for name in _modules()})
 
 
 def is_task(name: str) -> bool:

@@ -4,12 +4,13 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import tomllib
 import zipfile
 from pathlib import Path
 
 import pytest
+from setuptools import find_packages
 
-pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 FOLDERS = ("datagen", "stages", "prompts")
 PIP = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
@@ -25,6 +26,25 @@ assert all(find_stage(name) for name in installed_stages())
 assert load("judges/p_true").hash
 assert json_schema()
 """
+
+
+def test_pyproject_selects_every_file():
+    """Checked without a build. A file that no pattern selects is missing from wheels."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    selected = set()
+    for package in find_packages(str(ROOT), include=settings["packages"]["find"]["include"]):
+        folder = ROOT.joinpath(*package.split("."))
+        data = settings["package-data"]
+        for pattern in ("*.py", *data["*"], *data.get(package, [])):
+            selected |= {path.resolve() for path in folder.glob(pattern)}
+    files = {
+        path
+        for folder in FOLDERS
+        for path in (ROOT / folder).rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    assert ROOT / "datagen/py.typed" in selected
+    assert files - selected == set()
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +87,7 @@ def works(wheel, folder):
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_the_wheel_has_every_file_of_the_packages(wheel):
     held = set(zipfile.ZipFile(wheel).namelist())
     places = {"datagen": "datagen", "stages": "datagen/stages", "prompts": "datagen/prompts"}
@@ -76,10 +97,12 @@ def test_the_wheel_has_every_file_of_the_packages(wheel):
                 assert f"{place}/{path.relative_to(ROOT / folder).as_posix()}" in held
 
 
+@pytest.mark.slow
 def test_the_wheel_works_outside_the_checkout(wheel, tmp_path):
     works(wheel, tmp_path)
 
 
+@pytest.mark.slow
 def test_the_sdist_gives_the_same_wheel(checkout, wheel, tmp_path):
     for name in ("sdist", "wheel", "source"):
         (tmp_path / name).mkdir()

@@ -285,7 +285,7 @@ HOSTILE = {
     "prose": lambda answer: "Sure! Here is the exercise that you asked for.",
     "an open brace": lambda answer: "{" * 5000,
     "a deep bomb": lambda answer: '{"a":' * 20000 + "1" + "}" * 20000,
-    "a wide bomb": lambda answer: json.dumps({f"field{n}": n for n in range(20000)}),
+    "a wide bomb": lambda answer: json.dumps({f"field{n}": n for n in range(5000)}),
     "a list": lambda answer: json.dumps([answer] * 3),
     "cut off": lambda answer: json.dumps(answer)[:-3],
     "numbers for texts": lambda answer: json.dumps(dict.fromkeys(answer, 7)),
@@ -303,5 +303,5 @@ HOSTILE_TEXT = {
     "another thought": lambda text: f"◁think▷hm◁/think▷{text}",
     "a placeholder": lambda text: "[Insert Text Here]",
     "a template": lambda text: f"{{{{ {text} }}}}",
-    "a megabyte": lambda text: "lease " * 200_000,
+    "a long loop": lambda text: "lease " * 20_000,  # 120 kB: quadratic time would be noticed
 }

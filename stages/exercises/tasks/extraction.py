@@ -33,7 +33,7 @@ class Output(BaseModel):
 
 
 def read(answer: Answer, passage: Passage, prompt: Prompt) -> Pair:
-    """Keep fields whose values stand in the passage, under names that differ."""
+    """Keep fields whose values occur in the passage, under names that differ."""
     output, asked = parse(answer, Output), instruction(prompt)
     checks.clean(output.subject, passage, asked)
     checks.about(output.subject, passage)

@@ -117,7 +117,7 @@ def _whole_clause(answer: str, evidence: str, words: Language) -> None:
 
 
 def _no_reason_for_a_time(question: str, answer: str, words: Language) -> None:
-    if words_of(question)[:1] == ["when"] and (phrase := opening(words_of(answer), words.reasons)):
+    if opening(words_of(question), words.of_time) and (phrase := opening(words_of(answer), words.reasons)):
         raise Reject("answer of another kind", f"{phrase!r}: {question} {answer}")
 
 
@@ -184,7 +184,7 @@ def _same_voice(
                 forms
                 and word not in evidence_words
                 and len(passive) == len(forms)
-                and evidence_words[forms[0]].endswith("ed")
+                and evidence_words[forms[0]].endswith(words.participle_endings)
             ):
                 raise Reject(
                     "question is not true", f"{word!r} is passive in: {evidence}, not in: {question}"
@@ -192,7 +192,11 @@ def _same_voice(
     elif words.being & set(question_words[:6]):
         for word in question_words[2:]:
             stem = words.stem(word)
-            if word.endswith("ed") and word not in evidence_words and stem in map(words.stem, evidence_words):
+            if (
+                word.endswith(words.participle_endings)
+                and word not in evidence_words
+                and stem in map(words.stem, evidence_words)
+            ):
                 raise Reject("question is not true", f"{word!r} is not in: {evidence}, but in: {question}")
 
 
@@ -207,7 +211,7 @@ def _same_kind(
     """Reject "Which class ...?" if the sentence does not call the answer a class."""
     if (
         len(question_words) < 3
-        or question_words[0] != "which"
+        or question_words[0] not in words.of_kind
         or question_words[1] in words.verbs | words.modals | words.prepositions
     ):
         return

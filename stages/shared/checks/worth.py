@@ -86,7 +86,7 @@ def _no_ellipsis(question: str, answer: str, words: Language) -> None:
     if happens := opening(question_words, words.happening):
         condition = _after_connective(question_words[happens.count(" ") + 1 :], words)
         finite = words.verbs | words.modals | words.actions | words.support
-        if condition and condition[0].endswith("ed") and not finite & set(condition):
+        if condition and condition[0].endswith(words.participle_endings) and not finite & set(condition):
             raise Reject("refers to the passage", f"no subject in: {question}")
     if words.elliptical & set(_after_connective(answer_words, words)[:1]):
         raise Reject("refers to the passage", f"no subject in: {answer}")

@@ -25,12 +25,13 @@ NEVER = r"[^\s\S]"  # matches nothing
 
 
 class Abbreviations(BaseModel):
-    """Regular expressions of abbreviations whose full stop does not end a sentence."""
+    """Regular expressions of words whose full stop, or that before them, does not end a sentence."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     before_names: tuple[str, ...] = ()
     before_numbers: tuple[str, ...] = ()
+    after_ordinals: tuple[str, ...] = ()
 
 
 class Language(BaseModel):
@@ -102,6 +103,9 @@ class Language(BaseModel):
     support: frozenset[str] = frozenset()
     inflecting: frozenset[str] = frozenset()
     choosing: tuple[str, ...] = ()
+    of_kind: tuple[str, ...] = ()
+    of_time: tuple[str, ...] = ()
+    participle_endings: tuple[str, ...] = ()
     indefinite: frozenset[str] = frozenset()
     contrasting: frozenset[str] = frozenset()
     excepting: tuple[str, ...] = ()
@@ -318,6 +322,7 @@ def abbreviations() -> Abbreviations:
     return Abbreviations(
         before_names=tuple(word for list_ in lists for word in list_.before_names),
         before_numbers=tuple(word for list_ in lists for word in list_.before_numbers),
+        after_ordinals=tuple(word for list_ in lists for word in list_.after_ordinals),
     )
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from functools import cache, lru_cache
 
 from datagen.scripts import SEAMLESS, characters
-from datagen.stages.shared.language.rules import abbreviations
+from datagen.stages.shared.language.rules import NEVER, abbreviations
 
 # Terminators before a blank, and terminators of scripts without a blank after them. If a lower-case letter
 # follows the blank, the sentence continues, unless it starts an identifier: "config_file is read". The class
@@ -45,7 +45,6 @@ HEADING_NUMBER = re.compile(
 )
 ONE_WORD = frozenset(("eg", "ie"))  # abbreviations without their full stops inside
 BEFORE_NUMBERS = frozenset(("ca", "approx", "max", "min"))
-MONTH = re.compile("Januar|Februar|März|April|Mai|Juni|Juli|August|September|Oktober|November|Dezember")
 INITIAL = re.compile(r"[^\W\d_]\.")
 CAPITALS = re.compile(r"[A-Z]{2}")
 ALONE = re.compile(r"\||>>>|\W+\Z")  # table rows, an interpreter's prompt, rules under headings
@@ -200,8 +199,8 @@ def _ends(text: str, match: re.Match[str], start: int) -> bool:
     ):
         return False
     kind = _abbreviation(word)
-    if word.isdecimal() and MONTH.match(text, at):
-        return False
+    if word.isdecimal() and _after_ordinals().match(text, at):
+        return False  # 3. Oktober
     if len(word) == 1 and INITIAL.match(text, at):
         return False  # z. B.
     if kind == "number":
@@ -228,6 +227,11 @@ def _abbreviations() -> tuple[re.Pattern[str], re.Pattern[str]]:
         re.compile("|".join(listed.before_names), re.IGNORECASE),
         re.compile("|".join(listed.before_numbers), re.IGNORECASE),
     )
+
+
+@cache
+def _after_ordinals() -> re.Pattern[str]:
+    return re.compile("|".join(abbreviations().after_ordinals) or NEVER)
 
 
 @lru_cache(maxsize=1 << 16)

@@ -1,3 +1,5 @@
+"""Whether the processor computes in bfloat16."""
+
 import pytest
 
 from datagen.cluster.hardware import has_bfloat16

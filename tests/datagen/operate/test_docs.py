@@ -11,6 +11,7 @@ import typer
 import yaml
 
 from datagen.cli import app
+from datagen.recipe.registry import BUILT_IN
 from tests.support import ROOT
 
 TEXT = (ROOT / "docs" / "operating.md").read_text(encoding="utf-8")
@@ -31,6 +32,11 @@ VALUES = {"RECIPE": "recipe.yaml", "OLD": "a", "NEW": "b", "RUN": "c"}
 
 def blocks(language):
     return [text for name, text in BLOCKS if name == language]
+
+
+def test_the_stages_that_read_more_than_their_tables_are_listed():
+    line = re.search(r"^- for (.*?) and your own stages", TEXT, re.DOTALL | re.MULTILINE)[1]
+    assert re.findall(r"`(\w+)`", line) == [stage.name for stage in BUILT_IN if stage.sees_run]
 
 
 def test_the_page_has_commands():

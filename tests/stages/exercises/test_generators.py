@@ -27,6 +27,11 @@ def test_the_generators_cover_every_structured_task():
     assert set(GOOD) == set(BAD) == structured
 
 
+def test_a_task_has_the_name_of_its_module():
+    """Rows of two tasks with one name could not be told apart."""
+    assert {name: find_task(name).name for name in task_names()} == {name: name for name in task_names()}
+
+
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("task", GOOD)
 def test_a_good_answer_is_kept_under_every_variant(task, variant):

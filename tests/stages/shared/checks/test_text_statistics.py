@@ -1,3 +1,5 @@
+"""Statistics of a text that are computed once and shared by checks."""
+
 import numpy as np
 import pyarrow as pa
 import pytest

@@ -119,6 +119,7 @@ def test_answers_that_say_nothing_are_rejected(question, answer, evidence, why):
         ("Welche wird im Keller gezählt?", "die Kasse", UNLIKELY),
         ("Wofür werden solche Kassen gebraucht?", "für Münzen", "refers to the passage"),
         ("Wo steht die Kasse?", "im Keller", ""),
+        ("Was passiert, wenn Moped oder Kasse fehlen?", "Es hupt", ""),  # English participles end in -ed
     ],
 )
 def test_german_has_the_rules_that_do_not_need_english_word_order(question, answer, why):

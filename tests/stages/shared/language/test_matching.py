@@ -1,3 +1,5 @@
+"""Comparison of answers by the words of their language."""
+
 from functools import partial
 
 import pytest

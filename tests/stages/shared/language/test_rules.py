@@ -1,3 +1,5 @@
+"""Languages are data: detection, rules per language, wordings, and lists that a recipe enables."""
+
 import pytest
 import yaml
 

@@ -1,3 +1,5 @@
+"""The word tokenizer and its variants, in languages of many scripts."""
+
 import unicodedata
 
 import pyarrow as pa
