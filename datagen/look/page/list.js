@@ -2,12 +2,14 @@
 
 let rows = [], page = 0;  // of the list
 
-function item([id, kind, task, source, stage, reason, question, answer, verdict, edit, by]) {
+function item([id, kind, task, source, stage, reason, question, answer, excerpt, verdict, edit, by]) {
   const state = stage ? `dropped by ${stage}: ${reason}` : about.kept;
   const facts = [kind, task, by === null || by === undefined ? "" : score(by), verdict, edit && `edit ${edit}`].filter(Boolean).join(" · ");
   const text = [question, answer].find(text => text && text.trim());
   return el("li", {}, el("button", {"data-id": id, onclick: () => open(id)},
-    el("span", {class: text ? "gist" : "gist none"}, text || `no text, from ${source || "an unknown source"}`),
+    text ? el("span", {class: "gist"}, text) : null,
+    excerpt ? el("span", {class: "gist excerpt"}, excerpt[0] === "passage" ? el("span", {class: "small"}, "passage: ") : null, excerpt[1]) : null,
+    text || excerpt ? null : el("span", {class: "gist none"}, `no text, from ${source || "an unknown source"}`),
     el("span", {class: "small"}, facts + " · "), el("span", {class: stage ? "small out" : "small"}, state)));
 }
 
