@@ -114,8 +114,8 @@ class Index:
 
         Returns
         -------
-        ``total``, ``rows`` of the page, and ``groups``: (kind, task, stage, reason, rows). A row is (id, kind,
-        task, source, stage, reason, question, answer, excerpt, verdict, edit, score).
+        ``total``, ``rows`` of the page, and ``groups``: (kind, task, stage, reason, rows). A row is (id,
+        kind, task, source, stage, reason, question, answer, excerpt, verdict, edit, score).
 
         Raises
         ------
