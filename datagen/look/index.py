@@ -7,7 +7,7 @@ columns for filters and lists; full rows are read from the run's Parquet files.
 
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from math import isfinite, nan
 from typing import Any
@@ -19,6 +19,7 @@ import pyarrow as pa
 from datagen.errors import UserError
 from datagen.json_types import JsonObject
 from datagen.look.edit_state import APPLIED
+from datagen.look.excerpts import add_excerpts
 from datagen.look.load import load
 from datagen.look.search import Filter, search_for
 from datagen.run.folder import Run
@@ -34,7 +35,7 @@ EDITED = "edited"  # a filter: rows with an edit in any state
 FROM = "from rows join groups using (number) left join verdicts on rows.rowid = verdicts.place"
 JUDGED = "from hits join verdicts using (place) join rows on rows.rowid = place where not rows.edited"
 EDIT = f"coalesce(edit, case when edited then '{APPLIED}' end, '')"
-SUMMARY = f"id, kind, task, source, stage, reason, question, answer, verdict, {EDIT}"
+SUMMARY = f"id, kind, task, source, stage, reason, question, answer, null, verdict, {EDIT}"
 
 
 class Index:
@@ -113,7 +114,8 @@ class Index:
 
         Returns
         -------
-        ``total``, ``rows`` of the page, and ``groups``: (kind, task, stage, reason, rows).
+        ``total``, ``rows`` of the page, and ``groups``: (kind, task, stage, reason, rows). A row is (id,
+        kind, task, source, stage, reason, question, answer, excerpt, verdict, edit, score).
 
         Raises
         ------
@@ -141,7 +143,7 @@ class Index:
         groups = _fetch(cursor.execute(sql))
         page = f"{order.get(query.get('order', ''), '')} limit {PAGE} offset {offset}"
         places = dict(cursor.execute(f"select place, score from hits {page}").fetchall())
-        rows = _summaries(cursor, list(places))
+        rows = _summaries(cursor, list(places), search.terms if search else ())
         rows_with_score = [[*row[:-1], places[row[-1]]] for row in rows]
         return {"total": sum(group[-1] for group in groups), "rows": rows_with_score, "groups": groups}
 
@@ -262,12 +264,15 @@ class Index:
         return self._scores[score]
 
 
-def _summaries(cursor: duckdb.DuckDBPyConnection, places: list[int]) -> list[list[Any]]:
+def _summaries(
+    cursor: duckdb.DuckDBPyConnection, places: list[int], terms: Sequence[str] = ()
+) -> list[list[Any]]:
     """Read the list entries of rows, in the given order; the last value is the row number."""
     if not places:
         return []
     numbers = ", ".join(map(str, places))  # numbers, which DuckDB looks up without a scan
     rows = _fetch(cursor.execute(f"select {SUMMARY}, rows.rowid {FROM} where rows.rowid in ({numbers})"))
+    add_excerpts(cursor, rows, terms)
     ranks = {place: rank for rank, place in enumerate(places)}
     return sorted(rows, key=lambda row: ranks[row[-1]])
 

@@ -15,7 +15,7 @@ from datagen.schema import ORIGINAL
 from datagen.store.parquet import Damaged, damage_named, parts
 from datagen.store.record import latest_examples
 
-GIST = 300  # characters of an answer or a text in a list
+GIST = 300  # characters of an answer, a text or a passage in a list
 SEARCHED = ("question", "answer", "rejected", "text", "lineage.title")  # and the passage
 APART = 30  # a separator of texts that no phrase contains: it is not white space in DuckDB
 CONTEXT_KEY = "case when context is not null then 'context ' || hash(context) end"
@@ -73,12 +73,13 @@ def _with_values(database: duckdb.DuckDBPyConnection, scores: list[str]) -> dict
 
 def _load_passages(run: Run, database: duckdb.DuckDBPyConnection) -> None:
     """Copy the passages of the stages that make them, by id."""
-    database.execute("create table passages (name varchar, search varchar)")
+    database.execute("create table passages (name varchar, start varchar, search varchar)")
     for record in run.stage_records():
         if record["gives"] == "passages" != record["takes"] and (
             files := non_empty(parts(run.stage_folder(record["stage"])))
         ):
-            read = f"select id, {fold('any_value(text)')} from read_parquet(?)"
+            text = "any_value(text)"
+            read = f"select id, left({text}, {GIST}), {fold(text)} from read_parquet(?)"
             new = "where id not in (select name from passages) group by id"  # as two stages cut it alike
             database.execute(f"insert into passages {read} {new}", [files])
 
@@ -86,7 +87,8 @@ def _load_passages(run: Run, database: duckdb.DuckDBPyConnection) -> None:
 def _load_contexts(database: duckdb.DuckDBPyConnection, files: list[str]) -> None:
     """Copy the passages that rows contain, by their hashes."""
     contexts = f"select distinct {CONTEXT_KEY} as name, context from read_parquet(?, union_by_name = true)"
-    new = f"select name, {fold('context')} from ({contexts}) where context is not null"
+    shown = f"name, left(context, {GIST}), {fold('context')}"
+    new = f"select {shown} from ({contexts}) where context is not null"
     database.execute(f"insert into passages {new} and name not in (select name from passages)", [files])
 
 

@@ -51,6 +51,8 @@ class Search(NamedTuple):
 
     Parameters
     ----------
+    terms
+        The words of each term, separated by a space.
     passages
         A common table expression, the passages with a term.
     joined
@@ -59,6 +61,7 @@ class Search(NamedTuple):
         The condition on the result.
     """
 
+    terms: list[str]
     passages: Filter
     joined: str
     rows: Filter
@@ -85,9 +88,10 @@ def search_for(query: str) -> Search | None:
     UserError
         If the query has too many terms.
     """
-    terms = [_has_term(words) for words in terms_of(query)]
-    if not terms:
+    phrases = [" ".join(words) for words in terms_of(query)]
+    if not phrases:
         return None
+    terms = [_has_term(phrase) for phrase in phrases]
     values = [value for term in terms for value in term.values]
     names = [f"in_passage_{number}" for number in range(len(terms))]
     columns = ", ".join(f"{term.sql} as {name}" for term, name in zip(terms, names, strict=True))
@@ -95,12 +99,16 @@ def search_for(query: str) -> Search | None:
     found = f"with found as materialized (select rowid as passage, {columns} from passages)"
     joined = f"left join (select * from found where {' or '.join(names)}) using (passage)"
     conditions = [f"(coalesce({name}, false) or {term.sql})" for term, name in zip(terms, names, strict=True)]
-    return Search(Filter(found, values), joined, Filter(" and ".join(conditions), values))
+    return Search(phrases, Filter(found, values), joined, Filter(" and ".join(conditions), values))
 
 
-def _has_term(words: list[str]) -> Filter:
+def spellings_of(phrase: str) -> list[str]:
+    """List a phrase as given and in normal forms."""
+    return list(dict.fromkeys([phrase, *(unicodedata.normalize(form, phrase) for form in ("NFC", "NFD"))]))
+
+
+def _has_term(phrase: str) -> Filter:
     """Return the condition that ``search`` has the words in sequence, as given or in a normal form."""
-    phrase = " ".join(words)
-    spellings = dict.fromkeys([phrase, *(unicodedata.normalize(form, phrase) for form in ("NFC", "NFD"))])
+    spellings = spellings_of(phrase)
     alternatives = " or ".join(f"contains(search, {fold('?')})" for _ in spellings)
     return Filter(f"({alternatives})", list(spellings))

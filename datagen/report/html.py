@@ -24,7 +24,7 @@ from datagen.report.planned import read_outcome
 from datagen.report.proof import latest_proof
 from datagen.report.rows import handed_off, products
 from datagen.report.samples import by_reason, side_by_side
-from datagen.report.scores import score_charts
+from datagen.report.scores import scores
 from datagen.run.folder import Run
 from datagen.store.parquet import parts, read_json, read_part, whole_file
 from datagen.store.record import StageRecord
@@ -38,9 +38,9 @@ def write_report(run: Run) -> Path:
     """Write ``report.html`` of a complete run; return its path."""
     stages = run.stage_records()
     funnel, cost, covered = funnel_chart(stages), cost_chart(stages), coverage(run)
-    mix, scores, calibration = mix_charts(run), score_charts(run), calibration_charts(run)
+    mix, scored, calibration = mix_charts(run), scores(run), calibration_charts(run)
     use = engine_use(run)
-    charts = [*mix, *scores, *calibration, *(covered.drawn if covered else [])]
+    charts = [*mix, *scored.charts, *calibration, *(covered.drawn if covered else [])]
     draw_all([*charts, *(chart for chart in (funnel, cost, use and use.chart) if chart)])
     page = render_file(
         __package__,
@@ -58,7 +58,7 @@ def write_report(run: Run) -> Path:
         funnel=funnel,
         unit=unit,
         mix=mix,
-        scores=scores,
+        scores=scored,
         calibration=calibration,
         coverage=covered,
         diversity=diversity(run),

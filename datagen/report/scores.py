@@ -1,6 +1,7 @@
 """The distribution of each score: all rows that have it, and those handed off."""
 
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -41,23 +42,49 @@ Counts = npt.NDArray[np.int64]
 COLOURS = {"handed off": "var(--kept)", "not handed off": "var(--dropped)"}
 
 
-def score_charts(run: Run) -> list[charts.Chart]:
+class Constant(NamedTuple):
+    """A score that has the same value in all rows, after the first stage whose table has it."""
+
+    name: str
+    value: float
+    rows: int
+    stage: str
+
+
+class Scores(NamedTuple):
+    """Histograms of the scores that differ between rows, and the others."""
+
+    charts: list[charts.Chart]
+    constant: list[Constant]
+
+
+def scores(run: Run) -> Scores:
     """Draw a histogram of each score, over the rows of the first stage whose table has it."""
     records = [record for record in run.stage_records() if record["gives"] == "examples"]
     if not records:
-        return []
+        return Scores([], [])
     first_stages = _first_with(run, records)
+    spans: dict[str, tuple[float, float]] = {}
     edges: dict[str, bins.Floats] = {}
     total: dict[str, Counts] = {}
     for stage in dict.fromkeys(first_stages.values()):
         names = [name for name, other in first_stages.items() if other == stage]
         paths = parts(run.stage_folder(stage))
-        edges |= _edges(paths, names)
+        spans |= _spans(paths, names)
+        edges |= {name: bins.edges(*spans[name]) for name in names if name in spans}
         total |= _counted(paths, {name: edges[name] for name in names if name in edges})
     kept = _counted(parts(run.stage_folder(records[-1]["stage"])), edges)
     common = [name for name in edges if name in EXAMPLES.names]  # scores that every run has come last
     order = [*(name for name in edges if name not in common), *common]
-    return [_chart(name, first_stages[name], edges[name], total[name], kept[name]) for name in order]
+    constant = [name for name in order if spans[name][0] == spans[name][1]]
+    return Scores(
+        [
+            _chart(name, first_stages[name], edges[name], total[name], kept[name])
+            for name in order
+            if name not in constant
+        ],
+        [Constant(name, spans[name][0], int(total[name].sum()), first_stages[name]) for name in constant],
+    )
 
 
 def _first_with(run: Run, records: list[StageRecord]) -> dict[str, str]:
@@ -73,15 +100,15 @@ def _first_with(run: Run, records: list[StageRecord]) -> dict[str, str]:
     return first
 
 
-def _edges(paths: list[Path], names: list[str]) -> dict[str, bins.Floats]:
-    """Choose the bins of each score that has a value."""
+def _spans(paths: list[Path], names: list[str]) -> dict[str, tuple[float, float]]:
+    """Find the minimum and maximum of each score that has a value."""
     spans: dict[str, list[tuple[float, float]]] = {}
     for path in paths:
         for name, values in _values(path, names).items():
             if limits := bins.span(values):
                 spans.setdefault(name, []).append(limits)
     return {
-        name: bins.edges(min(low for low, _ in of_score), max(high for _, high in of_score))
+        name: (min(low for low, _ in of_score), max(high for _, high in of_score))
         for name, of_score in spans.items()
     }
 

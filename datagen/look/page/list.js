@@ -2,12 +2,14 @@
 
 let rows = [], page = 0;  // of the list
 
-function item([id, kind, task, source, stage, reason, question, answer, verdict, edit, by]) {
+function item([id, kind, task, source, stage, reason, question, answer, excerpt, verdict, edit, by]) {
   const state = stage ? `dropped by ${stage}: ${reason}` : about.kept;
   const facts = [kind, task, by === null || by === undefined ? "" : score(by), verdict, edit && `edit ${edit}`].filter(Boolean).join(" · ");
   const text = [question, answer].find(text => text && text.trim());
   return el("li", {}, el("button", {"data-id": id, onclick: () => open(id)},
-    el("span", {class: text ? "gist" : "gist none"}, text || `no text, from ${source || "an unknown source"}`),
+    text ? el("span", {class: "gist"}, text) : null,
+    excerpt ? el("span", {class: "gist excerpt"}, excerpt[0] === "passage" ? el("span", {class: "small"}, "passage: ") : null, excerpt[1]) : null,
+    text || excerpt ? null : el("span", {class: "gist none"}, `no text, from ${source || "an unknown source"}`),
     el("span", {class: "small"}, facts + " · "), el("span", {class: stage ? "small out" : "small"}, state)));
 }
 
@@ -21,16 +23,21 @@ async function list() {
   if (page >= pages) { page = pages - 1; return list(); }
   rows = reply.rows;
   const distinct = place => [...new Set(reply.groups.map(group => group[place]).filter(Boolean))].sort();
-  options(filters.kind, distinct(0).map(name => [name]));
-  options(filters.task, distinct(1).map(name => [name]));
-  options(filters.reason, distinct(3).map(name => [name]));
-  options(filters.stage, [["handed off", about.kept], ["dropped"], ...distinct(2).map(name => [name, `dropped by ${name}`])]);
+  offer(filters.kind, distinct(0).map(name => [name]));
+  offer(filters.task, distinct(1).map(name => [name]));
+  offer(filters.reason, distinct(3).map(name => [name]));
+  offer(filters.stage, [["handed off", about.kept], ["dropped"], ...distinct(2).map(name => [name, `dropped by ${name}`])]);
   $("total").textContent = count(reply.total, "row");
   $("list").replaceChildren(...rows.map(item));
   if (!rows.length) $("list").append(el("li", {class: "note"}, $("clear").hidden ? "This run has no rows." : "No row matches."));
   $("page").textContent = `page ${number(page + 1)} of ${number(pages)}`;
   $("previous").disabled = page === 0; $("next").disabled = page + 1 >= pages;
   mark(); highlight();
+}
+
+function offer(select, names) {  // one that filters keeps its options, so that another can be chosen at once
+  const other = [...select.options].some(option => option.value && option.value !== select.value);
+  if (!select.value || !other) options(select, names);
 }
 
 function mark() {

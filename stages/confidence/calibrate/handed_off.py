@@ -63,7 +63,9 @@ class Stated:
 
 def stated(tables: Iterable[pa.Table], context: Context) -> list[JsonObject]:
     """
-    State the promises about the rows that are handed off; none where the pipeline does not calibrate.
+    State the promises about the rows that are handed off.
+
+    There are none where the pipeline does not calibrate, nor about kinds and tasks that never had a row.
 
     Parameters
     ----------
@@ -89,6 +91,7 @@ def stated(tables: Iterable[pa.Table], context: Context) -> list[JsonObject]:
     return [
         asdict(_stated(name, promises[name]["promise"], covered[name], int(counts[number]), sample, context))
         for number, name in enumerate(names)
+        if counts[number] or promises[name]["promise"]["rows"]
     ]
 
 

@@ -67,6 +67,33 @@ def test_rows_are_filtered_and_opened(browser, address, width):
     assert page.overflow() <= 0 and not page.complaints
 
 
+def test_another_value_of_a_filter_is_chosen_without_clearing_it(browser, address):
+    page = chromium.Page(browser)
+    page.page.goto(address)
+    page.page.locator("#list button").first.wait_for()
+    total = page.page.locator("#total")
+    page.page.select_option("#filters [name=stage]", "dedup")
+    total.get_by_text("2 rows", exact=True).wait_for()
+    page.page.select_option("#filters [name=stage]", "write")
+    total.get_by_text("3 rows", exact=True).wait_for()
+    page.page.select_option("#filters [name=reason]", f"not a question{finished.EVIL}")
+    page.page.select_option("#filters [name=stage]", "dropped")
+    total.get_by_text("3 rows", exact=True).wait_for()
+    assert not page.complaints
+
+
+def test_a_hit_beyond_the_first_lines_is_shown_and_marked(browser, address):
+    page = chromium.Page(browser, 400)
+    page.page.goto(address)
+    page.page.fill("#filters [name=text]", "ferry 0 harbour opens")
+    page.page.locator("#total").get_by_text("5 rows", exact=True).wait_for()
+    excerpt = page.page.locator("#list .excerpt").first
+    assert excerpt.inner_text().startswith("passage: the harbour opens at six.")
+    hits = "[...CSS.highlights.get('hit')].filter(range => range.startContainer.parentElement.closest('.excerpt'))"
+    assert "harbour" in page.page.evaluate(f"{hits}.map(range => range.toString())")
+    assert page.overflow() <= 0 and not page.complaints
+
+
 def test_prompt_and_raw_answer_are_shown(browser, address):
     page = chromium.Page(browser)
     page.page.goto(address)

@@ -61,6 +61,12 @@ def test_every_row_is_listed_once_with_its_outcome(index):
     assert ids(index.rows({"stage": "dedup", "reason": "near duplicate"})) == rows(0, 1)
 
 
+def test_rows_are_filtered_by_reason_in_all_stages(index):
+    assert ids(index.rows({"reason": "near duplicate"})) == rows(0, 1)
+    assert ids(index.rows({"reason": f"not a question{finished.EVIL}"})) == rows(40, 41, 42)
+    assert index.rows({"reason": "not a question"})["total"] == 0
+
+
 def test_text_source_and_scores(index):
     assert ids(index.rows({"text": '"FERRY 7 leave"'})) == rows(7)
     assert index.rows({"text": "' or true --"})["total"] == 0

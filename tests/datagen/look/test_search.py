@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datagen.errors import UserError
+from datagen.look.excerpts import EXCERPT
 from datagen.look.index import Index
 from datagen.look.search import MOST_TERMS, fold, search_for, terms_of
 from datagen.run.folder import open_run
@@ -33,6 +34,8 @@ TEXTS = {
     "percent": {"question": "100% or 50_000?", "answer": "a\\b 'quoted' [x] (y) {z} $5 ^ a+b a|b * # ~"},
     "compatible": {"question": "\uf900", "answer": "neither normal form"},
     "empty": {"question": "", "answer": None},
+    "bare": {"lineage": {"passage_id": "p"}},
+    "far": {"lineage": {"passage_id": "long"}},
 }
 
 
@@ -45,7 +48,9 @@ def index(tmp_path_factory):
         record = {"stage": name, "takes": "documents", "gives": gives, "dropped": {}}
         write_json(record, folder / "stages" / name / "stage.json")
 
-    stage("cut", "passages", PASSAGES, [{"id": "p", "text": "A cormorant dives\r\n  for eels."}])
+    long = f"{'Waves break. ' * 60}The Lantern is lit. {'Waves break. ' * 60}"
+    passages = [{"id": "p", "text": "A cormorant dives\r\n  for eels."}, {"id": "long", "text": long}]
+    stage("cut", "passages", PASSAGES, passages)
     stage("write", "examples", EXAMPLES, [{"id": name, "kind": "k", **row} for name, row in TEXTS.items()])
     manifest = {"recipe": {"name": "search", "seed": 0, "stages": {}}, "stages": ["cut", "write"]}
     write_json(manifest | {"state": "running", "fingerprint": "f"}, folder / "manifest.json")
@@ -86,7 +91,7 @@ def index(tmp_path_factory):
         ("fathoms furlong", "preference"),
         ("herring lighthouse", "reading"),
         ('"osprey nests on" now', "context"),
-        ('"cormorant dives for"', "passage"),
+        ('"cormorant dives for"', "passage bare"),
         ("cormorant else", "passage"),  # one word in the passage, one in the row
         ("ordnance", "title"),
         ("50_000", "percent"),
@@ -99,6 +104,38 @@ def index(tmp_path_factory):
 )
 def test_a_search_finds_the_rows_that_have_all_terms(index, query, expected):
     assert {row[0] for row in index.rows({"text": query})["rows"]} == set(expected.split())
+
+
+@pytest.mark.parametrize(
+    ("query", "name", "excerpt"),
+    [
+        ("ferry", "words", None),  # the question shows it
+        ("ferry noon", "words", ("text", "… x x x x x x x x x x x x x at noon.")),
+        ("cormorant", "passage", ("passage", "a cormorant dives for eels.")),
+        ("else eels", "passage", ("passage", "a cormorant dives for eels.")),
+        ("osprey", "context", ("passage", "an osprey nests on the mast.")),
+        ("HAFENSTRA", "german", ("text", "äußere hafenstraße")),
+        ("furlong", "preference", ("text", "about a furlong")),  # not the texts before it
+        ("ordnance", "title", ("text", "ordnance of 1731")),
+        ("cafe\u0301", "decomposed", None),
+        ("caf\u00e9", "decomposed", None),
+        ("herring", "reading", None),
+        ("", "words", None),
+        ("", "empty", None),  # neither text nor passage
+        ("", "bare", ("passage", "A cormorant dives\r\n  for eels.")),
+        ("dives", "bare", ("passage", "A cormorant dives\r\n  for eels.")),
+    ],
+)
+def test_a_list_shows_where_the_first_hidden_term_is(index, query, name, excerpt):
+    [row] = [row for row in index.rows({"text": query})["rows"] if row[0] == name]
+    assert row[EXCERPT] == excerpt
+
+
+def test_a_term_far_into_a_long_passage_is_shown(index):
+    [row] = [row for row in index.rows({"text": "lantern"})["rows"] if row[0] == "far"]
+    where, shown = row[EXCERPT]
+    assert where == "passage" and shown.startswith("… ") and shown.endswith(" …") and len(shown) < 200
+    assert shown.index("lantern") < 40
 
 
 @pytest.mark.parametrize("query", ["", "  ", '""', '"  "', '"'])

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 
 import pyarrow as pa
 import pytest
@@ -77,6 +78,8 @@ def test_the_terminal_shows_everything_without_control_characters(run):
     explain(run, finished.row(0)["id"][:8], False, out)
     shown = out.file.getvalue()
     assert "\x1b[2J" not in shown
+    marked = " ".join(re.findall(r"\x1b\[7m(.*?)\x1b\[0m", shown, re.DOTALL))
+    assert " ".join(marked.split()) == finished.EVIDENCE
     for part in (
         "ferry 0",
         "near duplicate",

@@ -8,7 +8,7 @@ import pytest
 from datagen.errors import UserError
 from datagen.recipe.load import load_recipe
 from datagen.recipe.prices import money
-from datagen.report.cost import costs
+from datagen.report.cost import cost_chart, costs
 from datagen.report.html import write_report
 from datagen.run.folder import open_run
 from datagen.run.lifecycle import fingerprint
@@ -47,6 +47,12 @@ def test_costs_are_per_row_handed_off_and_a_sum_needs_every_price():
     partly = of([record(), record("score", "judge")], generator={"completion": 8.0})
     assert partly.money is None and partly.per_row(partly.stages[1].money) == ""
     assert partly.terms == "generator: EUR 0/8 per million input/output tokens"
+
+
+def test_the_chart_shows_tokens_per_row_handed_off():
+    free, last = record("curate", completion_tokens=0), record("score") | {"rows_out": 4}
+    assert cost_chart([record() | {"rows_out": 10}, free, last]).rows == [["write", 500.0], ["score", 500.0]]
+    assert cost_chart([record(), last | {"rows_out": 0}]) is None and cost_chart([free]) is None
 
 
 def test_a_role_that_names_another_has_its_price():

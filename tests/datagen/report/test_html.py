@@ -8,6 +8,7 @@ import pytest
 from datagen.report.charts import columns, draw_all
 from datagen.report.funnel import funnel_chart
 from datagen.report.html import write_report
+from datagen.report.samples import side_by_side
 from datagen.run.folder import open_run
 from tests.support import finished
 
@@ -97,6 +98,25 @@ def test_counts_from_documents_to_the_hand_off(page):
     assert "5 documents 4 passages 40 rows generated 38 rows handed off" in text
     assert "4 of 5 documents (80 %)" in text
     assert "near duplicate 2 5.0 %" in text
+
+
+def test_each_stage_has_its_counts_and_reasons(page):
+    text = re.sub(r"\s+", " ", " ".join(page.text))
+    assert "write 43 40 rows 3 3 not a question" in text
+    assert "dedup 40 38 rows 2 2 near duplicate" in text
+
+
+def test_dropped_rows_are_shown_next_to_kept_ones_with_stage_and_reason(tmp_path, page):
+    kept, dropped = side_by_side(open_run(finished.write(tmp_path)))["instruction"]
+
+    def first(numbers):
+        return sorted(finished.row(number)["id"] for number in numbers)[:4]
+
+    assert [sample.row["id"] for sample in kept] == first(range(2, 40))
+    assert [sample.row["id"] for sample in dropped] == first([0, 1, 40, 41, 42])
+    assert {sample.stage for sample in dropped} <= {"dedup", "write"}
+    text = re.sub(r"\s+", " ", " ".join(page.text))
+    assert text.count("near duplicate · dedup · timetable") > 2  # side by side, and by reason
 
 
 def test_each_number_of_the_funnel_has_a_unit():

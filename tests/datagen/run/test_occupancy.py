@@ -145,6 +145,16 @@ def test_the_report_shows_each_engine_over_time_and_one_figure(tmp_path):
     assert "engines were answering 62 %" in page and "Engines in use</b>" in page
 
 
+def test_a_point_of_the_chart_is_the_mean_of_its_time(tmp_path):
+    run_ = open_run(finished.write(tmp_path))
+    occupancy = Occupancy()
+    for second in range(4 * POINTS):
+        occupancy.add(reading(0, "a"), 4 * (second % 2), second, second + 1)
+    (run_.folder / FILE).write_text(occupancy.model_dump_json())
+    shares = [row[1] for row in engine_use(run_).chart.rows]
+    assert len(shares) > POINTS // 2 and set(shares) == {0.5}
+
+
 @pytest.mark.cluster
 def test_a_run_stores_the_occupancy_of_its_engine(tmp_path, run_on_workers):
     watcher = Watching()

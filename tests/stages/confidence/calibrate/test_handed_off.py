@@ -98,3 +98,17 @@ def test_in_the_default_pipeline_calibrate_follows_all_filters_and_all_judges():
     assert later == ("mix", "handoff")
     scoring = [name for name in DEFAULT_PIPELINE if find_stage(name).name in ("score", "consistency")]
     assert scoring == []
+
+
+def test_nothing_is_promised_about_a_kind_without_rows(calibrated, tmp_path):
+    rows, _, promise = calibrated
+    here = context("handoff", tmp_path / "2026-1", stages=STAGES)
+    assert stated([], here)[0]["why"].startswith(f"later stages dropped {promise['rows']:,} of the")
+    path = tmp_path / "2026-1" / "stages" / "calibrate" / "report.json"
+    report = json.loads(path.read_text())
+    without = promise | {"threshold": None, "rows": 0, "why": "no labels"}
+    report["instruction"]["promise"] = without
+    path.write_text(json.dumps(report))
+    others = [row for row in rows if row["kind"] != "instruction"]
+    assert others and stated(iter(partitions(others, 500, **COLUMNS)), here) == []
+    assert stated(iter(partitions(rows, 500, **COLUMNS)), here)[0]["why"] == "no labels"
