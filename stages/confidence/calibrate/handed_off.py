@@ -91,7 +91,7 @@ def stated(tables: Iterable[pa.Table], context: Context) -> list[JsonObject]:
     return [
         asdict(_stated(name, promises[name]["promise"], covered[name], int(counts[number]), sample, context))
         for number, name in enumerate(names)
-        if counts[number] or promises[name]["promise"]["rows"]
+        if promises[name]["rows"]
     ]
 
 

@@ -108,7 +108,12 @@ def describe(data: GroupData, promise: Promise, unmatched: Lost) -> JsonObject:
         columns = {"confidence": fit(checking.values)}
         columns |= dict(zip(fit.scores, checking.values.T, strict=True))
         scores = {name: curve(values, checking.right) for name, values in columns.items()}
-    return {"labels": labels, "promise": asdict(promise), "scores": scores}
+    return {
+        "rows": len(data.rows.numbers),
+        "labels": labels,
+        "promise": asdict(promise),
+        "scores": scores,
+    }
 
 
 def curve(values: Floats, right: Bools) -> JsonObject:

@@ -109,6 +109,8 @@ def test_nothing_is_promised_about_a_kind_without_rows(calibrated, tmp_path):
     without = promise | {"threshold": None, "rows": 0, "why": "no labels"}
     report["instruction"]["promise"] = without
     path.write_text(json.dumps(report))
+    assert stated([], here)[0]["why"] == "no labels"  # all rows were held back
+    report["instruction"]["rows"] = 0
+    path.write_text(json.dumps(report))
     others = [row for row in rows if row["kind"] != "instruction"]
     assert others and stated(iter(partitions(others, 500, **COLUMNS)), here) == []
-    assert stated(iter(partitions(rows, 500, **COLUMNS)), here)[0]["why"] == "no labels"
