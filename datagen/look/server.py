@@ -26,6 +26,7 @@ from datagen.schema import KINDS
 from datagen.stages.confidence.labels.edits import FIELDS
 
 HOST = "127.0.0.1"
+INTERRUPT_SECONDS = 0.05  # between attempts to stop a query
 
 
 class Browser:
@@ -88,10 +89,14 @@ class Browser:
 
         async def handle(request: web.Request) -> web.Response:
             cursor = self._index.cursor()
+            thread = asyncio.ensure_future(asyncio.to_thread(answer, request.query, cursor))
             try:
-                return await _respond(lambda: asyncio.to_thread(answer, request.query, cursor))
+                return await _respond(lambda: asyncio.shield(thread))
             except asyncio.CancelledError:
-                cursor.interrupt()
+                while not thread.done():
+                    cursor.interrupt()  # without effect between two queries
+                    await asyncio.wait([thread], timeout=INTERRUPT_SECONDS)
+                thread.exception()  # retrieved, so that asyncio does not log it
                 raise
 
         return handle

@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 import threading
+import time
 
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
@@ -225,11 +226,13 @@ def test_an_edit_needs_an_existing_row_and_the_edit_that_its_author_saw(browser,
     with_client(browser, work)
 
 
-def test_a_request_that_is_aborted_stops_its_query(browser):
+@pytest.mark.parametrize("pause", [0, 0.3])  # seconds from the start of the request to that of its query
+def test_a_request_that_is_aborted_stops_its_query(browser, pause):
     started, ended = threading.Event(), threading.Event()
 
     def count_for_days(query, cursor):
         started.set()
+        time.sleep(pause)
         try:
             cursor.execute("select count(*) from range(1000000000000) where range % 7 = 3").fetchall()
         finally:
@@ -243,7 +246,7 @@ def test_a_request_that_is_aborted_stops_its_query(browser):
         await asyncio.to_thread(started.wait)
         assert not ended.is_set()
         request.cancel()
-        await asyncio.to_thread(ended.wait)
+        assert await asyncio.to_thread(ended.wait, 60)
 
     with_client(browser, work)
 
