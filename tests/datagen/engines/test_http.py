@@ -112,6 +112,7 @@ def test_a_corrupt_archive_is_a_faulty_reply(data, encoding):
         post(sends(data, Content_Encoding=encoding))
 
 
+@pytest.mark.slow
 def test_a_decompression_bomb_takes_no_more_memory_than_the_limit_allows():
     bomb = sends(gzip.compress(bytes(http.MAX_BYTES * 8)), Content_Encoding="gzip")
     tracemalloc.start()
@@ -219,6 +220,7 @@ def test_a_server_that_alternately_refuses_and_disconnects_is_abandoned(status, 
         ask(behave, retries=2)
 
 
+@pytest.mark.slow
 def test_a_reply_without_content_is_transient():
     empty = sends(b"")
 
@@ -534,6 +536,7 @@ def test_a_trailing_line_break_of_a_key_is_stripped_and_a_two_line_key_is_reject
     assert "sk-secret" not in str(refusal.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fault", "said"),
     [
@@ -592,6 +595,7 @@ def test_a_process_that_ends_with_an_open_session_prints_no_traceback():
     assert (done.stdout, done.stderr) == ("200\n", "")
 
 
+@pytest.mark.slow
 def test_a_body_is_limited_to_what_its_request_can_yield():
     with pytest.raises(Unanswered, match=r"larger than .* MB, the limit for this request"):
         ask_once_answered(answers(reply("x" * 13_000_000)))  # in the text and in its token
@@ -615,6 +619,7 @@ def test_the_limit_of_a_body_grows_with_every_part_that_a_reply_may_have():
     assert most_bytes(body_of(ASKED, spec(thinking=9_000))) > small + 9_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fault", "said"),
     [

@@ -195,6 +195,7 @@ def test_a_pause_beyond_the_patience_is_not_waited_for_by_more_tries():
     assert isinstance(error, Unreachable) and len(server.bodies) <= 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", [answers("down", status=502), answers("wait", status=429)])
 def test_a_single_busy_request_that_outlasts_the_patience_does_not_end_the_run(fault, monkeypatch):
     monkeypatch.setattr(backend, "BUSY_TRIES", 3)
@@ -210,6 +211,7 @@ def test_a_single_busy_request_that_outlasts_the_patience_does_not_end_the_run(f
 FAULTS = [answers("null"), answers("CUDA error", status=500), hang_up(), half(), answers(after=1.0)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_of_one_request_affects_only_that_request(fault):
     good, bad = answers(), [fault] * 3
@@ -218,6 +220,7 @@ def test_a_fault_of_one_request_affects_only_that_request(fault):
     assert "no answer (attempts: 4)" in second, "one more try after the check"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fault", "tries"), [*((fault, 3) for fault in FAULTS), (answers("blocked", status=403), 1)]
 )
@@ -277,6 +280,7 @@ def test_the_user_is_notified_that_the_run_waits(monkeypatch):
     assert "waiting for" in notice and url in notice and "starting" in notice and "1,800" in notice
 
 
+@pytest.mark.slow
 def test_retry_after_delays_all_requests():
     async def work():
         async with serve(answers("wait", status=429, Retry_After="1"), answers()) as server:

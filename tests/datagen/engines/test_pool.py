@@ -221,6 +221,7 @@ def test_a_hanging_engine_is_restarted(pool, mortal):
     assert {completion.finish for completion in done.values()} == {"stop"} and mortal.starts == 2
 
 
+@pytest.mark.slow
 def test_waiting_in_the_engines_queue_is_not_a_hang(pool, mortal, monkeypatch):
     turns = asyncio.Semaphore(1)
     answer = Mortal.answer

@@ -146,6 +146,7 @@ def test_a_busy_server_counts_as_reachable():
         assert "is busy" in ask_one_token(OpenAIModel(engine="openai", model="m", base_url=running.url))
 
 
+@pytest.mark.slow
 def test_an_unreachable_server_stops_only_a_run_without_answers(write, tmp_path, caplog):
     url = f"http://127.0.0.1:{free_port()}/v1"
     recipe = write(server(url))
@@ -177,6 +178,7 @@ def test_no_request_is_sent_before_a_run(write, tmp_path):
         assert running.bodies == []
 
 
+@pytest.mark.slow
 def test_a_run_waits_for_a_server_that_starts_late():
     import threading
 

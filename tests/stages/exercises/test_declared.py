@@ -183,6 +183,7 @@ def test_any_text_is_parsed_as_a_check_or_reported(text):
     assert name in CHECKS
 
 
+@pytest.mark.slow
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.text(),

@@ -95,6 +95,7 @@ def run_partitions(rows, folder, size=None, answers=SOUND, **options):
     return kept, dropped, requests, figures
 
 
+@pytest.mark.slow
 def test_transformllm_no_request_is_sent_beyond_the_token_target(blanks, tmp_path):
     rows = [passage(f"{TEXT}\nNumber {number}." + " Bees sleep." * number) for number in range(40)]
     length = {row["id"]: len(row["text"].split()) for row in rows}

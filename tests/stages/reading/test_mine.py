@@ -683,6 +683,7 @@ def test_the_limit_counts_tokens_of_the_target(blanks):
     assert len(shorter["text"].split()) < size
 
 
+@pytest.mark.slow
 def test_texts_are_drawn_until_the_token_target_is_reached(blanks):
     rows = [passage(f"{TEXT}\n\nHive {number}.", number) for number in range(30)]
     every = {row["lineage"]["passage_id"]: row["text"] for row in run(*rows)[0]}

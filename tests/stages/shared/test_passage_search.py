@@ -55,6 +55,7 @@ def bm25(texts, query):
     return scores
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None)
 @given(TEXTS, st.lists(WORD, min_size=1, max_size=4).map(" ".join), st.integers(1, 4))
 def test_scores_equal_bm25_for_any_partitioning(tmp_path_factory, texts, query, size):

@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,6 +19,7 @@ def test_a_prompt_shows_k_distinct_seeds_of_the_pool(pool, number, k, data):
     assert shown == sample_seeds(sorted(pool, reverse=True), first, number, k, 0)
 
 
+@pytest.mark.slow
 def test_draws_are_even_and_differ_by_prompt_and_seed():
     prompts = [(first, number) for first in POOL for number in range(50)]
     drawn = Counter(one for first, number in prompts for one in sample_seeds(POOL, first, number, 3, 0))

@@ -157,6 +157,7 @@ def test_a_long_file_is_continued_after_its_last_row(tmp_path, monkeypatch):
     assert len(kept) == 3000 and not dropped
 
 
+@pytest.mark.slow
 def test_an_idle_child_that_has_ended_is_replaced(tmp_path):
     name = write(tmp_path, "a.txt", "Words.").name
     task = child.Task([File(tmp_path / name, name, Source(path=name), 6)])

@@ -60,6 +60,7 @@ def test_pairs_are_bounded_and_counted(tmp_path):
     assert sum(outcome.figures["all_pairs"] for outcome in outcomes) == 16**2
 
 
+@pytest.mark.slow
 @settings(max_examples=10, deadline=None)
 @given(st.integers(1, 9), st.integers(1, 30), st.randoms(use_true_random=False))
 def test_order_and_partitions_do_not_matter(size, neighbours, random):

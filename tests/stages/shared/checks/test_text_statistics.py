@@ -54,6 +54,7 @@ def test_letters_are_counted_by_script():
     ]
 
 
+@pytest.mark.slow
 @given(st.lists(st.one_of(st.none(), st.text(max_size=30)), max_size=8))
 def test_texts_are_measured_independently(texts):
     for measure in (longest_loop, word_counts, script_counts):

@@ -66,6 +66,7 @@ def test_texts_without_words_give_zeros():
 TEXT = st.text(st.sampled_from("ab cdéш中 文\n.=-"), max_size=40)
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(st.lists(TEXT, min_size=1, max_size=12), st.integers(0, 12), st.randoms(use_true_random=False))
 def test_neither_order_nor_partitions_change_a_vector(texts, cut, random):
