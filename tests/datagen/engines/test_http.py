@@ -311,6 +311,7 @@ def test_keys_of_known_forms_are_masked_and_messages_kept(text, shown):
     assert mask_secrets(text) == shown
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unit", ["\x1b]", "\x1b]0;a", "\x1b", "\x1b[0", "\x9b1", "\x1bP\x1b"])
 def test_a_message_of_unfinished_escape_sequences_takes_linear_time(unit):
     shown = printable(unit * 500_000, 200_000)

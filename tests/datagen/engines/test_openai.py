@@ -175,6 +175,7 @@ def test_a_server_that_never_answers_properly_ends_the_run_with_one_message(faul
     assert "attempts: 3" in str(error) and server.url in str(error)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", [answers("down", status=503), answers("wait", status=429), hang_up()])
 def test_an_unavailable_server_is_waited_for_within_the_patience(fault):
     error, server = ask(fault, retries=0, patience=0.3)
@@ -184,6 +185,7 @@ def test_an_unavailable_server_is_waited_for_within_the_patience(fault):
     assert done.text == "fine"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", [answers("down", status=503), answers("null"), hang_up()])
 def test_the_wait_ends_with_the_patience_regardless_of_remaining_retries(fault):
     error, server = ask(fault, retries=20, patience=0.3)
@@ -335,6 +337,7 @@ def test_requests_to_a_server_without_logprobs_omit_them():
     assert done.finish == "error" and "logprobs" in done.error
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("server", [{"keepalive_timeout": 0.05}, {"keepalive_timeout": 60}, {}])
 def test_persistent_and_closed_connections_work(server):
     results, log = ask(answers(close=not server), requests=4, gap=0.1, **server)

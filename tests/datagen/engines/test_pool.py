@@ -188,6 +188,7 @@ def test_a_spontaneous_engine_death_loses_no_request(pool, mortal):
     assert mortal.starts == 2 and max(mortal.asked.values()) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("poison", [{"r0"}, {"r77"}, {"r3", "r90"}, {"r127", "r128", "r299"}])
 def test_requests_that_kill_the_engine_are_isolated_in_few_restarts(pool, mortal, poison):
     mortal.kills = lambda self, key: key in poison

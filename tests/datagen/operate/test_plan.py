@@ -37,6 +37,7 @@ def test_an_interval_contains_its_estimate_and_the_sample(counts, sampled, passa
     assert counts or (rows == low == 0 and high > 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampled", [200, 1200])
 def test_intervals_have_their_nominal_coverage(sampled):
     draw = random.Random(0)

@@ -45,6 +45,7 @@ def answers(run):
     return set(Completions(run.folder / "completions").find(["paid"]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", [None, 5, "x", [1], {"a": 1}, ...], ids=repr)
 @pytest.mark.parametrize("name", ["recipe", "stages", "inherits", "state", "fingerprint", "number", "id"])
 def test_a_run_with_an_altered_manifest_is_not_resumed_and_its_answers_are_kept(begun, name, value):

@@ -49,12 +49,14 @@ def test_a_bad_answer_is_dropped_with_its_reason(task, change, reason):
     assert through(task, GOOD[task] | change) == reason
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", GOOD)
 def test_hostile_output_is_dropped_as_unparsable(task):
     for name, spoil in HOSTILE.items():
         assert through(task, spoil(GOOD[task])) == "unparsable", name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", GOOD)
 def test_hostile_text_in_any_field_never_reaches_a_row(task):
     for name, spoil in HOSTILE_TEXT.items():

@@ -40,6 +40,7 @@ def test_the_expected_evidence_under_the_truth_is_one(sizes):
         assert total == pytest.approx(1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rows, right", [(60, 53), (400, 359), (4000, 3599), (400, 300)])
 def test_judging_until_it_passes_keeps_the_stated_error(rows, right):
     drawn = np.random.default_rng(0)

@@ -41,6 +41,7 @@ def by_draw(rows, most):
     return ids[checks][np.argsort(drawn[checks])][:most].tolist()
 
 
+@pytest.mark.slow
 def test_new_rows_keep_the_promise_but_are_not_covered_until_sampled(home):
     old, truth = planted(1500)
     new, more = planted(300, "new", seed=5)

@@ -90,6 +90,7 @@ def test_near_duplicates_state_the_kept_row_and_the_measure():
     assert dropped["detail"] == f"of {stays}: {106 / 126:.3f} by Jaccard over 5 words of text"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", [80, 90, 97, 98, 99, 100, 101, 110, 120, 150])
 def test_added_words_are_found_in_short_and_long_texts(words):
     draw = random.Random(words)
@@ -175,6 +176,7 @@ def test_long_templates_about_two_subjects_are_kept():
     assert len(kept) == 2  # a name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("one", "other", "same"),
     [

@@ -149,6 +149,7 @@ def test_a_text_almost_in_the_format_is_rejected(name, text):
     assert rejection.value.reason == "not the demanded format"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FORMATS)
 @pytest.mark.parametrize(
     "text",

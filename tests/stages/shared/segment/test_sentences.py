@@ -48,6 +48,7 @@ def test_the_guard_against_runs_of_marks_changes_no_end(text):
     assert [match.span() for match in END.finditer(text)] == [match.span() for match in BEFORE.finditer(text)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "mark", [".", "!", "…", "。", ".。", '."', "?)", ". ", "i.", "(i)", "c)", "1.", "(c)."]
 )

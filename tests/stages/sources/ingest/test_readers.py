@@ -425,6 +425,7 @@ def test_a_file_of_another_format_is_dropped_with_a_reason(read, name, data):
     assert dropped[0]["reason"] and dropped[0]["detail"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["a.docx", "a.odt", "a.pptx", "a.xlsx", "a.epub"])
 def test_a_zip_bomb_is_not_unpacked(read, name):
     member = {"a.docx": "word/document.xml", "a.odt": "content.xml"}.get(name, "x.xml")

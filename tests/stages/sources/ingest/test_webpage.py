@@ -56,6 +56,7 @@ def test_characters_forbidden_in_xml_are_handled(sign):
     assert "One" in text and "two" in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "page",
     [
