@@ -91,7 +91,7 @@ def run(folder: Path, method: str) -> None:
 
 
 def worth(tables: list[Path], kept: pa.Table, folder: Path) -> dict[str, float]:
-    """Return the share of subjects with a kept row, and the mean similarity of a sample to its nearest."""
+    """Return the share of subjects among the kept rows, and how similar rows are to the nearest kept one."""
     rows = pa.concat_tables([read_part(path, ["task", "text"]) for path in tables])
     with tempfile.TemporaryDirectory(dir=folder) as name:
         embedder = learn("", [partial(rows.column, "text")], Path(name) / "learned.npy")
