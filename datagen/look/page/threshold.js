@@ -9,6 +9,7 @@ async function threshold() {
   if (limited !== JSON.stringify([name, kind])) {
     limited = "";
     slider.disabled = exact.disabled = true;  // the reply sets both, and would replace what is typed before
+    $("effect").replaceChildren(note("Reading the score …"));
     const reply = await latest("effect", "/api/threshold", {score: name, kind, value: 0});
     if (!reply) return;
     const [low, high] = reply.span;

@@ -174,8 +174,7 @@ def test_the_threshold_moves_by_keys_in_steps_of_few_digits(opened):
     page = opened(state="view=threshold")
     field, effect = page.page.locator("#limits [name=exact]"), page.page.locator("#effect")
     page.page.select_option("#limits [name=score]", "thirds")  # 0.001 to 0.0133, of 17 digits each
-    effect.get_by_text("38 rows at or above, 0 below.").wait_for()
-    page.page.focus("#limits [name=value]")
+    page.page.focus("#limits [name=value]:enabled")  # disabled until the span of the score is known
     for _ in range(5):
         page.page.keyboard.press("ArrowRight")
     effect.get_by_text("36 rows at or above, 2 below.").wait_for()

