@@ -8,7 +8,6 @@ language without a file every list is empty, and only language-independent rules
 import re
 from collections.abc import Iterable, Iterator
 from functools import cache, cached_property
-from importlib import resources
 from pathlib import Path
 
 import pyarrow as pa
@@ -22,6 +21,18 @@ from datagen.stages.shared.language.words import words_of
 
 FOLDER = "languages"
 NEVER = r"[^\s\S]"  # matches nothing
+# The lists that are regular expressions.
+PATTERNS = (
+    "negation",
+    "contracted",
+    "declines",
+    "assistant",
+    "chatter",
+    "plural",
+    "possessive",
+    "heading_numbers",
+)
+PATTERNS += ("chapters", "licences", "licence_lines")
 
 
 class Abbreviations(BaseModel):
@@ -32,6 +43,54 @@ class Abbreviations(BaseModel):
     before_names: tuple[str, ...] = ()
     before_numbers: tuple[str, ...] = ()
     after_ordinals: tuple[str, ...] = ()
+
+
+class Inversion(BaseModel):
+    """Words for questions made from a sentence by moving its words, in a language such as English."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    copulas: frozenset[str]
+    movable: frozenset[str]
+    predicates: tuple[str, ...]
+    support: str
+    infinitive: dict[str, str]
+    person: str
+    thing: str
+    choice: str
+    time: str
+    end: str
+    reason: str
+    consequence: str
+    act: str
+    denial: str
+    deniable: tuple[str, ...]
+    reasons: tuple[str, ...]
+    times: tuple[str, ...]
+    ends: tuple[str, ...]
+    unasked: tuple[str, ...]
+    determiners: frozenset[str]
+    singular: frozenset[str]
+    clauses: frozenset[str]
+    perfect: frozenset[str]
+    inner: frozenset[str]
+    joints: tuple[str, ...]
+    clarifying: tuple[str, ...]
+    remarks: tuple[str, ...]
+    second: tuple[str, ...]
+    paired: tuple[str, ...]
+    joined: tuple[str, ...]
+    stranded: tuple[str, ...]
+    alone: tuple[str, ...]
+    comparing: tuple[str, ...]
+    continuing: tuple[str, ...]
+    after_noun: tuple[str, ...]
+    vague: frozenset[str]
+    allowed: frozenset[str]
+    unclear: frozenset[str]
+    identifying: tuple[str, ...]
+    denying: tuple[str, ...]
+    dated: tuple[str, ...]
 
 
 class Language(BaseModel):
@@ -122,11 +181,20 @@ class Language(BaseModel):
     elliptical: frozenset[str] = frozenset()
     second: tuple[str, ...] = ()
     subordinate: tuple[str, ...] = ()
+    infinitive: frozenset[str] = frozenset()
+    possessive: str = ""
+    verb_endings: tuple[str, ...] = ()
+    trailing: frozenset[str] = frozenset()
+    heading_numbers: tuple[str, ...] = ()
+    chapters: tuple[str, ...] = ()
+    licences: tuple[str, ...] = ()
+    licence_lines: tuple[str, ...] = ()
+    inversion: Inversion | None = None
     abbreviations: Abbreviations = Abbreviations()
 
     @model_validator(mode="after")
     def _compile(self) -> "Language":
-        for name in ("negation", "contracted", "declines", "assistant", "chatter", "plural"):
+        for name in PATTERNS:
             patterns = getattr(self, name)
             for pattern in (patterns,) if isinstance(patterns, str) else patterns:
                 try:
@@ -168,6 +236,11 @@ class Language(BaseModel):
     def verdict(self) -> re.Pattern[str]:
         """Matches answers that are only a verdict, such as yes or no."""
         return re.compile(rf"\W*{words_pattern(self.verdicts)}\W*", re.IGNORECASE)
+
+    @cached_property
+    def owning(self) -> re.Pattern[str]:
+        """Matches the ending of a word that owns something."""
+        return re.compile(rf"\w(?:{self.possessive or NEVER})\b")
 
     @cached_property
     def _plural(self) -> re.Pattern[str]:
@@ -312,30 +385,3 @@ def code_of(row: Row) -> str:
 
 
 TEXTS = ("text", "context", "question", "answer", "evidence")
-
-
-@cache
-def abbreviations() -> Abbreviations:
-    """Join the abbreviations of all built-in languages, for splitting before the language is known."""
-    lists = [language.abbreviations for language in built_in_languages()]
-    lists.append(Abbreviations.model_validate(load(f"{FOLDER}/lists/abbreviations").fields))
-    return Abbreviations(
-        before_names=tuple(word for list_ in lists for word in list_.before_names),
-        before_numbers=tuple(word for list_ in lists for word in list_.before_numbers),
-        after_ordinals=tuple(word for list_ in lists for word in list_.after_ordinals),
-    )
-
-
-@cache
-def built_in_languages() -> list[Language]:
-    """Read the rules of all built-in languages."""
-    files = (resources.files("datagen.prompts") / FOLDER).iterdir()
-    return [language_of(file.name[:-5]) for file in sorted(files, key=str) if file.name.endswith(".yaml")]
-
-
-@cache
-def all_negations() -> frozenset[str]:
-    """Join the negations of all built-in languages."""
-    return frozenset(
-        word for language in built_in_languages() for word in (*language.negations, *language.contracted)
-    )
