@@ -18,7 +18,7 @@ from datagen.errors import BudgetSpent, UserError
 from datagen.store.disk import translating_file_errors
 
 if TYPE_CHECKING:  # a run that opens no cluster need not import it
-    from distributed import Client, Future, KilledWorker
+    from distributed import Client, Future, KilledWorker, Scheduler
 
     Report: TypeAlias = Future[Any]  # of a task; the types of their results differ
 
@@ -269,7 +269,7 @@ def dashboard_of(client: "Client") -> str:
     return str(client.dashboard_link) if client.run_on_scheduler(_serves_dashboard) else ""
 
 
-def _serves_dashboard(dask_scheduler: Any) -> bool:
+def _serves_dashboard(dask_scheduler: "Scheduler") -> bool:
     return bool(dask_scheduler.http_application.applications)  # without it, the link leads nowhere
 
 
