@@ -15,7 +15,7 @@ from datagen.engines.scripted import completion_of
 from datagen.json_types import JsonObject
 from datagen.recipe.model import Recipe
 from datagen.request import Answer, Answers, Completion, Identity, Request
-from datagen.rows import Fields
+from datagen.rows import Fields, Row
 from datagen.schema import TABLES, chat, content_id, table_of
 from datagen.stage import ModelStage
 
@@ -113,7 +113,7 @@ def _rows(kind: str, stage: str) -> pa.Table:
     code = {"id": "area.py", "source": "area.py", "text": CODE, "language": "und"}
     question = {"id": "q", "task": "from_search", "question": ACROSS["question"], "answered": True}
     subject = {"id": content_id(kind), "language": "en", "lineage": LINEAGE, "sessions": SESSIONS}
-    rows: dict[str, list[Fields]] = {
+    rows: dict[str, list[Row]] = {
         "seeds": [{"id": str(number), "question": text} for number, text in enumerate(SEEDS)],
         "documents": [code | {"metadata": json.dumps({"programming_language": "python"})}],
         "passages": passages,
@@ -124,7 +124,7 @@ def _rows(kind: str, stage: str) -> pa.Table:
     return table_of(TABLES[kind], rows[kind])
 
 
-def _passage(source: str, title: str, text: str) -> Fields:
+def _passage(source: str, title: str, text: str) -> Row:
     row = {"id": source, "document_id": source, "source": source, "title": title, "text": text}
     return row | {"section": [], "start": 0, "end": len(text), "index": 0, "language": "en"}
 

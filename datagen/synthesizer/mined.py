@@ -10,7 +10,8 @@ import re
 from collections.abc import Iterator
 
 from datagen.schema import content_id, pick
-from datagen.stages.shared.language.rules import NEVER, Inversion, Language
+from datagen.stages.shared.language.inversion import Inversion
+from datagen.stages.shared.language.rules import NEVER, Language
 from datagen.stages.shared.language.words import NUMBER, words_of
 from datagen.stages.shared.passage import phrase_in
 

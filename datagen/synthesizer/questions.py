@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from functools import cache
 
 from datagen.stages.exercises.marked.candidates import Candidate
-from datagen.stages.shared.language.rules import NEVER, Inversion, Language
+from datagen.stages.shared.language.inversion import Inversion
+from datagen.stages.shared.language.rules import NEVER, Language
 from datagen.stages.shared.language.words import words_of
 from datagen.stages.shared.passage import Passage
 from datagen.synthesizer.mined import lowered

@@ -17,6 +17,7 @@ from datagen.prompt import Prompt, exists, load
 from datagen.rows import Row
 from datagen.stage import Context
 from datagen.stages.shared.language.detect import UNDETERMINED, detect_language
+from datagen.stages.shared.language.inversion import Inversion
 from datagen.stages.shared.language.words import words_of
 
 FOLDER = "languages"
@@ -31,8 +32,10 @@ PATTERNS = (
     "plural",
     "possessive",
     "heading_numbers",
+    "chapters",
+    "licences",
+    "licence_lines",
 )
-PATTERNS += ("chapters", "licences", "licence_lines")
 
 
 class Abbreviations(BaseModel):
@@ -43,54 +46,6 @@ class Abbreviations(BaseModel):
     before_names: tuple[str, ...] = ()
     before_numbers: tuple[str, ...] = ()
     after_ordinals: tuple[str, ...] = ()
-
-
-class Inversion(BaseModel):
-    """Words for questions made from a sentence by moving its words, in a language such as English."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    copulas: frozenset[str]
-    movable: frozenset[str]
-    predicates: tuple[str, ...]
-    support: str
-    infinitive: dict[str, str]
-    person: str
-    thing: str
-    choice: str
-    time: str
-    end: str
-    reason: str
-    consequence: str
-    act: str
-    denial: str
-    deniable: tuple[str, ...]
-    reasons: tuple[str, ...]
-    times: tuple[str, ...]
-    ends: tuple[str, ...]
-    unasked: tuple[str, ...]
-    determiners: frozenset[str]
-    singular: frozenset[str]
-    clauses: frozenset[str]
-    perfect: frozenset[str]
-    inner: frozenset[str]
-    joints: tuple[str, ...]
-    clarifying: tuple[str, ...]
-    remarks: tuple[str, ...]
-    second: tuple[str, ...]
-    paired: tuple[str, ...]
-    joined: tuple[str, ...]
-    stranded: tuple[str, ...]
-    alone: tuple[str, ...]
-    comparing: tuple[str, ...]
-    continuing: tuple[str, ...]
-    after_noun: tuple[str, ...]
-    vague: frozenset[str]
-    allowed: frozenset[str]
-    unclear: frozenset[str]
-    identifying: tuple[str, ...]
-    denying: tuple[str, ...]
-    dated: tuple[str, ...]
 
 
 class Language(BaseModel):

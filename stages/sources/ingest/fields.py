@@ -6,6 +6,7 @@ list. A key that contains dots is found too.
 """
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from datagen.recipe.sections import Source
 from datagen.request import Reject
@@ -85,7 +86,7 @@ def _values(fields: object, path: str) -> list[object]:
     return [inner for value in values for inner in _values(value, rest)] if rest else values
 
 
-def _parts(fields: object, name: str) -> list[tuple[object, object]]:
+def _parts(fields: object, name: str) -> list[tuple[Any, object]]:
     """List the keys of a record, or the indexes of a list, that match a part of a path, with their values."""
     if isinstance(fields, list):
         items = list(enumerate(fields))
