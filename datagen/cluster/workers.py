@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar
 
 from datagen.errors import BudgetSpent, UserError
+from datagen.json_types import JsonObject
 from datagen.store.disk import translating_file_errors
 
 if TYPE_CHECKING:  # a run that opens no cluster need not import it
@@ -106,7 +107,7 @@ class WorkerPool:
 
     def __init__(self, client: "Client") -> None:
         self._client = client
-        self._workers: dict[str, Any] = {}
+        self._workers: dict[str, JsonObject] = {}
         self._suitable_at = time.monotonic()  # last time at which there was a suitable worker
         self._refresh()
 
