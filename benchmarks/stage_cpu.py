@@ -3,9 +3,9 @@ CPU time of each stage of a recipe when all answers are stored.
 
 ``python -m benchmarks.stage_cpu examples/python-reference.yaml --outputs outputs``
 
-A new run in a copy of the outputs runs every stage again. All tasks run in this process, one at a time, so the time
-of a task is that of its stage; imports count in the stage that needs them first. Child processes (the readers of
-local files) are not included. The last line of output is JSON.
+A new run in a copy of the outputs runs every stage again. All tasks run in this process, one at a time, so
+the time of a task is that of its stage; imports count in the stage that needs them first. Child processes (the
+readers of local files) are not included. The last line of output is JSON.
 """
 
 import argparse
