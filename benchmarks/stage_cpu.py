@@ -4,8 +4,8 @@ CPU time of each stage of a recipe when all answers are stored.
 ``python -m benchmarks.stage_cpu examples/python-reference.yaml --outputs outputs``
 
 A new run in a copy of the outputs runs every stage again. All tasks run in this process, one at a time, so
-the time of a task is that of its stage; imports count in the stage that needs them first. Child processes (the
-readers of local files) are not included. The last line of output is JSON.
+the time of a task is that of its stage; imports count in the stage that needs them first. Child processes
+(the readers of local files) are not included. The last line of output is JSON.
 """
 
 import argparse
@@ -13,11 +13,12 @@ import json
 import shutil
 import tempfile
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from types import ModuleType
 from typing import TypeVar
 
 from distributed import Client, LocalCluster
@@ -28,7 +29,8 @@ from datagen.report.console import Console
 from datagen.run import model_tasks, runner, tasks
 from datagen.run.tasks import Job
 
-T, R = TypeVar("T"), TypeVar("R")
+T = TypeVar("T")
+R = TypeVar("R")
 
 TASKS = {
     name: (module, getattr(module, name))
@@ -38,7 +40,7 @@ TASKS = {
     )
     for name in names
 }
-SECONDS: Counter[str] = Counter()
+SECONDS: defaultdict[str, float] = defaultdict(float)
 
 
 def timed(name: str, job: Job, *arguments: object) -> object:
@@ -82,10 +84,12 @@ def main() -> None:
     arguments = parser.parse_args()
     from benchmarks import stage_cpu as this  # under this name, as workers find its functions
 
-    for name, (module, _) in this.TASKS.items():
-        setattr(module, name, partial(this.timed, name))
-    tasks._on_all_workers = this.in_place
-    runner.open_cluster = this.one_worker
+    replaced: list[tuple[ModuleType, str, object]] = [
+        (module, name, partial(this.timed, name)) for name, (module, _) in this.TASKS.items()
+    ]
+    replaced += [(tasks, "_on_all_workers", this.in_place), (runner, "open_cluster", this.one_worker)]
+    for module, name, function in replaced:
+        setattr(module, name, function)
     recipe = load_recipe(arguments.recipe)
     with tempfile.TemporaryDirectory() as folder:
         outputs = Path(folder) / "outputs"

@@ -18,7 +18,7 @@ import torch
 import transformers
 from datasets import Dataset
 from transformers import PreTrainedTokenizerBase
-from trl import SFTConfig, SFTTrainer  # type: ignore[attr-defined]  # exported lazily
+from trl import SFTConfig, SFTTrainer
 
 from datagen.json_types import JsonObject
 from datagen.training.packing import LanguageModel, pack, row_losses, token_losses
