@@ -42,6 +42,7 @@ from benchmarks.endpoint import endpoint
 from datagen.cluster.hardware import core_ids
 from datagen.cluster.workers import PARTITIONS_AT_ONCE
 from datagen.engines import vllm as backend
+from datagen.engines import vllm_settings
 from datagen.engines.chat_body import body_of
 from datagen.engines.identity import identify, resolve
 from datagen.engines.pool import leave_engine_pool
@@ -185,7 +186,7 @@ def _partition(job: ModelJob, numbers: Sequence[int], number: int) -> Path:
 
 def bare_chat(spec: VllmModel, workload: Workload) -> Measured:
     """Pass all requests to vLLM in one call."""
-    for name, value in backend.environment(core_ids()).items():
+    for name, value in vllm_settings.environment(core_ids()).items():
         os.environ.setdefault(name, value)
     from vllm import LLM, SamplingParams
     from vllm.platforms import current_platform
@@ -193,8 +194,8 @@ def bare_chat(spec: VllmModel, workload: Workload) -> Measured:
     cpu = current_platform.is_cpu()
     if cpu:
         os.environ.setdefault("TORCH_COMPILE_DISABLE", "1")
-    free = backend._free_memory() if cpu else 0
-    llm = LLM(**backend.engine_arguments(spec, resolve(spec), cpu, free))
+    free = vllm_settings.free_memory() if cpu else 0
+    llm = LLM(**vllm_settings.engine_arguments(spec, resolve(spec), cpu, free))
     requests = [workload.request(number) for number in [workload.number, *workload.order()]]
     chats: list[Any] = [request.messages for request in requests]
     parameters = [SamplingParams(**backend.sampling_arguments(request)) for request in requests]

@@ -1,6 +1,6 @@
 """The loader for user-written YAML, and the check that a text is safe to load."""
 
-from typing import Any, ClassVar, TypeAlias
+from typing import ClassVar, TypeAlias
 
 import yaml
 
@@ -43,7 +43,7 @@ class UnsafeShape(yaml.YAMLError):
     """YAML that is nested too deeply, contains itself, or grows beyond its limits with its aliases."""
 
 
-def load(text: str, loader: LoaderClass = Loader) -> Any:
+def load(text: str, loader: LoaderClass = Loader) -> object:
     """
     Load user-written YAML; a text of over `SLOW` characters always on libyaml.
 
@@ -56,9 +56,10 @@ def load(text: str, loader: LoaderClass = Loader) -> Any:
         loader = FastLoader
     check_shape(text, loader, **FILE)
     try:
-        return yaml.load(text, loader)
+        loaded: object = yaml.load(text, loader)
     except (ValueError, RecursionError) as error:  # 2024-02-30, !!int x
         raise yaml.YAMLError(f"{error}") from error
+    return loaded
 
 
 def check_shape(text: str, loader: LoaderClass, *, values: int, characters: int, levels: int) -> None:

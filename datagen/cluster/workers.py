@@ -15,10 +15,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar
 
 from datagen.errors import BudgetSpent, UserError
+from datagen.json_types import JsonObject
 from datagen.store.disk import translating_file_errors
 
 if TYPE_CHECKING:  # a run that opens no cluster need not import it
-    from distributed import Client, Future, KilledWorker
+    from distributed import Client, Future, KilledWorker, Scheduler
 
     Report: TypeAlias = Future[Any]  # of a task; the types of their results differ
 
@@ -106,7 +107,7 @@ class WorkerPool:
 
     def __init__(self, client: "Client") -> None:
         self._client = client
-        self._workers: dict[str, Any] = {}
+        self._workers: dict[str, JsonObject] = {}
         self._suitable_at = time.monotonic()  # last time at which there was a suitable worker
         self._refresh()
 
@@ -269,7 +270,7 @@ def dashboard_of(client: "Client") -> str:
     return str(client.dashboard_link) if client.run_on_scheduler(_serves_dashboard) else ""
 
 
-def _serves_dashboard(dask_scheduler: Any) -> bool:
+def _serves_dashboard(dask_scheduler: "Scheduler") -> bool:
     return bool(dask_scheduler.http_application.applications)  # without it, the link leads nowhere
 
 

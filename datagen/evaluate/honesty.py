@@ -104,7 +104,9 @@ def read_model(name: str) -> Model:
         return VllmModel(model=name)
     try:
         fields = load_yaml(Path(name).read_text(encoding="utf-8"))
-        return TypeAdapter(Model).validate_python({"engine": "vllm"} | dict(fields))
+        if not isinstance(fields, dict):
+            raise TypeError("it is not a mapping")
+        return TypeAdapter(Model).validate_python({"engine": "vllm"} | fields)
     except (OSError, yaml.YAMLError, TypeError, ValueError, ValidationError) as error:
         raise UserError(f"{name} is not a model as under a recipe's models: {error}") from error
 

@@ -3,10 +3,10 @@
 import asyncio
 import json
 import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import TypeAlias
 
 import duckdb
 import typer
@@ -27,6 +27,8 @@ from datagen.stages.confidence.labels.edits import FIELDS
 
 HOST = "127.0.0.1"
 INTERRUPT_SECONDS = 0.05  # between attempts to stop a query
+
+Handler: TypeAlias = Callable[[web.Request], Awaitable[web.Response]]
 
 
 class Browser:
@@ -84,7 +86,7 @@ class Browser:
         }
         return web.Response(text=render(about, request[NONCE]), content_type="text/html")
 
-    def _query(self, answer: Callable[[Any, duckdb.DuckDBPyConnection], Any]) -> Callable[..., Any]:
+    def _query(self, answer: Callable[[Mapping[str, str], duckdb.DuckDBPyConnection], object]) -> Handler:
         """Handle requests to the index; one that the page aborts stops, which frees its cores."""
 
         async def handle(request: web.Request) -> web.Response:
@@ -129,10 +131,10 @@ class Browser:
             raise UserError("the edit seen should be an object of texts by field")
         return self._labelled(self._judging.edit(name, texts, seen))
 
-    def _writer(self, write: Callable[[JsonObject], Any]) -> Callable[[web.Request], Any]:
+    def _writer(self, write: Callable[[JsonObject], object]) -> Handler:
         """Handle requests that write into the file of labels, one at a time."""
 
-        def work(content: bytes) -> Any:
+        def work(content: bytes) -> object:
             try:
                 body = parse(content)
             except ValueError:
@@ -143,7 +145,7 @@ class Browser:
                 return write(body)
 
         async def handle(request: web.Request) -> web.Response:
-            async def answer() -> Any:
+            async def answer() -> object:
                 return await asyncio.to_thread(work, await request.read())
 
             return await _respond(answer)
@@ -213,15 +215,16 @@ def _listen(port: int) -> socket.socket:
         ) from error
 
 
-def _json(answer: Callable[[web.Request], Any]) -> Callable[[web.Request], Any]:
+def _json(answer: Callable[[web.Request], object]) -> Handler:
     async def handle(request: web.Request) -> web.Response:
         return await _respond(lambda: asyncio.to_thread(answer, request))
 
     return handle
 
 
-async def _respond(work: Callable[[], Any]) -> web.Response:
+async def _respond(work: Callable[[], Awaitable[object]]) -> web.Response:
     """Respond with JSON, or with the error."""
+    value: object
     try:
         value, status = await work(), 200
     except Conflict as error:

@@ -262,7 +262,7 @@ class Trails:
                     return str(text)
         return ""
 
-    def _query(self, sql: str, files: list[str], *values: Any, files_at: int = 0) -> list[tuple[Any, ...]]:
+    def _query(self, sql: str, files: list[str], *values: object, files_at: int = 0) -> list[tuple[Any, ...]]:
         """Query files; `files_at` is the position of the files among the parameters."""
         if not files:
             return []

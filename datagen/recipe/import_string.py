@@ -4,13 +4,12 @@ import importlib
 import importlib.util
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from datagen.errors import UserError
 
 
 @cache
-def load(use: str, folder: Path, what: str = "") -> Any:
+def load(use: str, folder: Path, what: str = "") -> object:
     """
     Import an object; files are relative to `folder`. `what` describes the object in error messages.
 
@@ -22,9 +21,10 @@ def load(use: str, folder: Path, what: str = "") -> Any:
     module, _, name = use.partition(":")
     try:
         loaded = load_file(folder / module) if module.endswith(".py") else importlib.import_module(module)
-        return getattr(loaded, name)
+        named: object = getattr(loaded, name)
     except (ImportError, FileNotFoundError, AttributeError, ValueError) as error:
         raise UserError(f"{what} {use!r} cannot be loaded: {error}".lstrip()) from error
+    return named
 
 
 def load_file(path: Path) -> object:

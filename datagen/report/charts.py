@@ -9,11 +9,12 @@ and the page also shows each chart's numbers as a table.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
-from typing import Any
 
 from markupsafe import Markup
 
+from datagen.json_types import JsonObject
 from datagen.report.draw import draw
+from datagen.rows import Row
 
 WIDTH = 360  # px; fits a phone
 ROW = 19  # px per bar
@@ -50,7 +51,7 @@ CONFIG = {
     },
 }
 
-Values = Sequence[Mapping[str, Any]]
+Values = Sequence[Row]
 
 
 @dataclass
@@ -72,9 +73,9 @@ class Chart:
 
     title: str
     caption: str
-    specification: dict[str, Any]
+    specification: JsonObject
     columns: Sequence[str]
-    rows: Sequence[Sequence[Any]]
+    rows: Sequence[Sequence[object]]
     svg: Markup | None = None
 
 
@@ -197,7 +198,7 @@ def curve(
         for channel, (field, title_) in (("x", x), ("y", y))
     }
     dashed = {"strokeDash": [4, 3], "color": "var(--c2)"}
-    layers: list[dict[str, Any]] = []
+    layers: list[JsonObject] = []
     if diagonal:
         ends = [{x[0]: 0, y[0]: 0}, {x[0]: 1, y[0]: 1}]
         layers.append({"data": {"values": ends}, "mark": {"type": "line", **dashed}, "encoding": encoding})
@@ -221,7 +222,7 @@ def timeline(title: str, caption: str, values: Values, time: str, share: str, co
     time, share, colour
         Keys of `values`: the time, whose key names the unit; the share; the name of the series.
     """
-    encoding: dict[str, Any] = {
+    encoding: JsonObject = {
         "x": {"field": time, "type": "quantitative", "title": time, "axis": {"tickCount": 6, "grid": False}},
         "y": {
             "field": share,
@@ -241,7 +242,7 @@ def _stacked(
     title: str,
     caption: str,
     values: Values,
-    encoding: dict[str, Any],
+    encoding: JsonObject,
     height: int | dict[str, int],
     colour: str,
     colours: Mapping[str, str] | None,
@@ -251,7 +252,7 @@ def _stacked(
     return _chart(title, caption, values, {"mark": "bar", "encoding": encoding, "height": height})
 
 
-def _color(colour: str, values: Values, colours: Mapping[str, str] | None) -> dict[str, Any]:
+def _color(colour: str, values: Values, colours: Mapping[str, str] | None) -> JsonObject:
     if colours is None:
         names = list(dict.fromkeys(value[colour] for value in values))
         colours = {name: COLOURS[rank % len(COLOURS)] for rank, name in enumerate(names)}
@@ -262,7 +263,7 @@ def _color(colour: str, values: Values, colours: Mapping[str, str] | None) -> di
     }
 
 
-def _chart(title: str, caption: str, values: Values, body: Mapping[str, Any]) -> Chart:
+def _chart(title: str, caption: str, values: Values, body: JsonObject) -> Chart:
     data = [dict(value) for value in values]
     if colour := body.get("encoding", {}).get("color"):
         ranks = {name: rank for rank, name in enumerate(colour["scale"]["domain"])}

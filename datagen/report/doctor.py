@@ -9,7 +9,7 @@ from importlib import metadata
 import datagen
 from datagen.cluster import hardware
 from datagen.engines import bundled
-from datagen.engines.vllm import environment
+from datagen.engines.vllm_settings import environment
 from datagen.recipe.model import Recipe
 from datagen.recipe.profiles import read_profile
 from datagen.recipe.roles import ScriptedModel

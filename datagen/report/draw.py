@@ -12,7 +12,6 @@ import re
 import subprocess
 import sys
 from collections.abc import Sequence
-from typing import Any
 
 SECONDS = 120  # time limit for all drawings of a report
 ILLEGAL = re.compile(
@@ -22,7 +21,7 @@ ILLEGAL = re.compile(
 log = logging.getLogger(__name__)
 
 
-def draw(specifications: Sequence[Any]) -> list[str]:
+def draw(specifications: Sequence[object]) -> list[str]:
     """Draw specifications; on failure, log a warning and return an empty list."""
     if not specifications:
         return []
@@ -43,7 +42,7 @@ def draw(specifications: Sequence[Any]) -> list[str]:
     return drawings
 
 
-def legal(value: Any) -> Any:
+def legal(value: object) -> object:
     """Replace characters not allowed in XML, in all strings of a JSON value."""
     if isinstance(value, str):
         return ILLEGAL.sub("�", value)

@@ -8,13 +8,14 @@ import json
 import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 
 from datagen.engines.scripted import completion_of
+from datagen.json_types import JsonObject
 from datagen.recipe.model import Recipe
 from datagen.request import Answer, Answers, Completion, Identity, Request
+from datagen.rows import Fields, Row
 from datagen.schema import TABLES, chat, content_id, table_of
 from datagen.stage import ModelStage
 
@@ -46,7 +47,7 @@ REPLY = {"answer": ANSWER}
 LINEAGE = {"title": "Land leases", "language": "en", "requests": [], "parents": [], "source": ""}
 
 # Stage -> its options, and the replies to its first requests by task, on which the others depend.
-STAGES: Mapping[str, tuple[dict[str, Any], dict[str, Any]]] = {
+STAGES: Mapping[str, tuple[JsonObject, JsonObject]] = {
     "from_seeds": ({}, {}),
     "from_search": ({}, {}),
     "answer_questions": ({}, {}),
@@ -98,9 +99,9 @@ def sections() -> Iterator[tuple[str, str, list[Request]]]:
         yield name, stage.summary, list(first.values())
 
 
-def _reply(request: Request, replies: Mapping[str, Any]) -> Completion:
+def _reply(request: Request, replies: JsonObject) -> Completion:
     text = json.dumps(replies.get(request.task, REPLY))
-    fields: dict[str, Any] = {"text": text, "choices": [-math.log(2)] * len(request.choices)}
+    fields: JsonObject = {"text": text, "choices": [-math.log(2)] * len(request.choices)}
     return completion_of(fields, request, "", UNNAMED)
 
 
@@ -112,7 +113,7 @@ def _rows(kind: str, stage: str) -> pa.Table:
     code = {"id": "area.py", "source": "area.py", "text": CODE, "language": "und"}
     question = {"id": "q", "task": "from_search", "question": ACROSS["question"], "answered": True}
     subject = {"id": content_id(kind), "language": "en", "lineage": LINEAGE, "sessions": SESSIONS}
-    rows: dict[str, list[dict[str, Any]]] = {
+    rows: dict[str, list[Row]] = {
         "seeds": [{"id": str(number), "question": text} for number, text in enumerate(SEEDS)],
         "documents": [code | {"metadata": json.dumps({"programming_language": "python"})}],
         "passages": passages,
@@ -123,7 +124,7 @@ def _rows(kind: str, stage: str) -> pa.Table:
     return table_of(TABLES[kind], rows[kind])
 
 
-def _passage(source: str, title: str, text: str) -> dict[str, Any]:
+def _passage(source: str, title: str, text: str) -> Row:
     row = {"id": source, "document_id": source, "source": source, "title": title, "text": text}
     return row | {"section": [], "start": 0, "end": len(text), "index": 0, "language": "en"}
 
@@ -131,7 +132,7 @@ def _passage(source: str, title: str, text: str) -> dict[str, Any]:
 def _pair(stage: str) -> pa.Table:
     """Return a pair; for a stage that accepts a proposal, with one."""
     formatted = stage == "describe_formats"
-    row: dict[str, Any] = {
+    row: Fields = {
         "id": content_id("prompts", stage),
         "kind": "instruction",
         "task": "open_question",

@@ -1,16 +1,16 @@
 """Print a plan."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from rich.markup import escape
 from rich.table import Table
 
+from datagen.json_types import JsonObject
 from datagen.recipe.prices import money
 from datagen.report.terminal import LOOK, output
 
 
-def show(plan: Mapping[str, Any]) -> None:
+def show(plan: JsonObject) -> None:
     """Print a plan: stages, products with intervals, and cost."""
     out = output()
     table = Table(title=escape(f"{plan['recipe']}: plan based on {plan['basis']}"), **LOOK)
@@ -47,7 +47,7 @@ def show(plan: Mapping[str, Any]) -> None:
         )
 
 
-def _requests(stage: Mapping[str, Any], currency: str) -> list[str]:
+def _requests(stage: JsonObject, currency: str) -> list[str]:
     """Format requests, stored answers, tokens, hours and cost; "" for each in a stage without a model."""
     amounts = [stage[name] for name in ("requests", "stored", "prompt_tokens", "completion_tokens")]
     hours = None if stage["seconds"] is None else stage["seconds"] / 3600
@@ -57,7 +57,7 @@ def _requests(stage: Mapping[str, Any], currency: str) -> list[str]:
     return cells if stage["model"] else [""] * len(cells)
 
 
-def _by_model(plan: Mapping[str, Any]) -> Iterator[str]:
+def _by_model(plan: JsonObject) -> Iterator[str]:
     for model in dict.fromkeys(stage["model"] for stage in plan["stages"] if stage["model"]):
         stages = [stage for stage in plan["stages"] if stage["model"] == model]
         requests, tokens_in, tokens_out = (
@@ -67,7 +67,7 @@ def _by_model(plan: Mapping[str, Any]) -> Iterator[str]:
         yield f"{model}: {requests:,.0f} requests, {tokens_in:,.0f} tokens in, {tokens_out:,.0f} tokens out"
 
 
-def _sum(plan: Mapping[str, Any]) -> str:
+def _sum(plan: JsonObject) -> str:
     total = plan["total"]
     lines = [
         f"{plan['documents']:,} documents, {plan['passages']:,} passages ({plan['sampled']:,} in the basis)",
@@ -79,7 +79,7 @@ def _sum(plan: Mapping[str, Any]) -> str:
     return "; ".join(lines)
 
 
-def _cost(plan: Mapping[str, Any]) -> str:
+def _cost(plan: JsonObject) -> str:
     """Describe the total cost and the prices; name stages whose cost is unknown."""
     if not plan["currency"]:
         return "no cost: the recipe states no `prices`"

@@ -1,8 +1,9 @@
 """The latest proof of a run (`datagen prove`), in short."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from urllib.parse import quote
 
+from datagen.json_types import JsonObject
 from datagen.run.folder import Run
 from datagen.store.parquet import read_json
 
@@ -39,7 +40,7 @@ def latest_proof(run: Run) -> Proof | None:
     """Read the conclusions of the newest proof; None if there is none or it cannot be read."""
     folder = run.folder / FOLDER
     try:
-        latest: dict[str, Any] = read_json(folder / LATEST)
+        latest: JsonObject = read_json(folder / LATEST)
         sentences = [str(sentence) for sentence in latest["sentences"]]
         target, name = str(latest["target"]["name"]), str(latest["folder"])
         page = f"{FOLDER}/{quote(name)}/proof.html" if (folder / name / "proof.html").is_file() else ""

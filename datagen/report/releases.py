@@ -1,17 +1,17 @@
 """Print the runs of a recipe."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from rich.markup import escape
 from rich.table import Table
 
+from datagen.json_types import JsonObject
 from datagen.report.terminal import LOOK, output
 
 MB = 1e6
 
 
-def show(name: str, releases: Sequence[Mapping[str, Any]]) -> None:
+def show(name: str, releases: Sequence[JsonObject]) -> None:
     """Print the runs of a recipe, oldest first."""
     table = Table(title=escape(name), padding=0, **LOOK)  # fits into 80 columns
     table.add_column("run", no_wrap=True)

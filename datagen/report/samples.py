@@ -8,12 +8,12 @@ order of partitions.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from datagen.report.evidence import Spans, excerpt, spans
+from datagen.rows import Row
 from datagen.run.folder import Run
 from datagen.schema import KINDS
 from datagen.store.parquet import parts, read_part
@@ -76,7 +76,7 @@ def by_reason(run: Run, record: StageRecord) -> dict[str, list[Sample]]:
 
 def _drawn(
     paths: Iterable[Path], group: str, maximum: int, only_written: bool = False
-) -> dict[str, list[dict[str, Any]]]:
+) -> dict[str, list[Row]]:
     """
     Find the rows with the smallest ids of each value of a column; a file that was not read has its source.
 
@@ -91,7 +91,7 @@ def _drawn(
     only_written
         Whether to exclude rows without answer and text.
     """
-    sampled: dict[str, list[dict[str, Any]]] = {}
+    sampled: dict[str, list[Row]] = {}
     for path in paths:
         table = _named(path, [group, *(("answer", "text") if only_written else ())])
         if only_written:
@@ -106,7 +106,7 @@ def _drawn(
         rows = _named(path, SHOWN)
         stage = path.parent.parent.name if path.parent.name == "dropped" else ""
         for row in rows.filter(pc.is_in(rows[NAME], pa.array(wanted))).to_pylist():
-            sampled[row[group]].append(row | {"dropped by": stage})
+            sampled[row[group]].append({**row, "dropped by": stage})
         sampled = {value: _first(of_value, maximum) for value, of_value in sampled.items()}
     return sampled
 
@@ -118,7 +118,7 @@ def _named(path: Path, columns: Sequence[str]) -> pa.Table:
     return table.append_column(NAME, pc.coalesce(*names, pa.scalar("")))
 
 
-def _first(rows: list[dict[str, Any]], maximum: int) -> list[dict[str, Any]]:
+def _first(rows: list[Row], maximum: int) -> list[Row]:
     """Return the first rows by name; rows with the same name, dropped by several stages, count once."""
     return sorted({row[NAME]: row for row in rows}.values(), key=lambda row: str(row[NAME]))[:maximum]
 
@@ -130,7 +130,7 @@ class _Passages:
         made = [r for r in run.stage_records() if r["gives"] == "passages" != r["takes"]]
         self._paths = [path for record in made for path in parts(run.stage_folder(record["stage"]))]
 
-    def shown(self, rows: Sequence[dict[str, Any]]) -> list[Sample]:
+    def shown(self, rows: Sequence[Row]) -> list[Sample]:
         """Prepare rows for the page."""
         passages = self._texts(
             {(row.get("lineage") or {}).get("passage_id") for row in rows if not row.get("context")}
@@ -147,7 +147,7 @@ class _Passages:
             }
         return texts
 
-    def _sample(self, row: dict[str, Any], passages: dict[str, str]) -> Sample:
+    def _sample(self, row: Row, passages: dict[str, str]) -> Sample:
         passage = row.get("context") or passages.get((row.get("lineage") or {}).get("passage_id") or "", "")
         if row.get("text"):  # a document, a passage or a reading text is its own passage
             passage = ""

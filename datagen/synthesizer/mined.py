@@ -1,38 +1,22 @@
 """
 Rule-based training targets that no labelled set provides: definitions, false statements, yes-no questions.
 
-Each function takes a sentence on one line and returns "" if no rule applies. The rules are narrow, and the
-results must pass the stages' checks, so they are simple but correct.
+Each function takes a sentence on one line and returns "" if no rule applies. The words are those of its
+language (`inversion` in ``prompts/languages/en.yaml``). The rules are narrow, and the results must pass the
+stages' checks, so they are simple but correct.
 """
 
 import re
 from collections.abc import Iterator
 
 from datagen.schema import content_id, pick
-from datagen.stages.shared.language.rules import Language
+from datagen.stages.shared.language.inversion import Inversion
+from datagen.stages.shared.language.rules import NEVER, Language
 from datagen.stages.shared.language.words import NUMBER, words_of
 from datagen.stages.shared.passage import phrase_in
 
-ARTICLE = re.compile(r"(?:the|an?)\s+", re.IGNORECASE)
 LONGEST_TERM = 5  # words
 LONGEST_SUBJECT = 9
-# Words that end the subject of a sentence or show that it is complex.
-COPULAS = frozenset({"is", "are", "was", "were"})
-CLAUSE = {
-    "that",
-    "which",
-    "who",
-    "whom",
-    "whose",
-    "when",
-    "where",
-    "if",
-    "as",
-    "while",
-    "because",
-    "although",
-}
-DETERMINERS = {"the", "a", "an", "this", "these", "most", "many", "some", "several", "all", "both", "another"}
 
 
 def term(sentence: str, words: Language) -> str:
@@ -41,12 +25,13 @@ def term(sentence: str, words: Language) -> str:
         match = re.search(rf"\s{re.escape(phrase)}\s", sentence, re.IGNORECASE)
         if not match:
             continue
-        name = ARTICLE.sub("", sentence[: match.start()], count=1).strip()
+        article = rf"(?:{'|'.join(sorted(words.articles)) or NEVER})\s+"
+        name = re.sub(article, "", sentence[: match.start()], count=1, flags=re.IGNORECASE).strip()
         name_words = words_of(name)
         if (
             name_words
             and len(name_words) <= LONGEST_TERM
-            and not set(name_words) & (CLAUSE | words.auxiliary)
+            and not set(name_words) & (_clauses(words) | words.auxiliary)
             and "," not in name
         ):
             return name
@@ -64,32 +49,34 @@ def falsified(sentence: str, words: Language) -> Iterator[str]:
         for word, opposite in (pair, pair[::-1]):
             if len(matches := list(re.finditer(rf"\b{word}\b", sentence))) == 1:
                 yield sentence[: matches[0].start()] + opposite + sentence[matches[0].end() :]
-    if not phrase_in(words_of(sentence), tuple(words.negations)):
-        for verb in (*sorted(words.verbs), "can", "must", "may"):
+    rules = words.inversion
+    if rules and not phrase_in(words_of(sentence), tuple(words.negations)):
+        for verb in (*sorted(words.verbs), *rules.deniable):
             if len(matches := list(re.finditer(rf"\b{verb}\b", sentence))) == 1:
-                yield sentence[: matches[0].end()] + " not" + sentence[matches[0].end() :]
+                yield f"{sentence[: matches[0].end()]} {rules.denial}{sentence[matches[0].end() :]}"
 
 
-def inverted(sentence: str, text: str) -> str:
+def inverted(sentence: str, text: str, words: Language) -> str:
     """
     Turn a sentence into a yes-no question: "The list is empty." becomes "Is the list empty?".
 
     Returns "" if the spelling of its first word inside a sentence is unknown (`lowered`).
     """
-    match = re.match(rf"([^,;:()]+?) ({'|'.join(sorted(COPULAS))}) ([^,;:()]+)[.]$", sentence)
-    if not match:
+    rules = words.inversion
+    copulas = "|".join(sorted(rules.copulas)) if rules else NEVER
+    match = re.match(rf"([^,;:()]+?) ({copulas}) ([^,;:()]+)[.]$", sentence)
+    if not match or not rules:
         return ""
     subject, verb, rest = match.groups()
     subject_words = words_of(subject)
-    if len(subject_words) > LONGEST_SUBJECT or set(subject_words) & (
-        CLAUSE | COPULAS | {"has", "have", "had"}
-    ):
+    complex_ = rules.clauses | rules.copulas | rules.perfect
+    if len(subject_words) > LONGEST_SUBJECT or set(subject_words) & complex_:
         return ""
-    subject = lowered(subject, text)
+    subject = lowered(subject, text, rules)
     return f"{verb.capitalize()} {subject} {rest}?" if subject else ""
 
 
-def lowered(subject: str, text: str) -> str:
+def lowered(subject: str, text: str, rules: Inversion) -> str:
     """
     Return the start of a sentence as written inside a sentence; "" if the case is unknown.
 
@@ -97,10 +84,14 @@ def lowered(subject: str, text: str) -> str:
     inside a sentence of `text`.
     """
     first, _, others = subject.partition(" ")
-    if first.lower() in DETERMINERS or re.search(rf"\b{re.escape(first.lower())}\b", text):
+    if first.lower() in rules.determiners or re.search(rf"\b{re.escape(first.lower())}\b", text):
         return f"{first.lower()} {others}".strip()
     inside = not first[0].isalpha() or re.search(rf"[\w,] {re.escape(first)}\b", text)
     return subject if inside else ""
+
+
+def _clauses(words: Language) -> frozenset[str]:
+    return words.inversion.clauses if words.inversion else words.relative
 
 
 def _another(number: str, sentence: str) -> str:

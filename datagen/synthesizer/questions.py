@@ -6,41 +6,70 @@ Smith 2010, "Good Question! Statistical Ranking for Question Generation": remove
 subject and auxiliary, and prepend a question word). There is no parser: a sentence qualifies only if its
 subject is a short sequence of words before an auxiliary, or before a verb of the language's list. Few
 sentences qualify, but an unlabelled corpus still yields many correct, simple questions in its own words.
+
+The words are those of the language (`inversion` in ``prompts/languages/en.yaml``). A language without
+them yields no questions.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cache
 
 from datagen.stages.exercises.marked.candidates import Candidate
-from datagen.stages.shared.language.rules import Language
+from datagen.stages.shared.language.inversion import Inversion
+from datagen.stages.shared.language.rules import NEVER, Language
 from datagen.stages.shared.language.words import words_of
 from datagen.stages.shared.passage import Passage
-from datagen.synthesizer.mined import COPULAS, lowered
+from datagen.synthesizer.mined import lowered
 
 MAX_SUBJECT = 9  # words of a subject
 MAX_WORDS = 22  # words of a question
 MIN_CONTENT = 3  # content words of a question; shorter ones are ambiguous
 STRANDED = 7  # maximum words between the verb and a preposition that ends a question
-AUXILIARIES = COPULAS | {"can", "could", "may", "might", "must", "shall", "should", "will", "would"}
-BE = r"(?:is|are|was|were|can|may|must|shall|will)"
-
-WHY = ("because", "since", "so that", "in order to", "so as to")
-WHEN = ("if", "unless", "when", "whenever", "until", "as long as", "as soon as", "provided that")
-LEAD = re.compile(rf"(?:{'|'.join((*WHY, *WHEN))})\b[^,]*, (?:then )?", re.IGNORECASE)
-COMPLEX = re.compile(r"[:;—()\[\]]|\bi\.e\.|\be\.g\.")
 QUOTED = re.compile(r"[\"'`“”‘’*]+")
-# Start of a part that a question omits: a remark after a comma, or a second verb.
-EXTRA = re.compile(rf", (?:and|but|so|which|as|unless|except|or|even)\b| (?:and|but) (?:\w+ )?{BE}\b| – ")
-SECOND_CLAUSE = re.compile(rf" and .*\b{BE}\b")  # a second main clause
-JOINED = re.compile(
-    r"\b(?:and|or|that|which|who|whose|where|if|when|because|but|how|of|for|than)\b.* |,|[A-Z]\w+ \w+$"
-)
-ENDS_IN_PREPOSITION = re.compile(
-    r"(?<! as) \b(?:as|by|for|from|into|on|onto|to|with|in|over|against)$|^(?:by|with|on|to|from|in|for)$"
-)
-CONTINUES = re.compile(r"(?:if|when|in|for|to|by|on|at|with|from|during|after|before|until|unless)\b")
-NOUN = re.compile(r"([a-z]+)(?: (?=in\b|of\b|if\b|when\b|to\b|for\b|with\b|by\b)|$)")
+DATE = re.compile(r"\d{4}|[A-Z][a-z]+ \d{1,2}(?:, \d{4})?|[A-Z][a-z]+ \d{4}")
+
+
+class Grammar:
+    """The rules of a language (`Inversion`) as patterns."""
+
+    def __init__(self, words: Language, rules: Inversion) -> None:
+        self.words, self.rules = words, rules
+        self.auxiliaries = rules.copulas | rules.movable
+        predicates, consequent = _any(rules.predicates), _any(sorted(words.consequent))
+        articles = _any(sorted(words.articles))
+        self.complex = re.compile(rf"[:;—()\[\]]|\b{_any(map(re.escape, rules.clarifying))}")
+        self.lead = re.compile(
+            rf"{_any((*rules.reasons, *rules.times))}\b[^,]*, (?:{consequent} )?", re.IGNORECASE
+        )
+        self.after_lead = tuple(f", {word}" for word in words.consequent)
+        # Start of a part that a question omits: a remark after a comma, or a second verb.
+        self.extra = re.compile(
+            rf", {_any(rules.remarks)}\b| {_any(rules.second)} (?:\w+ )?{predicates}\b| – "
+        )
+        self.second_clause = re.compile(rf" {_any(rules.second[:1])} .*\b{predicates}\b")
+        self.joined = re.compile(rf"\b{_any(rules.joined)}\b.* |,|[A-Z]\w+ \w+$")
+        compared = "".join(f"(?<! {word})" for word in rules.comparing)
+        self.ends_in_preposition = re.compile(rf"{compared} \b{_any(rules.stranded)}$|^{_any(rules.alone)}$")
+        self.continues = re.compile(rf"{_any(rules.continuing)}\b")
+        self.noun = re.compile(rf"([a-z]+)(?: (?={_any(rules.after_noun)}\b)|$)")
+        self.ambiguous = re.compile(
+            rf"{_any(sorted(map(str.capitalize, words.definite & words.articles)))} [a-z]+"
+        )
+        self.identified = re.compile(rf"{_any(rules.identifying)}\b")
+        self.article = re.compile(rf"(?:^| ){articles}$")
+        self.dated = re.compile(rf"(?:^| ){_any(rules.dated)}$")
+        self.of = re.compile(rf" {_any(sorted(words.genitive))} ")
+
+
+@cache
+def _grammar(words: Language) -> Grammar | None:
+    return Grammar(words, words.inversion) if words.inversion else None
+
+
+def _any(words: Iterable[str]) -> str:
+    return rf"(?:{'|'.join(words) or NEVER})"
 
 
 @dataclass(frozen=True)
@@ -52,11 +81,12 @@ class Clause:
     verb: str
     rest: str
 
-    def question(self, word: str, rest: str) -> str:
+    def question(self, word: str, rest: str, grammar: Grammar) -> str:
         """Build a question about anything except the subject."""
-        if self.verb in AUXILIARIES:
+        if self.verb in grammar.auxiliaries:
             return f"{word} {self.verb} {self.subject} {rest} {self.ending}"
-        return f"{word} does {self.subject} {_infinitive(self.verb)} {rest} {self.ending}"
+        verb = _infinitive(self.verb, grammar.rules)
+        return f"{word} {grammar.rules.support} {self.subject} {verb} {rest} {self.ending}"
 
     @property
     def ending(self) -> str:
@@ -65,15 +95,17 @@ class Clause:
 
 
 def question_to(candidate: Candidate, passage: Passage) -> str:
-    """Return a question about a marked answer; "" if no rule applies."""
+    """Return a question about a marked answer; "" if no rule applies, or there are none for its language."""
+    grammar = _grammar(passage.words)
     line, answer = candidate.sentence.rstrip(" .;:"), candidate.answer
-    if line.count(answer) != 1 or COMPLEX.search(line):
+    if not grammar or line.count(answer) != 1 or grammar.complex.search(line):
         return ""
-    clause = _parse(line, passage)
+    clause = _parse(line, passage, grammar)
     question = ""
     if clause:
-        question = next(filter(None, (ask(clause, answer, passage.words) for ask in RULES)), "")
-    question_words, content = words_of(question), set(passage.words.content(question)) - {"happen"}
+        question = next(filter(None, (ask(clause, answer, grammar) for ask in RULES)), "")
+    happening = passage.words.content(grammar.rules.consequence)
+    question_words, content = words_of(question), set(passage.words.content(question)) - set(happening)
     if len(question_words) > MAX_WORDS or len(content) < (
         MIN_CONTENT - 1 if candidate.kind == "action" else MIN_CONTENT
     ):
@@ -82,24 +114,26 @@ def question_to(candidate: Candidate, passage: Passage) -> str:
     return f"{question[0].upper()}{question[1:]}?"
 
 
-def _parse(line: str, passage: Passage) -> Clause | None:
+def _parse(line: str, passage: Passage, grammar: Grammar) -> Clause | None:
     words, lead, main = passage.words, "", line
-    if condition := LEAD.match(line):
-        lead, main = condition[0].rstrip(", ").removesuffix(", then"), line[condition.end() :]
+    if condition := grammar.lead.match(line):
+        lead, main = condition[0].rstrip(", "), line[condition.end() :]
+        lead = next((lead.removesuffix(end) for end in grammar.after_lead if lead.endswith(end)), lead)
     parts = main.split(" ")
     for place, word in enumerate(parts[: MAX_SUBJECT + 1]):
-        if word in ("and", "or", "not"):
+        if word in grammar.rules.joints:
             return None
-        if place and (word in AUXILIARIES or word in words.actions):
+        if place and (word in grammar.auxiliaries or word in words.actions):
             subject = " ".join(parts[:place])
-            if not _is_simple(subject, words) or (word in words.actions and not _is_singular(subject)):
+            plural = word in words.actions and not _is_singular(subject, grammar.rules)
+            if plural or not _is_simple(subject, words, grammar.rules):
                 return None
-            subject = subject if condition else lowered(subject, passage.text)
+            subject = subject if condition else lowered(subject, passage.text, grammar.rules)
             return Clause(lead, subject, word, " ".join(parts[place + 1 :])) if subject else None
     return None
 
 
-def _is_simple(subject: str, words: Language) -> bool:
+def _is_simple(subject: str, words: Language, rules: Inversion) -> bool:
     subject_words = words_of(subject)
     if (
         not subject_words
@@ -107,68 +141,73 @@ def _is_simple(subject: str, words: Language) -> bool:
         or subject_words[0] in words.pointing | words.subjectless | words.prepositions
     ):
         return False
-    inner = words.relative | words.pointing | words.auxiliary - words.articles | {"to", "not", "by", "there"}
+    inner = words.relative | words.pointing | words.auxiliary - words.articles | rules.inner
     return not set(subject_words) & inner and bool(words.content(subject))
 
 
-def _is_singular(subject: str) -> bool:
+def _is_singular(subject: str, rules: Inversion) -> bool:
     """Guess from its first word whether a subject is singular, so that a verb in -s may follow."""
     first = subject.split(" ")[0].lower()
-    return first in ("the", "a", "an", "each", "every") or bool(QUOTED.match(subject)) or " " not in subject
+    return first in rules.singular or bool(QUOTED.match(subject)) or " " not in subject
 
 
-def _infinitive(verb: str) -> str:
-    if verb.endswith("ies"):
-        return f"{verb[:-3]}y"
-    return verb[:-2] if re.search(r"(?:ss|x|zz|ch|sh)es$", verb) else verb[:-1]
+def _infinitive(verb: str, rules: Inversion) -> str:
+    endings = ((re.search(ending, verb), replacement) for ending, replacement in rules.infinitive.items())
+    return next((verb[: end.start()] + end.expand(replacement) for end, replacement in endings if end), verb)
 
 
-def _essential(rest: str) -> str:
+def _essential(rest: str, grammar: Grammar) -> str:
     """Remove a trailing remark, unless a preceding comma indicates the end of a list."""
-    shortened = EXTRA.split(rest, maxsplit=1)[0]
-    return rest if "either" in rest or "," in shortened else shortened
+    shortened = grammar.extra.split(rest, maxsplit=1)[0]
+    is_paired = any(word in rest for word in grammar.rules.paired)
+    return rest if is_paired or "," in shortened else shortened
 
 
-def _ask_consequence(clause: Clause, answer: str, words: Language) -> str:
+def _ask_consequence(clause: Clause, answer: str, grammar: Grammar) -> str:
     """Ask what happens under the sentence's leading condition."""
     main = f"{clause.subject} {clause.verb} {clause.rest}"
     condition = words_of(clause.lead)
-    if answer != main or not condition or set(condition) & (words.pointing | {"that", "such", "so", "not"}):
+    vague = grammar.words.pointing | grammar.rules.vague
+    if answer != main or not condition or set(condition) & vague:
         return ""
-    return "" if clause.lead.lower().startswith(WHY) else f"what happens {clause.ending}"
+    if clause.lead.lower().startswith(grammar.rules.reasons):
+        return ""
+    return f"{grammar.rules.consequence} {clause.ending}"
 
 
-def _ask_action(clause: Clause, answer: str, words: Language) -> str:
+def _ask_action(clause: Clause, answer: str, grammar: Grammar) -> str:
     """Ask what a thing does."""
     verb = answer.split(" ")[0]
-    if clause.lead or verb != clause.verb or verb in AUXILIARIES or len(words.content(clause.subject)) < 2:
+    rules, content = grammar.rules, grammar.words.content(clause.subject)
+    if clause.lead or verb != clause.verb or verb in grammar.auxiliaries or len(content) < 2:
         return ""
-    return f"what does {clause.subject} do"
+    return f"{rules.thing} {rules.support} {clause.subject} {rules.act}"
 
 
-def _ask_subject(clause: Clause, answer: str, words: Language) -> str:
+def _ask_subject(clause: Clause, answer: str, grammar: Grammar) -> str:
     """Ask for the subject."""
-    rest = _essential(clause.rest)
+    rules, rest = grammar.rules, _essential(clause.rest, grammar)
     article, _, subject = clause.subject.partition(" ")
-    subject = subject if article.lower() in words.articles else clause.subject
+    subject = subject if article.lower() in grammar.words.articles else clause.subject
     if answer.casefold() in (clause.subject.casefold(), subject.casefold()):
-        if re.fullmatch(r"The [a-z]+", answer) and _who(answer, words) == "what":
+        if grammar.ambiguous.fullmatch(answer) and _who(answer, grammar) == rules.thing:
             return ""  # "the value", "the file": ambiguous
-        if clause.verb in COPULAS and re.match(r"(?:an?|the|one|also)\b", clause.rest):
+        if clause.verb in rules.copulas and grammar.identified.match(clause.rest):
             return ""  # "What is a list?" has another answer
-        return f"{_who(answer, words)} {clause.verb} {rest} {clause.ending}"
+        return f"{_who(answer, grammar)} {clause.verb} {rest} {clause.ending}"
     before, _, noun = subject.partition(answer)
     if QUOTED.fullmatch(before or "-") and re.fullmatch(r"[a-z]+(?: [a-z]+)?", QUOTED.sub("", noun).strip()):
-        return f"which {QUOTED.sub('', noun)} {clause.verb} {rest} {clause.ending}"
+        return f"{rules.choice} {QUOTED.sub('', noun)} {clause.verb} {rest} {clause.ending}"
     return ""
 
 
-def _ask_clause(clause: Clause, answer: str, words: Language) -> str:
+def _ask_clause(clause: Clause, answer: str, grammar: Grammar) -> str:
     """Ask why, or when."""
-    phrase = answer.casefold()
-    word = "why" if phrase.startswith(WHY) else "when" if phrase.startswith(WHEN) else ""
-    pointing = words.pointing - {"they", "it"} | {"that", "needed", "necessary"}
-    if not word or phrase.startswith("unless") or set(words_of(answer)[:3]) & pointing:
+    rules, phrase = grammar.rules, answer.casefold()
+    word = rules.reason if phrase.startswith(rules.reasons) else ""
+    word = word or (rules.time if phrase.startswith(rules.times) else "")
+    pointing = grammar.words.pointing - rules.allowed | rules.unclear
+    if not word or phrase.startswith(rules.unasked) or set(words_of(answer)[:3]) & pointing:
         return ""
     if clause.lead and clause.lead.casefold() == phrase:
         rest = clause.rest
@@ -178,43 +217,45 @@ def _ask_clause(clause: Clause, answer: str, words: Language) -> str:
         return ""
     if (
         not words_of(rest)
-        or rest.startswith(("not ", "no "))
-        or rest.endswith(" as")
-        or SECOND_CLAUSE.search(rest)
+        or rest.startswith(tuple(f"{word} " for word in rules.denying))
+        or rest.endswith(tuple(f" {word}" for word in rules.comparing))
+        or grammar.second_clause.search(rest)
     ):
         return ""
-    word = "until when" if phrase.startswith("until") else word
-    return Clause("", clause.subject, clause.verb, "").question(word, rest)
+    word = rules.end if phrase.startswith(rules.ends) else word
+    return Clause("", clause.subject, clause.verb, "").question(word, rest, grammar)
 
 
-def _ask_rest(clause: Clause, answer: str, words: Language) -> str:
+def _ask_rest(clause: Clause, answer: str, grammar: Grammar) -> str:
     """Ask for the object of the verb or of a preposition."""
+    rules = grammar.rules
     before, match, after = clause.rest.partition(answer)
-    if not match or clause.rest.startswith(("not ", "no ")) or answer.endswith("ed"):
+    denied = clause.rest.startswith(tuple(f"{word} " for word in rules.denying))
+    if not match or denied or answer.endswith(grammar.words.participle_endings):
         return ""
     quoted = QUOTED.search(before[-1:]) is not None
     if quoted:
         before, after = QUOTED.sub("", before[-2:]).join((before[:-2], "")), QUOTED.sub("", after, count=1)
-    before = re.sub(r"(?:^| )(?:the|an?)$", "", before.rstrip()).strip()
-    after = _essential(after).strip()
-    if len(before.split()) > STRANDED or JOINED.search(before):
+    before = grammar.article.sub("", before.rstrip()).strip()
+    after = _essential(after, grammar).strip()
+    if len(before.split()) > STRANDED or grammar.joined.search(before):
         return ""
-    noun = NOUN.match(after) if quoted else None
-    if noun and not CONTINUES.match(after):
-        return clause.question(f"which {noun[1]}", f"{before} {after[noun.end() :]}")
-    if after and (before or not CONTINUES.match(after) or len(after.split()) > STRANDED):
+    noun = grammar.noun.match(after) if quoted else None
+    if noun and not grammar.continues.match(after):
+        return clause.question(f"{rules.choice} {noun[1]}", f"{before} {after[noun.end() :]}", grammar)
+    if after and (before or not grammar.continues.match(after) or len(after.split()) > STRANDED):
         return ""
-    when = re.search(r"(?:^| )(in|on)$", before)
-    if when and re.fullmatch(r"\d{4}|[A-Z][a-z]+ \d{1,2}(?:, \d{4})?|[A-Z][a-z]+ \d{4}", answer):
-        return clause.question("when", before[: when.start()])
-    if before and not ENDS_IN_PREPOSITION.search(before):
+    when = grammar.dated.search(before)
+    if when and DATE.fullmatch(answer):
+        return clause.question(rules.time, before[: when.start()], grammar)
+    if before and not grammar.ends_in_preposition.search(before):
         return ""
-    if not before and clause.verb in AUXILIARIES - COPULAS:
+    if not before and clause.verb in grammar.auxiliaries - rules.copulas:
         return ""  # the answer would be a verb, not a noun
-    return clause.question(_who(answer, words), f"{before} {after}")
+    return clause.question(_who(answer, grammar), f"{before} {after}", grammar)
 
 
-RULES: tuple[Callable[[Clause, str, Language], str], ...] = (
+RULES: tuple[Callable[[Clause, str, Grammar], str], ...] = (
     _ask_consequence,
     _ask_action,
     _ask_subject,
@@ -223,6 +264,7 @@ RULES: tuple[Callable[[Clause, str, Language], str], ...] = (
 )
 
 
-def _who(answer: str, words: Language) -> str:
-    words_before_of = words_of(answer.partition(" of ")[0])
-    return "who" if words_before_of and words_before_of[-1] in words.people else "what"
+def _who(answer: str, grammar: Grammar) -> str:
+    words_before_of = words_of(grammar.of.split(answer, maxsplit=1)[0])
+    is_person = bool(words_before_of) and words_before_of[-1] in grammar.words.people
+    return grammar.rules.person if is_person else grammar.rules.thing

@@ -282,13 +282,14 @@ def true_false(paragraph: Paragraph, material: Material, prompt: Prompt) -> Iter
 
 def yes_no(paragraph: Paragraph, material: Material, prompt: Prompt) -> Iterator[Draft]:
     """Yield a sentence as a yes-no question; for half of them, selected by hash, its contradiction."""
+    denial = f" {material.words.inversion.denial} " if material.words.inversion else ""
     for sentence in material.passage(paragraph).quotable:
         no = fraction("no", sentence, str(material.seed)) < 0.5
         statements = mined.falsified(sentence, material.words) if no else [sentence]
         questions = [
-            mined.inverted(statement, paragraph.text)
+            mined.inverted(statement, paragraph.text, material.words)
             for statement in statements
-            if not (no and " not " in statement)
+            if not (no and denial in statement)
         ]
         if any(questions):
             yield (

@@ -27,7 +27,7 @@ def with_lora(model: LanguageModel, rank: int, alpha: float, dropout: float = 0.
     """Add an untrained adapter to all linear layers (Hu et al. 2021, arXiv 2106.09685)."""
     lora = LoraConfig(
         r=rank,
-        lora_alpha=alpha,  # type: ignore[arg-type]  # declared int, used as a float
+        lora_alpha=alpha,  # declared int, used as a float
         lora_dropout=dropout,
         target_modules=LINEAR,
         task_type="CAUSAL_LM",

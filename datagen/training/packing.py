@@ -62,7 +62,12 @@ def _shared(prompts: list[list[int]]) -> int:
 
 
 def attend(
-    module: Any, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, _: Any, **options: Any
+    module: torch.nn.Module,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    _: object,
+    **options: Any,
 ) -> tuple[torch.Tensor, None]:
     """
     Attend over a packed sequence: the prefix to itself, then each row's own tokens to prefix and row.

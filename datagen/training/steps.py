@@ -18,7 +18,7 @@ import torch
 import transformers
 from datasets import Dataset
 from transformers import PreTrainedTokenizerBase
-from trl import SFTConfig, SFTTrainer  # type: ignore[attr-defined]  # exported lazily
+from trl import SFTConfig, SFTTrainer
 
 from datagen.json_types import JsonObject
 from datagen.training.packing import LanguageModel, pack, row_losses, token_losses
@@ -69,7 +69,7 @@ class MasterWeightAdamW(torch.optim.AdamW):
         super().__init__([weight.detach().float() for weight in self.weights], **settings)
 
     @torch.no_grad()
-    def step(self, closure: Any = None) -> None:  # type: ignore[override]
+    def step(self, closure: object = None) -> None:  # type: ignore[override]
         """Update the copies with the weights' gradients, and round them into the weights."""
         copies = [copy for group in self.param_groups for copy in group["params"]]
         for weight, copy in zip(self.weights, copies, strict=True):
@@ -96,8 +96,8 @@ class Trainer(SFTTrainer):
         model: LanguageModel,
         inputs: dict[str, torch.Tensor],
         return_outputs: bool = False,
-        num_items_in_batch: Any = None,
-    ) -> Any:
+        num_items_in_batch: object = None,
+    ) -> torch.Tensor:
         """Return the mean loss over rows or tokens; the trainer averages over the sequences of a step."""
         losses = (token_losses if self.by_token else row_losses)(model, inputs)
         self.counts["rows"] += len(inputs["branches"])
@@ -116,7 +116,9 @@ class Clock(transformers.TrainerCallback):
         """Return the elapsed share of the time limit."""
         return (time.monotonic() - self.start) / self.seconds
 
-    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+    def on_step_end(
+        self, args: object, state: object, control: transformers.TrainerControl, **_: object
+    ) -> None:
         """Stop at the time limit."""
         control.should_training_stop |= self.progress() >= 1
 

@@ -15,7 +15,7 @@ A measure returns a number from 0 to 1 per pair. It is called once per partition
 from collections.abc import Callable, Sequence
 from functools import cache, partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -24,6 +24,9 @@ from datagen.recipe.import_string import load
 from datagen.stages.shared.language import matching
 from datagen.stages.shared.language.rules import UNKNOWN, Language
 from datagen.stages.shared.similarity.vectors import encoder
+
+if TYPE_CHECKING:  # its import takes seconds
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 BATCH = 32  # pairs per forward pass
 NEURAL = ("embedding", "nli")
@@ -82,12 +85,14 @@ def find(name: str, model: str, folder: Path) -> Measure:
     if name in NEURAL:
         place = encoder.bundled() if model == encoder.NAME else folder / model
         return partial(nli if name == "nli" else embedding, model=str(place if place.is_dir() else model))
+    advice = f"Use lexical, {', '.join(NEURAL)} or package.module:function"
     try:
-        measure: Measure = load(name, folder)
-        return measure
+        measure = load(name, folder)
     except UserError as error:
-        advice = f"Use lexical, {', '.join(NEURAL)} or package.module:function"
         raise UserError(f"agreement: {error}. {advice}") from error
+    if not callable(measure):
+        raise UserError(f"agreement: {name} is a {type(measure).__name__}, not a function. {advice}")
+    return measure
 
 
 def same(pair: Pair) -> bool:
@@ -157,7 +162,7 @@ def embedding(pairs: Sequence[Pair], model: str) -> list[float]:
 
 
 @cache
-def _load(model: str, kind: str) -> tuple[Any, Any]:
+def _load(model: str, kind: str) -> tuple["PreTrainedTokenizerBase", "PreTrainedModel"]:
     """Load a model and its tokenizer, once per process."""
     try:
         import transformers

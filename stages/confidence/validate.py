@@ -139,13 +139,15 @@ def _load(options: Options, folder: Path) -> list[Validator]:
     UserError
         When one is not a `Validator`, or its column name is taken.
     """
-    validators = [BUILT_IN[use] if use in BUILT_IN else load(use, folder) for use in options.validators]
-    for use, validator in zip(options.validators, validators, strict=True):
+    validators = []
+    for use in options.validators:
+        validator = BUILT_IN[use] if use in BUILT_IN else load(use, folder)
         if not isinstance(validator, Validator):
             raise UserError(
                 f"{use!r} is a {type(validator).__name__}, not a validator "
                 "(see stages/confidence/validate.py)"
             )
+        validators.append(validator)
     names = [validator.name for validator in validators]
     if taken := [name for name in names if name in EXAMPLES.names or names.count(name) > 1]:
         raise UserError(f"validators: the column {taken[0]!r} already exists; rename the validator")

@@ -4,7 +4,6 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +15,7 @@ from datagen.errors import UserError
 from datagen.recipe.roles import VllmModel
 from datagen.stage import Context
 from datagen.stages.shared.load_once import load_once
-from datagen.stages.shared.pretrained import load_tokenizer
+from datagen.stages.shared.pretrained import PretrainedTokenizer, load_tokenizer
 
 Counts = npt.NDArray[np.int64]
 Conversation = Sequence[Mapping[str, str]]
@@ -62,7 +61,7 @@ class Tokenizer:
         A tokenizer of transformers.
     """
 
-    def __init__(self, tokenizer: Any) -> None:
+    def __init__(self, tokenizer: PretrainedTokenizer) -> None:
         self._tokenizer = tokenizer
         self.has_template = bool(tokenizer.chat_template)
 

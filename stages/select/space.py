@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -222,7 +221,7 @@ def _in_blocks(
     return np.concatenate([order[merged], copies]), np.concatenate([gain[merged], np.zeros(len(copies))])
 
 
-def _choose(choose: Callable[..., Ranking], task: tuple[Path, Numbers, Sequence[Any]]) -> Ranking:
+def _choose(choose: Callable[..., Ranking], task: tuple[Path, Numbers, Sequence[object]]) -> Ranking:
     path, rows, columns = task
     order, gains = choose(np.load(path, mmap_mode="r")[rows], *columns)
     return rows[order], gains

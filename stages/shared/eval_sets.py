@@ -19,12 +19,14 @@ import datagen.stage
 from datagen.errors import UserError
 from datagen.json_types import JsonObject
 from datagen.outside_json import parse
+from datagen.stages.shared.language.joined import licence_lines
 
 # `datasets` saves .arrow files to disk, together with files that describe the set.
 ENDINGS = (".jsonl", ".jsonl.gz", ".json", ".csv", ".tsv", ".parquet", ".arrow")
 SEPARATORS = ",;\t|"  # of columns
 DESCRIPTIONS = ("dataset_info.json", "dataset_dict.json", "dataset_infos.json", "state.json")
 
+# Names of fields, which public sets have in English whatever the language of their texts.
 OPTIONS = re.compile(
     r"""(?x) (?:(?:answer|mc\d?|multiple)[_ ]?)?
             (?:choice|option|ending|distractor|candidate|alternative|target)s? (?:[_ ]?\w)?
@@ -37,11 +39,6 @@ ANSWERS = re.compile(
 ABOUT = re.compile(
     r"licen[cs]es?|licen[cs]ing|copyright|attribution|citation|terms|source|sources|origin|author|authors"
     r"|url|uri|doi|id|uuid|idx|index|split|category|subject|topic|domain|type|level|date|language|lang|version"
-)
-LICENCE = re.compile(
-    r"\b(?:licen[cs]ed under|under the \S+ licen[cs]e|all rights reserved|creative commons|CC[- ]BY"
-    r"|SPDX-License|copyright (?:\(c\)|©|\d{4}|by)|permission is hereby granted)|©\s?\d{4}",
-    re.IGNORECASE,
 )
 LICENCE_LINE = 60  # maximum words of a licence line
 LONG_ANSWER = 13  # minimum words of a gold answer that counts as a text
@@ -107,7 +104,7 @@ def _is_item(key: str, text: str, options: set[str]) -> bool:
     words = len(text.split())
     if ANSWERS.fullmatch(key) and words < LONG_ANSWER:
         return False
-    return words > LICENCE_LINE or not LICENCE.search(text)
+    return words > LICENCE_LINE or not licence_lines().search(text)
 
 
 def _files(path: Path, setting: str) -> list[Path]:

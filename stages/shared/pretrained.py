@@ -1,7 +1,7 @@
 """Load the tokenizer of a checkpoint with transformers, and without torch where its class allows."""
 
 from pathlib import Path
-from typing import Any
+from typing import Literal, Protocol, cast
 
 from datagen.outside_json import parse
 
@@ -9,7 +9,27 @@ from datagen.outside_json import parse
 GENERIC = ("PreTrainedTokenizerFast", "TokenizersBackend")
 
 
-def load_tokenizer(model: str, **options: Any) -> Any:
+class PretrainedTokenizer(Protocol):
+    """What is used of a tokenizer of transformers, whose types take long to check."""
+
+    chat_template: str | None
+    eos_token: str | None
+    model_max_length: int
+
+    def __call__(self, text: list[str], *, add_special_tokens: bool) -> dict[str, list[list[int]]]:
+        """Encode texts; the ids are in ``input_ids``."""
+
+    def apply_chat_template(
+        self,
+        conversation: list[dict[str, str]],
+        *,
+        tokenize: Literal[False],
+        add_generation_prompt: bool = False,
+    ) -> str:
+        """Render a chat."""
+
+
+def load_tokenizer(model: str, **options: bool) -> PretrainedTokenizer:
     """
     Load a tokenizer of transformers.
 
@@ -24,7 +44,7 @@ def load_tokenizer(model: str, **options: Any) -> Any:
 
     name = _class_of(Path(model))
     loader = transformers.PreTrainedTokenizerFast if name in GENERIC else transformers.AutoTokenizer
-    return loader.from_pretrained(model, **options)
+    return cast(PretrainedTokenizer, loader.from_pretrained(model, **options))
 
 
 def _class_of(folder: Path) -> object:

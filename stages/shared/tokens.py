@@ -8,12 +8,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from datagen.engines import bundled
 from datagen.errors import UserError
 from datagen.paths import expanded
 from datagen.stage import Outcome
+
+if TYPE_CHECKING:  # its import takes time, or it is not installed
+    from sentencepiece import SentencePieceProcessor
+    from tokenizers import Tokenizer
 
 BATCH = 500  # texts whose tokens are in memory at once
 FILES = ("tokenizer.json", "tokenizer.model")  # of a checkpoint, in order of preference
@@ -193,7 +197,7 @@ def _load(path: Path, changed: int) -> Ruler:
     return Ruler("tokens", lengths, starts, framing)
 
 
-def _of_sentencepiece(model: Any) -> Ruler:
+def _of_sentencepiece(model: "SentencePieceProcessor") -> Ruler:
     def lengths(texts: Sequence[str]) -> list[int]:
         return [len(model.encode(text)) for text in texts]
 
@@ -203,7 +207,7 @@ def _of_sentencepiece(model: Any) -> Ruler:
     return Ruler("tokens", lengths, starts, framing=2)  # most such models add a token at the start
 
 
-def _sentencepiece(path: Path) -> Any:
+def _sentencepiece(path: Path) -> "SentencePieceProcessor":
     from sentencepiece import SentencePieceProcessor
 
     try:
@@ -214,7 +218,7 @@ def _sentencepiece(path: Path) -> Any:
         raise UserError(f"tokenizer: {path} is not a SentencePiece model: {error}; {ACCEPTED}") from error
 
 
-def _tokenizers(path: Path) -> Any:
+def _tokenizers(path: Path) -> "Tokenizer":
     try:
         from tokenizers import Tokenizer
     except ImportError as error:

@@ -10,7 +10,6 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 import transformers
@@ -83,7 +82,7 @@ def _train(
     model: LanguageModel,
     tokenizer: PreTrainedTokenizerBase,
     encoder: Encoder,
-) -> tuple[Any, JsonObject]:
+) -> tuple[LanguageModel, JsonObject]:
     rows = [tokens for row in plan.rows[arm] for tokens in encoder.row(row)]
     order = sequence(rows, plan.budgets[arm], seed)
     trainer, seconds, model = train(model, tokenizer, batches(order), seed)
@@ -101,7 +100,7 @@ def _train(
 
 def train(
     model: LanguageModel, tokenizer: PreTrainedTokenizerBase, order: Sequence[list[Tokens]], seed: int
-) -> tuple[Trainer, float, Any]:
+) -> tuple[Trainer, float, LanguageModel]:
     """Train all weights of a model with at most `FULL` parameters, otherwise a LoRA adapter."""
     small = sum(weight.numel() for weight in model.parameters()) <= FULL
     if not small:

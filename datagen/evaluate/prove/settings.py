@@ -1,7 +1,7 @@
 """Options of ``datagen prove``, and constants of the experiment."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -72,7 +72,7 @@ class Settings(BaseModel):
         return content_id("prove", chosen, *parts)[:12]
 
 
-def settings_of(arms: str, **choices: Any) -> Settings:
+def settings_of(arms: str, **choices: object) -> Settings:
     """
     Validate the options of a command line.
 
@@ -84,7 +84,7 @@ def settings_of(arms: str, **choices: Any) -> Settings:
     if arms:
         choices["arms"] = tuple(name.strip() for name in arms.split(",") if name.strip())
     try:
-        return Settings(**choices)
+        return Settings.model_validate(choices)
     except ValidationError as error:
         first = error.errors()[0]
         raise UserError(f"--{first['loc'][0]}: {first['msg']}") from error

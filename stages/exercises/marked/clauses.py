@@ -125,7 +125,7 @@ def actions(sentence: Sentence) -> Iterator[Span]:
         return
     if subject_end == verb and sentence.word(verb) not in words.states:
         yield start, end, "action"
-    ends = words.relative | words.prepositions - {"of"}
+    ends = words.relative | words.prepositions - words.genitive
     for place in range(verb + 2, len(sentence)):
         second = sentence.word(place) in words.joining and _is_verb(sentence, place + 1)
         if second or sentence.opens(place, words.connectives) or sentence.word(place) in ends:
@@ -158,7 +158,9 @@ def phrases(sentence: Sentence) -> Iterator[Span]:
         for place in range(last - 1, max(begin, last - PHRASE - 1) - 1, -1):
             word, first = sentence.word(place), place + 1
             if word in sentence.words.prepositions:
-                infinitive = word == "to" and not (sentence.small(first) or sentence.capital(first))
+                infinitive = word in sentence.words.infinitive and not (
+                    sentence.small(first) or sentence.capital(first)
+                )
                 if first < last and not infinitive:
                     yield sentence.span(first, last - 1, "phrase")
                 break

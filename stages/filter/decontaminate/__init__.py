@@ -25,7 +25,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -100,7 +99,7 @@ def embed_items(partitions: Partitions, options: Options, context: Context) -> P
 def count(reader: Reader, path: Path) -> np.ndarray:
     """List the occurrences of runs in documents: pairs of run and hash of the document's id."""
     table = reader(["id", "document_id", "lineage", PROMPT, *FIELDS])
-    return np.unique(find_runs(table, _load(path), _documents(table)), axis=0)
+    return np.unique(find_runs(table, _items(path), _documents(table)), axis=0)
 
 
 def _documents(table: pa.Table) -> pa.ChunkedArray:
@@ -110,8 +109,21 @@ def _documents(table: pa.Table) -> pa.ChunkedArray:
 
 
 @cache
-def _load(path: Path) -> Any:  # Items, or Reworded
-    return pickle.loads(path.read_bytes())  # written by this run
+def _load(path: Path) -> Items | Reworded:
+    loaded: Items | Reworded = pickle.loads(path.read_bytes())  # written by this run
+    return loaded
+
+
+def _items(path: Path) -> Items:
+    items = _load(path)
+    assert isinstance(items, Items)
+    return items
+
+
+def _reworded(path: Path) -> Reworded:
+    items = _load(path)
+    assert isinstance(items, Reworded)
+    return items
 
 
 def apply(rows: pa.Table, prepared: Prepared | None, options: Options, context: Context) -> Outcome:
@@ -119,9 +131,9 @@ def apply(rows: pa.Table, prepared: Prepared | None, options: Options, context: 
     if prepared is None:
         return Outcome.all_kept(rows)
     path, common, reworded = prepared
-    leaks = find_leaks(rows, _load(path), common, options.similar)
+    leaks = find_leaks(rows, _items(path), common, options.similar)
     if reworded and options.reworded:
-        leaks = _load(reworded).find(rows, options.shortest, options.reworded) | leaks
+        leaks = _reworded(reworded).find(rows, options.shortest, options.reworded) | leaks
     details = [leaks.get(row) for row in range(len(rows))]
     return Outcome.split(rows, ["leaks evaluation data" if leak else None for leak in details], details)
 

@@ -2,7 +2,6 @@
 
 import re
 from functools import cached_property
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -54,7 +53,7 @@ def load_policy(context: Context, name: str) -> Policy:
     UserError
         If it is not a policy, or its own text breaks the policy.
     """
-    fields: Any = context.prompt(name).fields
+    fields = context.prompt(name).fields
     try:
         policy = Policy.model_validate({"name": name.rpartition("/")[2], **fields})
     except (ValidationError, TypeError) as error:

@@ -78,7 +78,8 @@ def load_tree(options: Options, context: Context) -> JsonObject:
     UserError
         If the file cannot be read, or is not a tree of names.
     """
-    where, tree = f"stages.{context.stage}.tree", options.tree
+    where = f"stages.{context.stage}.tree"
+    tree: object = options.tree
     if isinstance(tree, str):
         path = (context.folder / expanded(tree)).resolve()
         try:

@@ -189,6 +189,6 @@ def _licence(spec: Model) -> str:
     card = Path(resolve(spec)) / "README.md"
     try:
         header = load_yaml(card.read_text(encoding="utf-8").split("---\n")[1])
-        return str(header["license"])
-    except (OSError, IndexError, KeyError, TypeError, ValueError, yaml.YAMLError):
+    except (OSError, IndexError, ValueError, yaml.YAMLError):
         return UNSTATED
+    return str(header.get("license", UNSTATED)) if isinstance(header, dict) else UNSTATED

@@ -2,10 +2,13 @@
 
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+if TYPE_CHECKING:  # its import takes a second
+    from datasets import Dataset
 
 COMPARED = 1_000  # rows per comparison
 
@@ -43,7 +46,7 @@ def check_load(folder: Path, configurations: list[str], cache: Path) -> None:
         shutil.rmtree(cache, ignore_errors=True)
 
 
-def _same(loaded: Any, files: list[Path]) -> bool:
+def _same(loaded: "Dataset", files: list[Path]) -> bool:
     start = 0
     for path in files:
         for batch in pq.ParquetFile(path).iter_batches(COMPARED):

@@ -90,6 +90,7 @@ def apply(rows: pa.Table, number: int, options: Options, context: Context) -> Ou
 def _drawn(row: Row, options: Options, seed: str) -> bool:
     if row["near"] or not row["question"]:
         return False
+    # The string is not that of the stage: another one would draw, and ask about, other questions.
     return fraction("near_miss", row["question"], row["answer"], seed) < options.share
 
 

@@ -2,7 +2,6 @@
 
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,7 +13,7 @@ from datagen.recipe.roles import VllmModel
 from datagen.stage import Context, Partitions
 from datagen.stages.select.greedy import Numbers
 from datagen.stages.shared.load_once import load_once
-from datagen.stages.shared.pretrained import load_tokenizer
+from datagen.stages.shared.pretrained import PretrainedTokenizer, load_tokenizer
 from datagen.stages.shared.similarity.sketch import Reader
 
 
@@ -54,7 +53,7 @@ def _count(folder: str, reader: Reader) -> Numbers:
     return lengths + np.bincount(row_of, _tokens(tokenizer, messages), minlength=len(rows)).astype(np.int64)
 
 
-def _tokens(tokenizer: Any, texts: pa.Array | pa.ChunkedArray) -> Numbers:
+def _tokens(tokenizer: PretrainedTokenizer, texts: pa.Array | pa.ChunkedArray) -> Numbers:
     filled = pc.fill_null(texts, "").to_pylist()
     if not filled:
         return np.zeros(0, np.int64)
@@ -63,5 +62,5 @@ def _tokens(tokenizer: Any, texts: pa.Array | pa.ChunkedArray) -> Numbers:
 
 
 @load_once
-def _load(folder: str) -> Any:
+def _load(folder: str) -> PretrainedTokenizer:
     return load_tokenizer(folder, local_files_only=True)

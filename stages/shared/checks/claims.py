@@ -94,14 +94,14 @@ def _is_verb(word: str, after: str | None, words: Language) -> bool:
     if word in words.verbs | words.modals | words.actions | words.support:
         return True
     opens = (after or "") in words.articles | words.prepositions or (after or "")[:1].isdigit()
-    return opens and word.endswith(("s", "ed")) and word not in words.stop
+    return opens and word.endswith(words.verb_endings) and word not in words.stop
 
 
 def _no_stray_preposition(question: str, words: Language) -> None:
     question_words = words_of(question)
     if question_words and question_words[-1] in words.stranded.get(question_words[0], ()):
         raise Reject("superfluous preposition", question)
-    stray = frozenset[str]().union(*words.stranded.values()) - {"as"}  # "referred to as"
+    stray = frozenset[str]().union(*words.stranded.values()) - words.trailing
     if len(question_words) > 1 and question_words[-2] in words.prepositions and question_words[-1] in stray:
         raise Reject("superfluous preposition", question)
 

@@ -43,7 +43,7 @@ def _passives(evidence: str, words: Language) -> Iterator[_Roles]:
         if be is None or by is None or not be < by - 1 < len(tokens) - 1:
             continue
         verb = next((word for word in tokens[be + 1 : by] if word not in words.stop | words.being), "")
-        ends = words.prepositions - {"of"} | words.relative
+        ends = words.prepositions - words.genitive | words.relative
         end = next((place for place in range(by + 1, len(tokens)) if tokens[place] in ends), len(tokens))
         patient, agent = _content(tokens[:be], words), _content(tokens[by + 1 : end], words)
         if verb and agent:
@@ -73,7 +73,7 @@ def _claimed(question: str, answer: str, verb: str, words: Language) -> _Roles |
     support = next((at for at, word in enumerate(before) if word in words.support), None)
     if support is not None:
         return _Roles(verb, _content(before[support + 1 :], words), nothing)
-    ends = words.prepositions - {"of"}
+    ends = words.prepositions - words.genitive
     end = next((at for at, word in enumerate(after) if word in ends), len(after))
     return _Roles(verb, filled, _content(after[:end], words))
 

@@ -21,7 +21,6 @@ SHORT = 5  # maximum words of an answer that one empty word makes useless
 BARE = 2  # maximum words of a reference such as "the file", which names nothing
 REFERENCE = 3  # maximum words of a reference in a question without a name
 UNENDED = re.compile(r"[-–—,;:]\s*[?？؟]\W*\Z")
-POSSESSIVE = re.compile(r"\w['’]s\b")
 NOTE = re.compile(r"\(([^()]*)\)")
 PAUSE = re.compile(r"(?:[,;]| [-–—]+) ")
 UNLIKELY = "question nobody would ask"
@@ -179,6 +178,6 @@ def _one_antecedent(question: str, answer: str, words: Language) -> None:
     "What can be retrieved from its code object?": the code object of "information on a function", of either.
     """
     pronoun = unnamed_pronoun(question, words)
-    parts = words.prepositions & set(words_of(answer)) or POSSESSIVE.search(answer)
+    parts = words.prepositions & set(words_of(answer)) or words.owning.search(answer)
     if pronoun and parts:
         raise Reject("refers to the passage", f"{pronoun!r} may be either: {question} {answer}")

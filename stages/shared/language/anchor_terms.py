@@ -10,7 +10,7 @@ import re
 import pyarrow as pa
 
 from datagen.stages.shared.language.columns import words
-from datagen.stages.shared.language.rules import all_negations
+from datagen.stages.shared.language.joined import all_negations
 from datagen.stages.shared.similarity.meaning import listed_negations, numerals
 
 # A name is capitalised inside a sentence; scripts without case have no names.

@@ -8,7 +8,6 @@ language without a file every list is empty, and only language-independent rules
 import re
 from collections.abc import Iterable, Iterator
 from functools import cache, cached_property
-from importlib import resources
 from pathlib import Path
 
 import pyarrow as pa
@@ -18,10 +17,25 @@ from datagen.prompt import Prompt, exists, load
 from datagen.rows import Row
 from datagen.stage import Context
 from datagen.stages.shared.language.detect import UNDETERMINED, detect_language
+from datagen.stages.shared.language.inversion import Inversion
 from datagen.stages.shared.language.words import words_of
 
 FOLDER = "languages"
 NEVER = r"[^\s\S]"  # matches nothing
+# The lists that are regular expressions.
+PATTERNS = (
+    "negation",
+    "contracted",
+    "declines",
+    "assistant",
+    "chatter",
+    "plural",
+    "possessive",
+    "heading_numbers",
+    "chapters",
+    "licences",
+    "licence_lines",
+)
 
 
 class Abbreviations(BaseModel):
@@ -122,11 +136,20 @@ class Language(BaseModel):
     elliptical: frozenset[str] = frozenset()
     second: tuple[str, ...] = ()
     subordinate: tuple[str, ...] = ()
+    infinitive: frozenset[str] = frozenset()
+    possessive: str = ""
+    verb_endings: tuple[str, ...] = ()
+    trailing: frozenset[str] = frozenset()
+    heading_numbers: tuple[str, ...] = ()
+    chapters: tuple[str, ...] = ()
+    licences: tuple[str, ...] = ()
+    licence_lines: tuple[str, ...] = ()
+    inversion: Inversion | None = None
     abbreviations: Abbreviations = Abbreviations()
 
     @model_validator(mode="after")
     def _compile(self) -> "Language":
-        for name in ("negation", "contracted", "declines", "assistant", "chatter", "plural"):
+        for name in PATTERNS:
             patterns = getattr(self, name)
             for pattern in (patterns,) if isinstance(patterns, str) else patterns:
                 try:
@@ -168,6 +191,11 @@ class Language(BaseModel):
     def verdict(self) -> re.Pattern[str]:
         """Matches answers that are only a verdict, such as yes or no."""
         return re.compile(rf"\W*{words_pattern(self.verdicts)}\W*", re.IGNORECASE)
+
+    @cached_property
+    def owning(self) -> re.Pattern[str]:
+        """Matches the ending of a word that owns something."""
+        return re.compile(rf"\w(?:{self.possessive or NEVER})\b")
 
     @cached_property
     def _plural(self) -> re.Pattern[str]:
@@ -312,30 +340,3 @@ def code_of(row: Row) -> str:
 
 
 TEXTS = ("text", "context", "question", "answer", "evidence")
-
-
-@cache
-def abbreviations() -> Abbreviations:
-    """Join the abbreviations of all built-in languages, for splitting before the language is known."""
-    lists = [language.abbreviations for language in built_in_languages()]
-    lists.append(Abbreviations.model_validate(load(f"{FOLDER}/lists/abbreviations").fields))
-    return Abbreviations(
-        before_names=tuple(word for list_ in lists for word in list_.before_names),
-        before_numbers=tuple(word for list_ in lists for word in list_.before_numbers),
-        after_ordinals=tuple(word for list_ in lists for word in list_.after_ordinals),
-    )
-
-
-@cache
-def built_in_languages() -> list[Language]:
-    """Read the rules of all built-in languages."""
-    files = (resources.files("datagen.prompts") / FOLDER).iterdir()
-    return [language_of(file.name[:-5]) for file in sorted(files, key=str) if file.name.endswith(".yaml")]
-
-
-@cache
-def all_negations() -> frozenset[str]:
-    """Join the negations of all built-in languages."""
-    return frozenset(
-        word for language in built_in_languages() for word in (*language.negations, *language.contracted)
-    )

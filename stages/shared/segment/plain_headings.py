@@ -7,13 +7,12 @@ several of a kind, their numbers are consecutive, and, unlike list items, they h
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import cache
+
+from datagen.stages.shared.language.joined import chapters
 
 NUMBERED = re.compile(r"(\d{1,2}(?:\.\d{1,2}){0,4})[.)]?[ \t]+(?=[^\W\d_])")
-CHAPTER = re.compile(
-    r"(?:chapter|part|appendix|book|kapitel|teil|anhang|chapitre|partie|annexe|cap[ií]tulo|parte)"
-    r"\s+(?:\d{1,3}|[IVXLC]{1,7}|[A-Z])(?:[.:)]|\s*[–—-]|\s|$)",
-    re.IGNORECASE,
-)
+NUMBER_OF_CHAPTER = r"\s+(?:\d{1,3}|[IVXLC]{1,7}|[A-Z])(?:[.:)]|\s*[–—-]|\s|$)"
 ENDS_AS_SENTENCE = re.compile(r"[.!?;,:]\Z")
 MAX_LENGTH, MAX_WORDS = 80, 12
 MIN_LETTERS = 4  # of a heading in capitals
@@ -32,12 +31,12 @@ def plain_headings(lines: Sequence[str]) -> Mapping[int, int]:
     isolated = [at for at in range(len(lines)) if _is_isolated(lines, at)]
     if len(isolated) < MIN_COUNT:
         return {}
-    chapters = [at for at in isolated if CHAPTER.match(lines[at])]
-    capitals = [at for at in isolated if _in_capitals(lines[at]) and at not in chapters]
+    named = [at for at in isolated if _chapter().match(lines[at])]
+    capitals = [at for at in isolated if _in_capitals(lines[at]) and at not in named]
     depths = _numbered([(at, NUMBERED.match(lines[at])) for at in isolated])
     levels: dict[int, int] = {}
     level = 1
-    for kind in (chapters, capitals):
+    for kind in (named, capitals):
         kind = [at for at in kind if at not in depths]
         if _are_headings(kind, lines):
             levels |= dict.fromkeys(kind, level)
@@ -45,6 +44,11 @@ def plain_headings(lines: Sequence[str]) -> Mapping[int, int]:
     if _are_headings(list(depths), lines):
         levels |= {at: level + depth - 1 for at, depth in depths.items()}
     return levels
+
+
+@cache
+def _chapter() -> re.Pattern[str]:
+    return re.compile(chapters() + NUMBER_OF_CHAPTER, re.IGNORECASE)
 
 
 def _is_isolated(lines: Sequence[str], at: int) -> bool:

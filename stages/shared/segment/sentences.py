@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from functools import cache, lru_cache
 
 from datagen.scripts import SEAMLESS, characters
-from datagen.stages.shared.language.rules import NEVER, abbreviations
+from datagen.stages.shared.language.joined import abbreviations, heading_numbers
+from datagen.stages.shared.language.rules import NEVER
 
 # Terminators before a blank, and terminators of scripts without a blank after them. If a lower-case letter
 # follows the blank, the sentence continues, unless it starts an identifier: "config_file is read". The class
@@ -39,12 +40,10 @@ ITEM = re.compile(
 # The marker of a list item inside a line, as in statutes: "“(d) ".
 INNER_MARK = re.compile(r"[“\"'‘]*\((?:\d{1,3}|[ivxlc]{1,5}|[A-Za-z]{1,2})\)[ \t]")
 # A heading or item that ends with its number's full stop: "SEC. 203.", "follows: 1.".
-HEADING_NUMBER = re.compile(
-    r"(?:[“\"'‘#* ]*(?:§+|SEC(?:TION)?S?\.?|Secs?\.?|ART(?:ICLE)?\.?|Art\.?|CHAPTER|PART|Table|Figure"
-    r"|Example)\s*|#+\s+|[^\n]*:\s+|)(?:\d{1,5}(?:[–.-]\d+)*[A-Za-z]{0,2}|[IVXLC]{1,6})"
+HEADING_NUMBER = (
+    r"(?:[“\"'‘#* ]*(?:§+|{words})\s*|#+\s+|[^\n]*:\s+|)"
+    r"(?:\d{{1,5}}(?:[–.-]\d+)*[A-Za-z]{{0,2}}|[IVXLC]{{1,6}})"
 )
-ONE_WORD = frozenset(("eg", "ie"))  # abbreviations without their full stops inside
-BEFORE_NUMBERS = frozenset(("ca", "approx", "max", "min"))
 INITIAL = re.compile(r"[^\W\d_]\.")
 CAPITALS = re.compile(r"[A-Z]{2}")
 ALONE = re.compile(r"\||>>>|\W+\Z")  # table rows, an interpreter's prompt, rules under headings
@@ -194,7 +193,7 @@ def _ends(text: str, match: re.Match[str], start: int) -> bool:
         return True
     words = text[max(start, mark - LOOK_BACK) : mark].rsplit(None, 1)
     word = words[-1].rpartition("—")[2].lstrip("([“\"'‘«#*") if words else ""
-    if (word[:1].isdigit() or word.isupper()) and HEADING_NUMBER.fullmatch(
+    if (word[:1].isdigit() or word.isupper()) and _heading_number().fullmatch(
         text, max(start, mark - LOOK_BACK), mark
     ):
         return False
@@ -230,6 +229,11 @@ def _abbreviations() -> tuple[re.Pattern[str], re.Pattern[str]]:
 
 
 @cache
+def _heading_number() -> re.Pattern[str]:
+    return re.compile(HEADING_NUMBER.format(words=heading_numbers()))
+
+
+@cache
 def _after_ordinals() -> re.Pattern[str]:
     return re.compile("|".join(abbreviations().after_ordinals) or NEVER)
 
@@ -238,14 +242,9 @@ def _after_ordinals() -> re.Pattern[str]:
 def _abbreviation(word: str) -> str:
     """Return what an abbreviation precedes: "number" or "name"; "" for other words with a full stop."""
     before_names, before_numbers = _abbreviations()
-    if word.casefold() in BEFORE_NUMBERS or before_numbers.fullmatch(word):
+    if before_numbers.fullmatch(word):
         return "number"
-    if (
-        word.casefold() in ONE_WORD
-        or before_names.fullmatch(word)
-        or DOTTED.fullmatch(word)
-        or (len(word) == 1 and word.isupper())
-    ):
+    if before_names.fullmatch(word) or DOTTED.fullmatch(word) or (len(word) == 1 and word.isupper()):
         return "name"
     return ""
 

@@ -26,7 +26,7 @@ from pydantic import BaseModel, ConfigDict
 
 from datagen.prompt import load
 from datagen.stages.shared.language.columns import Words
-from datagen.stages.shared.language.rules import built_in_languages
+from datagen.stages.shared.language.joined import built_in_languages
 from datagen.stages.shared.language.words import compatible
 from datagen.stages.shared.similarity.ngrams import Hashes, Numbers, digest
 
@@ -46,18 +46,9 @@ OF_SYMBOLS[[*b"0123456789_abcdefghijklmnopqrstuvwxyz", *range(128, 256)]] = Fals
 IDENTIFIER = r"[^_]_+[^_]"
 FOREIGN = r"^[\p{Sm}\p{Sc}\p{So}]|\pN"  # signs and digits beyond ASCII
 
-# Words that are the opposite of the word without the prefix, in English and German.
-DENYING = ("un", "non")
-DENIED = r"^(?:un|non)\pL{4,}$"
-NOT_DENIED = r"^(?:uni[cfoqrstv]|under|unter|until|uncle|unless|unser)"
-
-# Compared verbatim: flags, signed numbers, case-sensitive units, and "a" in "a few", which is not "few".
-AS_WRITTEN = (
-    r"(?:^|[\s(\[`'\"=,|])(--?[A-Za-z][\w-]*|[-−+±]\d[\d.,]*)"
-    r"|\b[Aa] (few|little)\b"
-    r"|\d\s?([mMkKGTuµμ]?(?:Wh?|Hz|bit|[bB]ps|[bB]|V|A|J|Pa|[mM]ol))\b"
-)
-WRITTEN = re.compile(AS_WRITTEN)
+# Compared verbatim, besides the lists: flags, signed numbers, case-sensitive units.
+FLAG = r"(?:^|[\s(\[`'\"=,|])(--?[A-Za-z][\w-]*|[-−+±]\d[\d.,]*)"
+UNIT = r"\d\s?([mMkKGTuµμ]?(?:Wh?|Hz|bit|[bB]ps|[bB]|V|A|J|Pa|[mM]ol))\b"
 
 
 class Lists(BaseModel):
@@ -73,6 +64,9 @@ class Lists(BaseModel):
     common: dict[str, list[str]]
     requests: dict[str, list[str]]
     plain: dict[str, list[str]]
+    denying: dict[str, list[str]]
+    not_denying: dict[str, list[str]]
+    verbatim: dict[str, list[str]]
 
 
 @dataclass(frozen=True)
@@ -264,13 +258,25 @@ def _kinds(words: pa.StringArray) -> tuple[npt.NDArray[np.bool_], ...]:
 
 def _denied(words: pa.StringArray) -> npt.NDArray[np.bool_]:
     """Return which words deny another by their prefix."""
-    starts = [pc.starts_with(words, prefix).to_numpy(zero_copy_only=False) for prefix in DENYING]
-    result: npt.NDArray[np.bool_] = np.logical_or(*starts)
+    prefixes, others = _joined(lists().denying), "|".join(_joined(lists().not_denying))
+    starts = [pc.starts_with(words, prefix).to_numpy(zero_copy_only=False) for prefix in prefixes]
+    result: npt.NDArray[np.bool_] = np.logical_or.reduce(starts)
     prefixed = words.filter(pa.array(result))
-    denied = pc.match_substring_regex(prefixed, DENIED).to_numpy(zero_copy_only=False)
-    denied &= ~pc.match_substring_regex(prefixed, NOT_DENIED).to_numpy(zero_copy_only=False)
+    denied = pc.match_substring_regex(prefixed, rf"^(?:{'|'.join(prefixes)})\pL{{4,}}$")
+    kept = pc.match_substring_regex(prefixed, rf"^(?:{others})")
+    denied = pc.and_not(denied, kept).to_numpy(zero_copy_only=False)
     result[result] = denied
     return result
+
+
+def _joined(words: dict[str, list[str]]) -> list[str]:
+    return sorted({word for listed in words.values() for word in listed})
+
+
+@cache
+def _written() -> re.Pattern[str]:
+    listed = "|".join(_joined(lists().verbatim))
+    return re.compile(rf"{FLAG}|\b(?:{listed})\b|{UNIT}")
 
 
 def as_written(texts: pa.Array) -> Hashes:
@@ -279,10 +285,12 @@ def as_written(texts: pa.Array) -> Hashes:
     if pc.any(foreign).as_py():
         folded = pc.utf8_normalize(texts.filter(foreign), form="NFKC")
         texts = pc.replace_with_mask(texts, foreign, folded)
-    has = pc.fill_null(pc.match_substring_regex(texts, AS_WRITTEN), False).to_numpy(zero_copy_only=False)
+    pattern = _written()
+    matched = pc.match_substring_regex(texts, pattern.pattern)
+    has = pc.fill_null(matched, False).to_numpy(zero_copy_only=False)
     result = np.zeros(len(texts), np.uint64)
     if has.any():
         matching = texts.filter(pa.array(has)).to_pylist()
-        written = pa.array([" ".join(map("".join, WRITTEN.findall(text))) for text in matching], pa.string())
+        written = pa.array([" ".join(map("".join, pattern.findall(text))) for text in matching], pa.string())
         result[has] = Words(written, np.ones(len(written), np.int64)).hashes
     return result

@@ -9,7 +9,7 @@ needs. A release keeps these files as its index (`datagen.stages.filter.dedup.re
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,8 @@ import pyarrow as pa
 
 from datagen.stages.shared.similarity.alike import Lists, Texts
 from datagen.stages.shared.similarity.ngrams import Numbers
+
+Column: TypeAlias = npt.NDArray[Any]  # of the type of a stored column
 
 FIELDS = ("question", "context", "rejected", "text", "answer")  # the fields that are compared
 
@@ -49,7 +51,7 @@ class Sketches:
     def __len__(self) -> int:
         return int(self.starts[-1])
 
-    def parts(self, *names: str) -> Iterator[tuple[int, list[npt.NDArray[Any]]]]:
+    def parts(self, *names: str) -> Iterator[tuple[int, list[Column]]]:
         """Yield some columns of each partition that has them, with its first row number."""
         for start, table in zip(self.starts, self._tables, strict=False):
             if {*names} <= {*table.column_names}:
@@ -60,13 +62,13 @@ class Sketches:
         for start, table in zip(self.starts, self._tables, strict=False):
             yield int(start), whole(table[name])
 
-    def take(self, name: str, rows: Numbers) -> npt.NDArray[Any]:
+    def take(self, name: str, rows: Numbers) -> Column:
         """Read a column of some rows, in any order."""
         order = np.argsort(rows)
         chunks = [_values(chunk) for chunk in self._chunks(name, rows[order])]
         if not chunks:
             return _values(self._tables[0][name].slice(0, 0))
-        values: npt.NDArray[Any] = np.concatenate(chunks)
+        values: Column = np.concatenate(chunks)
         result = np.empty_like(values)
         result[order] = values
         return result
@@ -107,6 +109,6 @@ def whole(column: pa.ChunkedArray | pa.Array) -> pa.Array:
     return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 
-def _values(column: pa.ChunkedArray | pa.Array) -> npt.NDArray[Any]:
-    result: npt.NDArray[Any] = whole(column).to_numpy(zero_copy_only=False)
+def _values(column: pa.ChunkedArray | pa.Array) -> Column:
+    result: Column = whole(column).to_numpy(zero_copy_only=False)
     return result

@@ -9,6 +9,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
+from datagen.stages.shared.language.joined import licences
 from datagen.stages.shared.segment.blocks import blocks
 
 MIN_LETTERS = 0.65  # share of a unit's non-blank characters; below: a citation, a formula, figures
@@ -25,12 +26,6 @@ OPENING = re.compile(r"^[ \t]*(?:`{3,}|~{3,})", re.MULTILINE)
 CLOSING = re.compile(r"^[ \t]*(?:`{3,}|~{3,})[ \t]*$", re.MULTILINE)
 CELL = re.compile(r"(?<!\\)\|")
 SEPARATOR = re.compile(r"[|+:=\-\s]*\Z")
-LICENCE = re.compile(
-    r"permission (?:is hereby granted|to use, copy)|redistributions? (?:and use )?in (?:source|binary)"
-    r"|without warrant(?:y|ies)|warranties of merchantability|[\"“]as[ -]is[\"”]|in no event shall"
-    r"|all rights reserved|above copyright notice"
-    r"|liable (?:to any party )?for (?:any )?(?:direct|claim|damages)"
-)
 
 
 class _Classes(dict[int, str]):
@@ -110,7 +105,7 @@ def prose_share(text: str, in_code: bool = False, ends_in_code: bool = False) ->
 
 def is_licence(text: str) -> bool:
     """Check whether a text is a software licence: it contains at least two typical phrases."""
-    return len({match[:12] for match in LICENCE.findall(text.lower())}) >= 2
+    return len({match[:12] for match in licences().findall(text.lower())}) >= 2
 
 
 def _cells(table: str) -> Iterator[str]:

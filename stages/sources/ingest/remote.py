@@ -15,7 +15,7 @@ from functools import cache, partial
 from pathlib import Path
 from queue import Empty, Queue
 from threading import Thread
-from typing import IO, Any, TypeVar, cast
+from typing import IO, TypeVar, cast
 
 import pyarrow as pa
 from pyarrow import fs
@@ -153,7 +153,7 @@ def _split(url: str) -> tuple[str, list[str]]:
 class _Place:
     """A path in a store; an address is `root` and the path without its first `within` characters."""
 
-    store: Any
+    store: fs.FileSystem
     path: str
     root: str
     within: int = 0
@@ -186,7 +186,7 @@ def _place(url: str) -> _Place:
 
 
 @cache
-def _s3(bucket: str) -> Any:
+def _s3(bucket: str) -> fs.FileSystem:
     endpoint = next((os.environ[name] for name in S3_ENDPOINTS if os.environ.get(name)), "")
     region = next((os.environ[name] for name in S3_REGIONS if os.environ.get(name)), "")
     scheme, _, host = endpoint.rpartition("://")
@@ -198,12 +198,12 @@ def _s3(bucket: str) -> Any:
 
 
 @cache
-def _google(anonymous: bool) -> Any:
+def _google(anonymous: bool) -> fs.FileSystem:
     return fs.GcsFileSystem(anonymous=anonymous, retry_time_limit=timedelta(seconds=GOOGLE_SECONDS))
 
 
 @cache
-def _azure(host: str) -> Any:
+def _azure(host: str) -> fs.FileSystem:
     """Return the store of an account, such as ``name.dfs.core.windows.net``."""
     key, token = (os.environ.get(name) for name in AZURE_SECRETS)
     emulator = os.environ.get("AZURE_STORAGE_BLOB_ENDPOINT", "")

@@ -16,15 +16,12 @@ from pydantic import BaseModel, Field
 from datagen.engines import bundled
 from datagen.engines.parent_watch import OPENER, tie
 from datagen.engines.vllm import (
-    GIB,
-    cache_bytes,
     completion_of,
     continuation,
-    engine_arguments,
-    environment,
     label_tokens,
     sampling_arguments,
 )
+from datagen.engines.vllm_settings import GIB, cache_bytes, engine_arguments, environment
 from datagen.recipe.roles import VllmModel
 from datagen.request import Identity, Request, Sampling
 
@@ -47,12 +44,12 @@ def test_a_small_machine_has_all_its_cores_bound():
 
 
 def test_options_override_defaults_and_a_gpu_uses_vllms_defaults(monkeypatch):
-    monkeypatch.setattr("datagen.engines.vllm.has_bfloat16", lambda: True)
+    monkeypatch.setattr("datagen.engines.vllm_settings.has_bfloat16", lambda: True)
     spec = VllmModel(model="org/m", revision="abc", options={"enforce_eager": False, "max_num_seqs": 7})
     cpu = engine_arguments(spec, "org/m", cpu=True, free=8 * GIB)
     assert cpu["enforce_eager"] is False and cpu["max_num_seqs"] == 7 and cpu["revision"] == "abc"
     assert cpu["dtype"] == "bfloat16" and cpu["kv_cache_memory_bytes"] == 2 * GIB
-    monkeypatch.setattr("datagen.engines.vllm.has_bfloat16", lambda: False)
+    monkeypatch.setattr("datagen.engines.vllm_settings.has_bfloat16", lambda: False)
     emulated = engine_arguments(spec, "org/m", cpu=True, free=8 * GIB)
     assert emulated["dtype"] == "float32" and emulated["kv_cache_memory_bytes"] == 4 * GIB
     gpu = engine_arguments(spec, "org/m", cpu=False, free=0)

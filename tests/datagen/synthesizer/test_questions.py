@@ -114,3 +114,10 @@ def test_a_name_keeps_its_capital_and_another_word_does_not():
         == "When was software formally renamed?"
     )
     assert ask(sentence.format("Ingres"), "1996") == ""  # the case inside a sentence is unknown
+
+
+@pytest.mark.parametrize("answer", ["Python", "die übergebenen Argumente"])
+def test_a_language_without_these_rules_gets_no_english_question(answer):
+    sentence = "Python prüft die übergebenen Argumente."
+    row = {"id": "p", "title": "", "section": [], "text": f"{sentence} So steht es in Python."}
+    assert question_to(Candidate(answer, sentence, ""), Passage(row, language_of("de"))) == ""

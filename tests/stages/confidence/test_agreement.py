@@ -105,6 +105,12 @@ def test_invalid_agreement_values_are_rejected():
             agree(lambda pairs, wrong=wrong: wrong, PAIRS[:2])
 
 
+def test_a_measure_that_is_not_a_function_is_rejected(tmp_path):
+    (tmp_path / "own.py").write_text("measure = 0.5\n")
+    with pytest.raises(UserError, match=r"own\.py:measure is a float, not a function. Use lexical"):
+        find("./own.py:measure", "", tmp_path)
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(find_spec(encoder.PACKAGE) is None, reason="the extra encoder is not installed")
 def test_the_encoder_recognises_paraphrases():

@@ -231,6 +231,15 @@ def test_a_licence_is_dropped():
     assert not is_licence("A work may be copied without warranty. " + WORDS)
 
 
+def test_a_german_licence_is_dropped():
+    text = (
+        "Weitergabe und Nutzung im Quelltext oder als Binärdatei sind erlaubt, sofern der obige Urheberrechtsvermerk "
+        "erhalten bleibt. Die Software wird ohne jegliche Garantie bereitgestellt; in keinem Fall haften die Autoren."
+    )
+    assert reasons(text) == ["licence text"]
+    assert not is_licence("Das Gerät wird ohne jegliche Garantie verkauft. " + WORDS)
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -12,7 +12,7 @@ the grid of `datagen.stages.shared.similarity.vectors` hides this for nearly all
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,9 @@ import pyarrow as pa
 from datagen.schema import fraction
 from datagen.stages.shared.load_once import load_once
 from datagen.stages.shared.similarity.vectors import encoder
+
+if TYPE_CHECKING:  # its import takes seconds
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 TOKENS = 512  # maximum tokens of a text that are read
 BATCH = 8192  # tokens per batch, including padding
@@ -104,7 +107,7 @@ def _pooled(texts: Sequence[str], folder: str) -> npt.NDArray[np.float64]:
 
 
 @load_once
-def _load(folder: str) -> tuple[Any, Any]:
+def _load(folder: str) -> tuple["PreTrainedTokenizerBase", "PreTrainedModel"]:
     """Load tokenizer and model from local files, onto a GPU if there is one."""
     import torch
     from transformers import AutoModel, AutoTokenizer

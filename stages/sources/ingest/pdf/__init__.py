@@ -32,6 +32,7 @@ NO_TITLE = re.compile(r"untitled|microsoft|\.\w{2,4}\Z|\A\W*\Z", re.IGNORECASE)
 FRAGMENT = re.compile(r"[^\w\s=]{0,3}(?:\d{1,3}|0?[.,]\d{1,3})?[^\w\s=]{0,3}")
 MAX_FRAGMENT = 40  # characters
 ESCAPED = re.compile(r"^(?=#{1,6}\s)", re.MULTILINE)
+# Headings of tables of contents in many languages: the document's language is not known yet.
 CONTENTS = re.compile(
     "(?:table of )?contents|inhalt(?:sverzeichnis)?|table des matières|sommaire|índice|contenido|indice"
     "|sommario|inhoud(?:sopgave)?|spis treści|содержание|оглавление|目次|目录|目錄",

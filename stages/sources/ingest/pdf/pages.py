@@ -1,7 +1,7 @@
 """Load a PDF with PDFium: the lines, rules and images of its pages, its outline and its information."""
 
 import ctypes
-from typing import IO, Any
+from typing import IO
 
 import pypdfium2
 import pypdfium2.raw as pdfium
@@ -43,7 +43,7 @@ def load(source: bytes | IO[bytes]) -> Document:
         pdf.close()
 
 
-def _outline(pdf: Any, count: int) -> list[Entry]:
+def _outline(pdf: pypdfium2.PdfDocument, count: int) -> list[Entry]:
     entries: list[Entry] = []
     for bookmark in pdf.get_toc(max_depth=8):
         dest = bookmark.get_dest()
@@ -56,7 +56,7 @@ def _outline(pdf: Any, count: int) -> list[Entry]:
     return entries
 
 
-def _page(pdf: Any, number: int) -> Page:
+def _page(pdf: pypdfium2.PdfDocument, number: int) -> Page:
     """Read a page; one that PDFium cannot load is empty."""
     handle = pdfium.FPDF_LoadPage(pdf.raw, number)
     if not handle:
@@ -77,7 +77,7 @@ def _page(pdf: Any, number: int) -> Page:
         pdfium.FPDF_ClosePage(handle)
 
 
-def _read_objects(handle: Any, page: Page) -> None:
+def _read_objects(handle: pdfium.FPDF_PAGE, page: Page) -> None:
     """Record horizontal rules and images."""
     count = pdfium.FPDFPage_CountObjects(handle)
     if count > MAX_OBJECTS and page.lines:

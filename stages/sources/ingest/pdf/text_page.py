@@ -13,7 +13,6 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterator
 from itertools import accumulate, pairwise
-from typing import Any
 
 import pypdfium2.raw as pdfium
 
@@ -53,7 +52,7 @@ LAM_ALEF = re.compile("[\u0622\u0623\u0625\u0627]\u0644")  # alef, lam
 class TextPage:
     """The lines of a page, while PDFium holds it open."""
 
-    def __init__(self, handle: Any) -> None:
+    def __init__(self, handle: pdfium.FPDF_TEXTPAGE) -> None:
         self.handle = handle
         self.fonts: dict[int, tuple[bool, bool]] = {}
         self.count = pdfium.FPDFText_CountChars(handle)

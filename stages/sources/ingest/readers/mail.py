@@ -18,6 +18,7 @@ from datagen.stages.sources.ingest.record import File, Record
 SIGNATURE = re.compile(r"^-- ?$.*\Z", re.MULTILINE | re.DOTALL)
 # Before a copy of the message that is answered, as Outlook and web mail write it.
 ORIGINAL = re.compile(r"-{2,} ?[\w ’']{4,30} ?-{2,}|_{10,}|")
+# Written by mail programs in the language of their user, not of the message.
 SENDER = re.compile(
     r"\*?(?:From|Von|De|Da|Van|Från|Fra|Od|Lähettäjä|Gönderen|От|发件人|寄件者|差出人|보낸 사람)\*? ?[:：]"
 )

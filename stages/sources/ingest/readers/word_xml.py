@@ -1,8 +1,7 @@
 """Prepare the XML of a Word document for mammoth, which ignores formulas and ruby and keeps hidden text."""
 
 import re
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
 
 from lxml import etree
 
@@ -16,7 +15,7 @@ OFF = ("0", "false", "off")
 NOT_WORD = re.compile(r"\W")
 
 
-def prepared(data: bytes, parse: Callable[[bytes], Any]) -> bytes:
+def prepared(data: bytes, parse: Callable[[bytes], etree._Element | None]) -> bytes:
     """Write formulas as text, keep the base of ruby annotations, remove hidden text, and mark chunks."""
     if not any(mark in data for mark in MARKS):
         return data
@@ -48,7 +47,7 @@ def prepared(data: bytes, parse: Callable[[bytes], Any]) -> bytes:
     return written
 
 
-def _replace(element: Any, by: Any) -> None:
+def _replace(element: etree._Element, by: Iterable[etree._Element]) -> None:
     """Replace an element, keeping the text after it."""
     parent = element.getparent()
     if parent is None:
@@ -60,21 +59,21 @@ def _replace(element: Any, by: Any) -> None:
     parent.remove(element)
 
 
-def linear(formula: Any) -> str:
+def linear(formula: etree._Element) -> str:
     """Write a formula on one line: (a+b)/2, x^2, √(x)."""
     return " ".join(_children(formula).split())
 
 
-def _children(element: Any) -> str:
+def _children(element: etree._Element) -> str:
     return "".join(_written(child) for child in element if isinstance(child.tag, str))
 
 
-def _part(element: Any, name: str) -> str:
+def _part(element: etree._Element, name: str) -> str:
     part = element.find(f"{MATH}{name}")
     return "" if part is None else _children(part).strip()
 
 
-def _property(element: Any, group: str, name: str, default: str) -> str:
+def _property(element: etree._Element, group: str, name: str, default: str) -> str:
     stated = element.find(f"{MATH}{group}/{MATH}{name}")
     return default if stated is None else str(stated.get(f"{MATH}val", ""))
 
@@ -83,13 +82,13 @@ def _grouped(text: str) -> str:
     return text if len(text) < 2 or text.isalnum() else f"({text})"
 
 
-def _scripts(element: Any) -> str:
+def _scripts(element: etree._Element) -> str:
     """Write what is below and above a symbol."""
     below, above = _part(element, "sub"), _part(element, "sup")
     return (f"_{_grouped(below)}" if below else "") + (f"^{_grouped(above)}" if above else "")
 
 
-def _written(element: Any) -> str:
+def _written(element: etree._Element) -> str:
     name = etree.QName(element).localname
     if name == "t":
         return str(element.text or "")

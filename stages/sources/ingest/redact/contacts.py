@@ -25,7 +25,8 @@ ESCAPED = re.compile(
 )  # in a URL
 SPELLED_MARK = re.compile(r"[\[({<]\s?at\s?[\])}>]| dot ", re.IGNORECASE)
 
-# A word that announces a number, with only a few characters and words between them.
+# A word that announces a number, with only a few characters and words between them. All languages are tried
+# in every text: a number may be announced in another language than that of its document.
 PHONE_WORD = re.compile(
     r"(?:\b(?:t[eé]l(?:[eéi](?:f|ph|m[oó]v)[\w-]{0,9})?|tlf|tfno|ph(?:one)?|fax|mob(?:il\w{0,6})?|sms|gsm"
     r"|whatsapp|handy(?:n(?:umme)?r)?|natel|rufnummer|m[oó]vil|celular|portable|cellulare|cell|puh(?:elin)?|hotline"

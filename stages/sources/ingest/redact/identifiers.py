@@ -43,7 +43,7 @@ class NationalId:
 
 DAY, MONTH = "(?:0[1-9]|[12]\\d|3[01])", "(?:0[1-9]|1[0-2])"
 SOCIAL_SECURITY = r"\bssn\b|social security|\bsoc\. sec"
-# Names of national numbers, in the languages of their countries.
+# Names of national numbers, in the languages of their countries; all are tried in every text.
 ID_WORD = (
     r"(?:(?:national |personal )?id(?:entity|entification)? (?:no\.?|number)|taxpayer id(?:entification)?"
     r"|tax id(?:entification)?(?: number)?|rodn[eé] č[ií]slo|\br\. ?č\.|\boib|\bnif|c[eé]dula|\bcui[lt]"

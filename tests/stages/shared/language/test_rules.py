@@ -1,5 +1,9 @@
 """Languages are data: detection, rules per language, wordings, and lists that a recipe enables."""
 
+import ast
+import re
+from pathlib import Path
+
 import pytest
 import yaml
 
@@ -12,13 +16,50 @@ from datagen.stages.shared.language.rules import UNKNOWN, Languages, code_of, la
 from datagen.stages.shared.passage import Passage
 from tests.support.rows import context
 
+ROOT = Path(__file__).parents[4]
 NOTE = "The catheter is inserted into the vein because the drug must reach the heart quickly."
 
 
 def test_every_language_has_the_same_keys():
     english, german = (load(f"languages/{code}").fields for code in ("en", "de"))
     assert list(english) == list(german)
+    assert (
+        english.pop("inversion") and german.pop("inversion") is None
+    )  # of a word order that German does not have
     assert [type(value) for value in english.values()] == [type(value) for value in german.values()]
+
+
+# What stays in the code holds for texts in every language.
+WORDS_IN_CODE = {
+    "stages/confidence/recycle/accept.py",  # names of columns
+    "stages/sources/ingest/readers/manpage.py",  # macros
+    "stages/sources/ingest/redact/secrets.py",  # stand-ins for a secret in documentation
+    "stages/sources/quality/measures.py",  # Gopher's stop words
+}
+
+
+def test_lists_of_english_words_are_not_in_the_code():
+    english = language_of("en")
+    words = english.stop | english.relative | english.prepositions | english.modals | english.negations
+    words = {word for word in words if len(word) > 1}
+    found = {
+        str(path.relative_to(ROOT))
+        for folder in ("stages", "datagen")
+        for path in (ROOT / folder).rglob("*.py")
+        for listed in literals(path.read_text(encoding="utf-8"))
+        if len(words & listed) > 1
+    }
+    assert found == WORDS_IN_CODE
+
+
+def literals(source):
+    """Yield the strings of each literal list, and the parts of each string that may be a pattern."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, (ast.Set, ast.Tuple, ast.List)):
+            strings = [part.value for part in node.elts if isinstance(part, ast.Constant)]
+            yield {text.strip() for text in strings if isinstance(text, str)}
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and "|" in node.value:
+            yield {part.strip() for part in re.split(r"[|()?]|\\b", node.value)}
 
 
 @pytest.mark.parametrize(
@@ -103,8 +144,9 @@ def test_wordings_are_in_the_language_of_the_row(tmp_path):
     assert own.wording(name, "fi").name == f"{name}.fi"
 
 
-def test_an_invalid_pattern_is_named(tmp_path):
+@pytest.mark.parametrize("name", ["declines", "chapters", "heading_numbers", "licences"])
+def test_an_invalid_pattern_is_named(tmp_path, name):
     (tmp_path / "languages").mkdir()
-    (tmp_path / "languages" / "fi.yaml").write_text(yaml.safe_dump({"declines": ["(en tiedä"]}))
+    (tmp_path / "languages" / "fi.yaml").write_text(yaml.safe_dump({name: ["(en tiedä"]}))
     with pytest.raises(UserError, match=r"languages/fi\.yaml.*regular expression"):
         Languages(context(prompts=str(tmp_path)))["fi"]
