@@ -216,6 +216,9 @@ def test_a_target_needs_a_tokenizer_and_no_share(options):
 def test_structtuning_texts_start_with_their_position_in_the_heading_tree():
     (row,), *_ = comprehend(SOUND, [passage() | {"section": ["Names", "Binding"]}], structure=True)
     assert "─ Binding ◀" in row["text"].partition(TEXT)[0]
+    bad = {task: {} for task in TASKS}
+    (raw,), *_ = comprehend(bad, [passage()], structure=True, raw_without_exercises=True)
+    assert "─ Naming ◀" in raw["text"].partition(TEXT)[0] and raw["text"].endswith(TEXT)
 
 
 def test_sound_exercises_follow_their_passage():
