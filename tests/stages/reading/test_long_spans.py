@@ -15,8 +15,9 @@ from datagen.prompt import load
 from datagen.schema import TABLES, content_id, table_of
 from datagen.stage import Partitions
 from datagen.stages.reading.long_spans import Options, stage
-from datagen.stages.reading.long_spans.across import ABILITIES, HINTED, findings, wordings
+from datagen.stages.reading.long_spans.across import ABILITIES, HINTED, MINING, findings, wordings
 from datagen.stages.reading.long_spans.related import Gathering
+from datagen.stages.reading.mine.choice import exercises_of
 from datagen.stages.reading.mine.language import read
 from datagen.stages.shared.language.rules import Language
 from datagen.stages.shared.similarity.inverted_index import Postings
@@ -60,6 +61,12 @@ def corpus(count=160):
         )
         rows.append(passage(n, text, document=f"d{n // 4}"))
     return rows
+
+
+def test_m4le_each_exercise_names_its_prompt_and_the_row_its_domain():
+    kept, _, _ = gathered(ROWS[:40], domain="bees", lengths=[400])
+    assert kept and {json.loads(row["metadata"])["domain"] for row in kept} == {"bees"}
+    assert {exercise["prompt"] for row in kept for exercise in listed(row)} == {"long_spans/en"}
 
 
 def listed(row):
@@ -163,13 +170,14 @@ def test_m4le_distractors_never_answer_the_question(long_texts):
                     assert first != second
 
 
-def findings_in(*texts):
-    rows = [passage(n, text, title=f"Part {word(n)}") for n, text in enumerate(texts)]
+def findings_in(*texts, names=None):
+    rows = [passage(n, text, title=names[n] if names else f"Part {word(n)}") for n, text in enumerate(texts)]
     templates = wordings(load("long_spans/en"))
     language = read(load(templates.mined)).only(HINTED)
     return findings(Gathering(rows, [row["title"] for row in rows]), templates, language, {}, 0)
 
 
+HINTED_LANGUAGE = read(load(wordings(load("long_spans/en")).mined)).only(HINTED)
 SWARM = "The term “swarm” means a cluster of bees that left its hive together with a queen."
 BROOD = "The term “brood” includes eggs, larvae and pupae of any age in a hive of bees."
 
@@ -185,10 +193,47 @@ def test_terms_that_two_passages_define_are_not_asked_for():
 
 
 def test_a_sentence_in_two_passages_is_not_asked_for():
-    twin = "The keeper of a strong hive waits at the entrance of it until the evening."
-    everything = findings_in(f"{twin} {SWARM}", f"{BROOD}\n\n{twin.upper()}")
-    questions = [finding.question for finding in everything if finding.task == "where"]
-    assert questions and not any(twin in question for question in questions)
+    twin = "A keeper of a strong hive should wait at the entrance of the hive until evening."
+
+    def asked(other):
+        everything = findings_in(f"{twin} {SWARM}", f"{BROOD}\n\n{other}")
+        return [finding.question for finding in everything if finding.task == "where"]
+
+    assert any(twin in question for question in asked(""))
+    assert asked(twin.upper()) and not any(twin in question for question in asked(twin.upper()))
+
+
+def test_m4le_a_passage_whose_name_is_part_of_another_name_is_not_named():
+    names = ["Hives", "Hives in winter", "Frames"]
+    everything = findings_in(
+        SWARM, BROOD, "The term “nuc” means a small colony of bees in a box with few frames.", names=names
+    )
+    hinted = {finding.gold for finding in everything if finding.task == "hinted"}
+    assert hinted == {(1,), (2,)}
+    assert {finding.gold for finding in everything if finding.task == "both"} <= {(1, 2)}
+
+
+def test_m4le_words_of_nearly_all_passages_are_not_asked_for():
+    texts = [f"Fumigation of hive {word(n)} is a duty of its keeper." for n in range(4)]
+    for rare, expected in ((texts, False), ([*texts[:2], "Nothing is done.", "None is here."], True)):
+        asked = [finding.question for finding in findings_in(*rare) if finding.task in ("mention", "count")]
+        assert any("umigation" in question for question in asked) == expected
+
+
+def test_m4le_an_exercise_about_a_named_passage_has_its_own_answer():
+    """Two facts of one passage cannot be told apart by their passage."""
+    facts = {
+        exercise.question: exercise.answer
+        for exercise in exercises_of(passage(0, f"{SWARM} {BROOD}"), HINTED_LANGUAGE, frozenset(), MINING, 0)[
+            0
+        ]
+    }
+    hinted = [finding for finding in findings_in(f"{SWARM} {BROOD}", SWARM) if finding.gold == (0,)]
+    hinted = [finding for finding in hinted if finding.task == "hinted"]
+    assert len(hinted) == len(facts) >= 2
+    for finding in hinted:
+        (answer,) = {answer for question, answer in facts.items() if question in finding.question}
+        assert finding.answer == answer
 
 
 def test_a_word_with_other_forms_in_other_passages_is_not_asked_for():
