@@ -17,9 +17,11 @@ from datagen.stage import Partitions
 from datagen.stages.reading.long_spans import Options, stage
 from datagen.stages.reading.long_spans.across import ABILITIES, HINTED, MINING, findings, wordings
 from datagen.stages.reading.long_spans.related import Gathering
+from datagen.stages.reading.long_spans.written import written_exercises
 from datagen.stages.reading.mine.choice import exercises_of
 from datagen.stages.reading.mine.language import read
 from datagen.stages.shared.language.rules import Language
+from datagen.stages.shared.render.exercises import Exercise
 from datagen.stages.shared.similarity.inverted_index import Postings
 from datagen.store.parquet import write_table
 from tests.support.rows import context
@@ -170,11 +172,11 @@ def test_m4le_distractors_never_answer_the_question(long_texts):
                     assert first != second
 
 
-def findings_in(*texts, names=None):
+def findings_in(*texts, names=None, earlier=None):
     rows = [passage(n, text, title=names[n] if names else f"Part {word(n)}") for n, text in enumerate(texts)]
     templates = wordings(load("long_spans/en"))
     language = read(load(templates.mined)).only(HINTED)
-    return findings(Gathering(rows, [row["title"] for row in rows]), templates, language, {}, 0)
+    return findings(Gathering(rows, [row["title"] for row in rows]), templates, language, earlier or {}, 0)
 
 
 HINTED_LANGUAGE = read(load(wordings(load("long_spans/en")).mined)).only(HINTED)
@@ -414,6 +416,43 @@ def test_m4le_exercises_that_a_model_wrote_are_used(tmp_path):
             (span,) = exercise["gold_spans"]
             name = BY_ID[span["id"]]["title"].removeprefix("Hive ")
             assert exercise["question"].count(name) == 2 and exercise["answer"] == f"Keeper {name}."
+
+
+def test_m4le_only_exercises_of_a_model_about_these_passages_are_read(tmp_path):
+    def example(kind, number, model="m", question="", answer="It is.", **fields):
+        origin = {"passage_id": ROWS[number]["id"], "model": model, "requests": [], "parents": []}
+        row = {"id": f"{kind}{number}{question}", "kind": kind, "task": "qa", "lineage": origin}
+        return row | {"question": question, "answer": answer} | fields
+
+    listed_ones = json.dumps({"exercises": [{"task": "terms", "question": "Listed?", "answer": "Yes."}]})
+    rows = [
+        example("instruction", 0, question="Written?"),
+        example("instruction", 0, model="", question="Mined?"),
+        example("refusal", 0, question="Refused?"),
+        example("preference", 0, question="Preferred?", metadata=listed_ones.replace("Listed", "Rejected")),
+        example("reading", 1, question=None, metadata=listed_ones),
+        example("reading", 1, model="", question=None, metadata=listed_ones.replace("Listed", "Mined")),
+        example("instruction", 2, question="Elsewhere?"),
+    ]
+    folder = tmp_path / "instruct"
+    folder.mkdir()
+    write_table(table_of(TABLES["examples"], rows), folder / "part-00000.parquet")
+    where = replace(context("long_spans"), tables={"examples": [folder]})
+    found = written_exercises(table_of(TABLES["passages"], ROWS[:2])["id"], where)
+    assert {
+        name: [(e.task, e.question, e.answer) for e in exercises] for name, exercises in found.items()
+    } == {
+        ROWS[0]["id"]: [("qa", "Written?", "It is.")],
+        ROWS[1]["id"]: [("terms", "Listed?", "Yes.")],
+    }
+
+
+def test_m4le_written_exercises_replace_mined_ones_of_their_passage():
+    earlier = {content_id("0"): [Exercise("qa", "Who leaves the hive?", "A swarm.")]}
+    everything = findings_in(SWARM, BROOD, earlier=earlier)
+    hinted = [finding for finding in everything if finding.task == "hinted" and finding.gold == (0,)]
+    assert [finding.answer for finding in hinted] == ["A swarm."]
+    assert any(finding.task == "hinted" and finding.gold == (1,) for finding in everything)
 
 
 @pytest.mark.parametrize(("change", "message"), [({"count": None}, "count"), ({"sum": []}, "sum")])
