@@ -145,7 +145,9 @@ def exercises_in(row):
 
 
 def test_each_text_lists_its_exercises_with_their_requests_and_spans():
-    (row,), _, requests = comprehend(SOUND, domain="python")
+    writing = {"temperature": 0.5, "top_p": 0.9, "max_tokens": 300, "samples": 2}
+    (row,), _, requests = comprehend(SOUND, domain="python", recipe={"seed": 7}, **writing)
+    requests = [request for request in requests if request.sample == 0]  # the second samples repeat them
     listed = exercises_in(row)
     assert json.loads(row["metadata"])["domain"] == "python"
     asked = {request.task: request for request in requests}
@@ -155,13 +157,23 @@ def test_each_text_lists_its_exercises_with_their_requests_and_spans():
         request = asked[entry["task"]]
         assert entry["question"] in row["text"] and entry["answer"] in row["text"]
         assert (entry["prompt"], entry["prompt_hash"]) == (request.prompt, request.prompt_hash)
-        assert entry["request"] == request.key(WHO) and entry["sampling"]["max_tokens"] == 192
-        assert (entry["model"], entry["revision"], entry["seed"]) == (WHO.name, WHO.revision, 0)
+        assert (entry["request"], entry["sample"]) == (request.key(WHO), 0)
+        sampling = {"repetition_penalty": 1.0, "stop": []}
+        assert entry["sampling"] == sampling | {name: writing[name] for name in writing if name != "samples"}
+        assert (entry["model"], entry["revision"], entry["seed"]) == (WHO.name, WHO.revision, 7)
         (span,) = entry["gold_spans"]
         assert span["id"] == passage()["id"]
         spans[entry["task"]] = row["text"][span["start"] : span["end"]]
     assert DEFINE["evidence"] in spans["definition"] and EXTRACT["answer"] in spans["extractive_question"]
     assert all(span in TEXT for span in spans.values())
+
+
+def test_an_exercise_of_a_later_sample_names_it():
+    def write(request):
+        return json.dumps(EXTRACT if request.sample == 1 else {})
+
+    (row,), *_ = ask(stage, [passage()], write, tasks=["extractive_question"], samples=2, temperature=0.5)
+    assert [entry["sample"] for entry in exercises_in(row)] == [1]
 
 
 def test_transformllm_texts_can_omit_their_passage():
