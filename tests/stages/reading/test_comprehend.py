@@ -165,7 +165,9 @@ def test_each_text_lists_its_exercises_with_their_requests_and_spans():
         assert span["id"] == passage()["id"]
         spans[entry["task"]] = row["text"][span["start"] : span["end"]]
     assert spans["definition"] == DEFINE["evidence"]
-    assert spans["extractive_question"] == "Names in the target list are not deleted when the loop is finished."
+    assert (
+        spans["extractive_question"] == "Names in the target list are not deleted when the loop is finished."
+    )
     assert all(span in TEXT for span in spans.values())
 
 
