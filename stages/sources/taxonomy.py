@@ -24,7 +24,7 @@ from pydantic import Field
 
 import datagen.stage
 from datagen.stage import Columns, Context, Outcome, Partitions, WholeStage
-from datagen.stages.shared.language.rules import Language, Languages
+from datagen.stages.shared.language.rules import Language, Languages, code_of
 from datagen.stages.shared.language.words import words_of
 from datagen.stages.shared.render.exercises import unnumbered
 from datagen.stages.shared.segment.headings import TOPIC
@@ -56,7 +56,7 @@ def run(partitions: Partitions, options: Options, context: Context) -> Iterator[
     for rows in partitions.columns(READ):
         members.append(set(rows["document_id"].to_pylist()))
         for row in rows.to_pylist():
-            document, code = row["document_id"], row["language"] or ""
+            document, code = row["document_id"], code_of(row)
             passages[document] += 1
             headings = [row["title"] or "", *(row["section"] or ())]
             terms = [dict(terms_of(heading, code, languages[code])) for heading in headings]
