@@ -135,6 +135,25 @@ def test_the_answer_of_a_conversation_is_its_last_turn_and_the_prompt_has_the_ea
     assert row["answer"] == last["answer"]
 
 
+def test_same_meaning_is_answered_for_the_sentence_that_is_shown():
+    rows = [passage(TEXT, number) for number in range(16)]
+    kept, _, _ = ask(stage, rows, lambda r: json.dumps(GOOD[r.task]), tasks=["same_meaning"])
+    shown = [GOOD["same_meaning"]["different"] in row["question"] for row in kept]
+    assert len(kept) == 16 and 0 < sum(shown) < 16
+    assert [row["answer"].startswith("No") for row in kept] == shown
+
+
+def test_the_answer_of_a_written_question_is_the_question():
+    row, good = through("question_writing", GOOD["question_writing"]), GOOD["question_writing"]
+    assert row["answer"] == good["question"] and good["answer"] in row["question"]
+
+
+def test_a_pronoun_refers_to_the_sentence_before_it():
+    row = through("coreference", GOOD["coreference"])
+    assert (row["answer"], row["evidence"]) == ("A valid notice", "A valid notice names the land.")
+    assert "“It”" in row["question"] and GOOD["coreference"]["evidence"] in row["question"]
+
+
 def test_the_steps_of_a_procedure_are_numbered():
     row = through("how_to", GOOD["how_to"])
     assert row["answer"].splitlines()[0] == f"1. {GOOD['how_to']['steps'][0]}"
