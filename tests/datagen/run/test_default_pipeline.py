@@ -46,11 +46,7 @@ stages:
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    return run_in(tmp_path_factory.mktemp("line"))
-
-
-def run_in(folder):
-    """Run the recipe in an empty folder."""
+    folder = tmp_path_factory.mktemp("line")
     (folder / "atlas").mkdir()
     scribe.write_atlas(folder / "atlas")
     leaked = {"question": "In which town does the royal archive of Genovia stand?"}
@@ -61,20 +57,6 @@ def run_in(folder):
 
 def test_every_stage_declares_the_columns_that_it_adds(finished):
     assert not undeclared(finished, load_recipe(finished.folder.parents[2] / "recipe.yaml"))
-
-
-@pytest.mark.slow
-def test_transformllm_two_runs_on_the_same_documents_write_the_same_bytes(finished, tmp_path):
-    """In other processes, so with other hashes of Python's."""
-    shards = [
-        {
-            str(path.relative_to(of.folder)): path.read_bytes()
-            for path in of.folder.glob("handoff/*/*/*.parquet")
-        }
-        for of in (finished, run_in(tmp_path))
-    ]
-    assert len(shards[0]) > 4 and shards[0].keys() == shards[1].keys()
-    assert [name for name, content in shards[0].items() if content != shards[1][name]] == []
 
 
 def test_every_stage_accounts_for_its_rows(finished):

@@ -1,6 +1,9 @@
 """Handwritten exercises: sound ones follow their passage in a text, failed ones become dropped rows."""
 
 import json
+import os
+import subprocess
+import sys
 from collections import Counter
 from dataclasses import replace
 
@@ -211,6 +214,34 @@ def test_transformllm_the_same_input_seed_and_answers_give_the_same_bytes(tmp_pa
         write_table(outcome.kept, tmp_path / f"{turn}.parquet")
         written.append((tmp_path / f"{turn}.parquet").read_bytes())
     assert written[0] == written[1] and len(outcome.kept) == 12
+
+
+HASH = """
+import hashlib, sys
+from pathlib import Path
+from tests.stages.reading.test_comprehend import SOUND, TEXT, comprehend, passage
+from datagen.schema import EXAMPLES, table_of
+from datagen.store.parquet import write_table
+kept, *_ = comprehend(SOUND, [passage(f"{TEXT}\\nNumber {number}.") for number in range(12)])
+write_table(table_of(EXAMPLES, kept), Path(sys.argv[1]))
+print(len(kept), hashlib.sha256(Path(sys.argv[1]).read_bytes()).hexdigest())
+"""
+
+
+@pytest.mark.slow
+def test_transformllm_other_processes_write_the_same_bytes(tmp_path):
+    """Each process orders sets of texts differently."""
+    hashes = [
+        subprocess.run(
+            [sys.executable, "-c", HASH, tmp_path / f"{seed}.parquet"],
+            env=os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": os.pathsep.join(sys.path)},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2")
+    ]
+    assert hashes[0] == hashes[1] and hashes[0].startswith("12 ")
 
 
 def test_instruction_pretraining_passages_without_pairs_are_kept_as_raw_text():
