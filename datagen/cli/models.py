@@ -1,4 +1,4 @@
-"""Models: ``probe``, ``prove``, ``train-synthesizer`` and ``doctor``."""
+"""Models: ``probe``, ``prove``, ``train-synthesizer``, ``remix`` and ``doctor``."""
 
 from functools import partial
 from pathlib import Path
@@ -110,6 +110,23 @@ def train_synthesizer(
 
     loaded = load_recipe(recipe)  # reports errors in the recipe before loading torch
     launch(recipe, output or Path(loaded.output), steps)
+
+
+@app.command(rich_help_panel=PANEL)
+def remix(
+    recipe: Annotated[Path, typer.Argument(help="Sets and tasks; see examples/synthesizer.yaml")],
+    output: Annotated[Path, typer.Argument(help="File to write: JSON lines, for own_pairs")],
+) -> None:
+    """Turn labelled sets into rows that train a model to write exercises: text and task, then the pair."""
+    from datagen.synthesizer import remix as remixing
+    from datagen.synthesizer.recipe import load_recipe
+    from datagen.synthesizer.sets import load
+
+    loaded = load_recipe(recipe)
+    rows = remixing.remix(loaded, load(loaded))
+    remixing.write_rows(rows, output)
+    for task, counts in remixing.account(rows).items():
+        typer.echo(f"{task}: {', '.join(f'{count:,} {name}' for name, count in counts.items())}")
 
 
 @app.command(rich_help_panel=PANEL)

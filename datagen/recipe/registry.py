@@ -61,6 +61,7 @@ BUILT_IN = (
     BuiltIn("dedup_passages", "filter.dedup:passages", default=True),
     BuiltIn("decontaminate_passages", "filter.decontaminate:passages", default=True),
     BuiltIn("propose_headings", "sources.propose_headings:stage"),
+    BuiltIn("taxonomy", "sources.taxonomy:stage"),
     BuiltIn("mine", "reading.mine:stage", default=True),
     BuiltIn("long_spans", "reading.long_spans:stage"),
     BuiltIn("outline_pairs", "reading.outline_pairs:stage"),

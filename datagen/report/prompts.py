@@ -18,7 +18,8 @@ STAGES = ("instruct", "comprehend")
 TEXT = """\
 A lease is a contract that gives a tenant the use of land for a fixed term. A tenant who has not paid the
 rent may not sublet the land. A standard lease lasts 12 years and ends in autumn. To renew it, the tenant
-files a notice with the registrar, who records it in the land register."""
+files a notice with the registrar, who records it in the land register. A notice bears a date. It must name
+the tenant of the land."""
 ASKED = "How long does a standard lease last?"  # the answer to the first marked question, for its round trip
 
 INTRODUCTION = """\

@@ -12,6 +12,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from datagen.prompt import Prompt
 from datagen.prompt import load as load_prompt
@@ -24,6 +25,7 @@ from datagen.stages.shared.checks.field_patterns import QUESTION_MARKS, Line
 from datagen.stages.shared.language.rules import Language, language_of
 from datagen.stages.shared.passage import Passage
 from datagen.stages.shared.segment.sentences import split_sentences
+from datagen.store.parquet import whole_file
 from datagen.synthesizer import mined
 from datagen.synthesizer.recipe import SynthesizerRecipe
 from datagen.synthesizer.sets import Paragraph, Question, sentence_at
@@ -44,6 +46,8 @@ class Row:
         Whether it is in the holdout: used for the held-out loss only.
     reason, detail
         Reason why it is excluded; "" if it is not.
+    licence
+        Licence of its set.
     """
 
     task: str
@@ -56,6 +60,7 @@ class Row:
     response: str
     reason: str = ""
     detail: str = ""
+    licence: str = ""
 
     @property
     def id(self) -> str:
@@ -132,7 +137,7 @@ def _rows(task: str, maximum: int | None, material: Material) -> Iterator[Row]:
             last_rank = rank if count == maximum else math.inf
         messages = prompt.render(heading=passage.heading, passage=passage.text, **values)
         shared = (task, paragraph.set, paragraph.id, paragraph.held_out, prompt.name, prompt.hash)
-        yield Row(*shared, messages, text, reason, detail)
+        yield Row(*shared, messages, text, reason, detail, paragraph.licence)
 
 
 def _written(response: str | list[dict[str, str]]) -> list[str]:
@@ -312,6 +317,21 @@ for _drafts in (extractive_question, closed_book_question, definition, true_fals
     TEMPLATES[_drafts.__name__] = Template(
         f"instructions/{_drafts.__name__}", _drafts, read_by(_drafts.__name__)
     )
+
+
+def write_rows(rows: Sequence[Row], path: Path) -> None:
+    """
+    Write the rows to train on as JSON lines, which the stage own_pairs reads; neither excluded nor held out.
+
+    Such rows train any model to write exercises: a text and a task before, a question with its answer after
+    (Bonito, arXiv 2402.18334, remixes labelled sets like this).
+    """
+    with whole_file(path) as unfinished, unfinished.open("w", encoding="utf-8") as file:
+        for row in rows:
+            if not row.reason and not row.held_out:
+                messages = [*row.messages, {"role": "assistant", "content": row.response}]
+                fields = {"id": row.id, "task": row.task, "messages": messages, "licence": row.licence}
+                file.write(json.dumps(fields, ensure_ascii=False) + "\n")
 
 
 def account(rows: Sequence[Row]) -> dict[str, dict[str, int]]:

@@ -8,7 +8,7 @@ a recipe, and no task is trained on it. Evaluations use `load` too.
 import gzip
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -65,13 +65,14 @@ class Question:
 
 @dataclass(frozen=True)
 class Paragraph:
-    """A paragraph of a set, with its questions; `held_out` if it is in the holdout."""
+    """A paragraph of a set, with its questions and licence; `held_out` if it is in the holdout."""
 
     set: str
     title: str
     text: str
     questions: tuple[Question, ...]
     held_out: bool = False
+    licence: str = ""
 
     @property
     def id(self) -> str:
@@ -102,9 +103,7 @@ def load(recipe: SynthesizerRecipe) -> list[Paragraph]:
                 "Set its format, and for records the field names under mapping"
             ) from error
     holdout = {paragraph.id for paragraph in paragraphs if paragraph.held_out}
-    return [
-        Paragraph(p.set, p.title, p.text, p.questions, p.id in holdout) for p in paragraphs if p.questions
-    ]
+    return [replace(p, held_out=p.id in holdout) for p in paragraphs if p.questions]
 
 
 def sentence_at(text: str, start: int) -> str:
@@ -137,7 +136,7 @@ def _limited(paragraphs: Iterator[Paragraph], maximum: int | None) -> Iterator[P
 def _held_out(paragraph: Paragraph, path: Path, labelled: LabelledSet, seed: int) -> Paragraph:
     held_out = fraction("held out", paragraph.id, str(seed)) < labelled.holdout
     name = path.parent.name if labelled.format == "run" else path.name.split(".json")[0]
-    return Paragraph(name, paragraph.title, paragraph.text, paragraph.questions, held_out)
+    return replace(paragraph, set=name, held_out=held_out, licence=labelled.licence)
 
 
 def _squad(data: JsonObject) -> Iterator[Paragraph]:

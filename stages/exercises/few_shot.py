@@ -83,8 +83,7 @@ def prepend(
     turns: list[Message] = []
     for accepted in reversed([answers for answers in earlier if answers]):
         shot = min(accepted, key=lambda answer: answer.request.task != request.task)
-        question = [message for message in shot.request.messages if message["role"] != "system"]
-        longer = [*question, {"role": "assistant", "content": str(defuse(shot.text))}, *turns]
+        longer = [shot.request.messages[-1], {"role": "assistant", "content": str(defuse(shot.text))}, *turns]
         if not fits([*own, *longer]):
             break
         turns = longer

@@ -40,6 +40,12 @@ class Pool(Writing):
     shots: int = Field(
         0, ge=0, description="Opening passages of a section shown as few-shot examples to later passages"
     )
+    seeds: str = Field(
+        "",
+        description="File of solved examples to show before requests, one JSON object per line with task, "
+        "passage and answer (docs/written.md)",
+    )
+    seed_examples: int = Field(2, ge=1, description="Seeds shown in a request, drawn by hash")
     prompt_tokens: int = Field(2048, ge=128, description="Longest few-shot prompt, in tokens")
     prompt_tokenizer: str = Field(
         "",

@@ -5,7 +5,7 @@ Shared by the stages instruct and comprehend, which differ only in what they mak
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from itertools import chain
@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from datagen.request import Answer, Answers, Reject, Request
 from datagen.stage import Context
-from datagen.stages.exercises import few_shot, round_trip
+from datagen.stages.exercises import few_shot, round_trip, seed_examples
 from datagen.stages.exercises.distinct import distinct
 from datagen.stages.exercises.pair import Pair, Unconfirmed, Written
 from datagen.stages.exercises.pool import Pool, drawn, find_tasks, prompt_for
@@ -31,15 +31,18 @@ def ask(passages: pa.Table, options: Pool, context: Context) -> Iterator[Request
     Requests with few-shot examples depend on the answers about earlier passages: see `follow`.
     """
     later = _later(passages, options, context)
+    with_seeds = seed_examples.prepender(options, context)
     for passage in _passages(passages, context):
-        for task, requests in _requests(passage, options, context):
+        for task, requests in _requests(passage, with_seeds, options, context):
             if not (isinstance(task, StructuredTask) and passage.row["id"] in later):
                 yield from requests
 
 
-def _requests(passage: Passage, options: Pool, context: Context) -> Iterator[tuple[Task, list[Request]]]:
+def _requests(
+    passage: Passage, with_seeds: Callable[[Request], Request], options: Pool, context: Context
+) -> Iterator[tuple[Task, list[Request]]]:
     for task in drawn(passage, options, context):
-        single = task.ask(passage, prompt_for(task, options, context), options)
+        single = map(with_seeds, task.ask(passage, prompt_for(task, options, context), options))
         samples = range(options.samples)
         yield task, [replace(request, sample=sample) for request in single for sample in samples]
 
@@ -76,8 +79,9 @@ def follow(passages: pa.Table, answers: Answers, options: Pool, context: Context
         for key in opening
     }
     fits = few_shot.length_limit(options.prompt_tokenizer, options.prompt_tokens, context.folder)
+    with_seeds = seed_examples.prepender(options, context)
     for key, earlier in later.items():
-        for task, requests in _requests(by_id[key], options, context):
+        for task, requests in _requests(by_id[key], with_seeds, options, context):
             for request in requests if isinstance(task, StructuredTask) else ():
                 yield few_shot.prepend(request, [examples[earlier_key] for earlier_key in earlier], fits)
 

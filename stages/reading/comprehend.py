@@ -155,6 +155,11 @@ class _Writer:
                 return text, number
         return "", 0
 
+    def raw(self, row: PassageRow) -> str:
+        """Write a text without exercises: the passage, below its position if that is shown and fits."""
+        text = bind(row, (), self._style, self._seed, self._heads.get(row["id"], ""))
+        return text if self.fits(row, text) else row["text"]
+
     def fits(self, row: PassageRow, text: str) -> bool:
         """Return whether a text is within its passage's share of the token target."""
         if self._options.max_total_tokens is None:
@@ -189,7 +194,7 @@ def read(passages: pa.Table, answers: Answers, options: Options, context: Contex
             builder.keep(result, row, *(answer for _, drafts in sound[:fitting] for answer in drafts))
             bound.append(row["text"])
         elif failed and options.raw_without_exercises:
-            builder.keep(result | {"text": row["text"], "metadata": metadata((), options.domain)}, row)
+            builder.keep(result | {"text": writer.raw(row), "metadata": metadata((), options.domain)}, row)
             bound.append(row["text"])
         elif sound:
             builder.drop(Reject(OVER_TARGET, "no exercise fits next to the passage"), result, row)

@@ -15,12 +15,15 @@ day of each month. A tenant who has not paid the rent may not sublet the land.
 A standard lease lasts 12 years and ends in autumn. A seasonal lease lasts 6 months. A standard lease can be
 renewed twice, but a seasonal lease ends for good. To renew a standard lease, the tenant files a notice with the registrar. The registrar records the notice in the land
 register and sends a copy to the owner. The owner may object within 30 days because the notice binds the heirs.
+
+A valid notice names the land. It must bear the signature of the tenant.
 """
 LEASE = "A lease is a contract that gives a tenant the use of land for a fixed term."
 RENT = "The tenant must pay the rent on the first day of each month."
 SUBLET = "A tenant who has not paid the rent may not sublet the land."
 STANDARD = "A standard lease lasts 12 years and ends in autumn."
 SEASONAL = "A seasonal lease lasts 6 months."
+BEARS = "It must bear the signature of the tenant."
 TWICE = "A standard lease can be renewed twice, but a seasonal lease ends for good."
 
 GOOD = {
@@ -108,6 +111,17 @@ GOOD = {
         "classes": ["obligation", "prohibition", "permission"],
         "label": "prohibition",
     },
+    "paraphrase": {
+        "evidence": RENT,
+        "paraphrase": "On the first day of each month, rent is due and must come from the tenant.",
+    },
+    "same_meaning": {
+        "evidence": SEASONAL,
+        "same": "A lease that is seasonal runs for 6 months.",
+        "different": "A seasonal lease lasts 9 months.",
+    },
+    "question_writing": {"question": "How long does a standard lease last?", "answer": "12 years"},
+    "coreference": {"evidence": BEARS, "refers_to": "A valid notice"},
     "conversation": {
         "turns": [
             {
@@ -237,6 +251,32 @@ BAD = {
         ({"classes": ["prohibition", "permission"]}, "unparsable"),
         ({"evidence": "A lease is free."}, "evidence not in passage"),
         ({"aspect": "what it does to somebody who rents land for years"}, "too long"),
+    ],
+    "paraphrase": [
+        ({"paraphrase": RENT}, "copies the passage"),
+        ({"paraphrase": "The tenant does not pay any rent on the first day of a month."}, "not shown to mean the same"),
+        ({"paraphrase": "Rent is due from the tenant on day 1 of each month."}, "number not in passage"),
+        ({"evidence": STANDARD, "paraphrase": "In autumn a standard lease ends after many years."}, "loses a number"),
+        ({"paraphrase": "Cows graze on green hills and give rich milk to villages."}, "not about its evidence"),
+        ({"paraphrase": "Pay the rent."}, "too short"),
+        ({"evidence": "A lease is free of charge."}, "evidence not in passage"),
+    ],
+    "same_meaning": [
+        ({"same": "A lease that is seasonal runs for 9 months."}, "number not in passage"),
+        ({"same": "A lease that is seasonal never runs for 6 months."}, "not shown to mean the same"),
+        ({"different": "A seasonal lease lasts 6 months."}, "not shown to be false"),
+        ({"different": "The registrar keeps the land register."}, "not shown to be false"),
+    ],
+    "question_writing": [
+        ({"answer": "twelve seasons"}, "answer not in passage"),
+        ({"question": "How long does it last?"}, "question is not about its evidence"),
+        ({"question": "Does a standard lease last 12 years?"}, "question gives its answer away"),
+    ],
+    "coreference": [
+        ({"refers_to": "the registrar"}, "answer not in the sentence before"),
+        ({"refers_to": "The"}, "no noun"),
+        ({"evidence": RENT}, "nothing to refer to"),
+        ({"evidence": "It is free."}, "evidence not in passage"),
     ],
     "conversation": [
         ({"turns": GOOD["conversation"]["turns"][:1]}, "unparsable"),

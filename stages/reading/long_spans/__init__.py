@@ -6,8 +6,8 @@ is reached; the target lengths alternate, so that all are equally frequent
 (`datagen.stages.reading.long_spans.related`). Exercises about single passages become exercises about the long
 text, by a hint that names the passage or by content that only one passage has; others ask where a statement
 is, for the order of the passages, or for counts (`datagen.stages.reading.long_spans.across`). Exercises about
-single passages are mined; with `written`, exercises that a model wrote in earlier stages come first. Each
-answer is checked to be unique.
+single passages are mined; with `written`, those that a model wrote in earlier stages are used in their place.
+Each answer is checked to be unique.
 
 The metadata lists the exercises; `gold_spans` are the ids and offsets of the passages with the answer.
 

@@ -100,7 +100,7 @@ def findings(
     """
     List the exercises across the passages of a long text.
 
-    `earlier` are exercises that a model wrote about single passages; they come before the mined ones.
+    `earlier` are exercises that a model wrote about single passages, used in place of mined ones.
     """
     defining = language.only(["definition"])
     sources = [
@@ -148,7 +148,9 @@ class _Source:
         self.sentences: list[Sentence] = prose(
             self.text, list(blocks(self.text)), language, SHORTEST, LONGEST
         )
-        self.facts: list[Exercise] = [*earlier, *exercises_of(row, language, frozenset(), MINING, seed)[0]]
+        self.facts: list[Exercise] = (
+            list(earlier) or exercises_of(row, language, frozenset(), MINING, seed)[0]
+        )
         defined = miners.within_sentences(self.sentences, defining, seed)
         self.terms = {match.values["term"]: match.values["definition"] for match in defined}
         self.line = " ".join(self.text.casefold().split())

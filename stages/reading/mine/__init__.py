@@ -174,12 +174,13 @@ def _mine_in(
     for passage in passages:
         exercises, sentences = exercises_of(passage, language, domain, options, seed)
         above = head.get(passage["id"], "")
-        sizes = range(len(exercises), 0, -1)
+        least = 0 if options.raw_without_exercises and not exercises else 1
+        sizes = range(len(exercises), least - 1, -1)
         texts = ((bind(passage, exercises[:n], style, seed, above), n) for n in sizes)
         text, fitting = next(((text, n) for text, n in texts if measure.fits(text, options.bound)), ("", 0))
-        if not exercises:
+        if not exercises and least:
             yield passage, Reject("nothing to mine", f"{sentences} sentences of prose")
-        elif fitting:
+        elif text:
             at, file = text.index(passage["text"]), resources.prompt.name
             entries = (listed(exercise, passage, at, prompt=file) for exercise in exercises[:fitting])
             yield passage, Text(text, metadata(entries, options.domain))

@@ -48,6 +48,9 @@ class Options(TokenTarget):
         description="Start each text with its position in the document's heading tree; disables the tasks "
         "title and writing",
     )
+    raw_without_exercises: bool = Field(
+        False, description="Keep a passage without exercises as a text without exercises"
+    )
     max_per_task: int = Field(3, ge=1, description="Maximum exercises of one task per text")
     max_per_text: int = Field(6, ge=1, description="Maximum exercises per text")
     shortest: int = Field(50, ge=1, description="Minimum length of a sentence for an exercise, in characters")

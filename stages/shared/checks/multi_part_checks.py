@@ -8,11 +8,12 @@ Like those of `datagen.stages.shared.checks` they are rules over words, and each
 from collections.abc import Sequence
 
 from datagen.request import Reject
+from datagen.stages.shared.checks import grounding
 from datagen.stages.shared.checks.entailment import verdict
 from datagen.stages.shared.checks.field_patterns import STATEMENT
 from datagen.stages.shared.language import matching
 from datagen.stages.shared.language.rules import Language
-from datagen.stages.shared.language.words import words_of
+from datagen.stages.shared.language.words import NUMBER, words_of
 from datagen.stages.shared.passage import Passage, overlap
 
 
@@ -62,6 +63,28 @@ def left_open(claim: str, evidence: str, passage: Passage, least: int = 2) -> No
     negated = words.negations & set(words.spelled(claim))
     if len(new) < least or negated or verdict(claim, evidence, words) is not None:
         raise Reject("not shown to be left open", f"{claim} by: {evidence}")
+
+
+def reworded(text: str, evidence: str, passage: Passage, least: float = 0.4) -> None:
+    """
+    Reject a sentence that may not say the same as the evidence, or says it in the same words.
+
+    It must have the same numbers and as many negations, half to twice as many words, and a share of `least`
+    of its content words from the evidence; most of it must not be copied. Words cannot prove equal meaning.
+    """
+    words = passage.words
+    grounding.numbers(text, evidence)
+    if lost := set(NUMBER.findall(evidence)) - set(NUMBER.findall(text)):
+        raise Reject("loses a number", f"{', '.join(sorted(lost))} of: {evidence}")
+    length, own = len(words_of(evidence)), len(words_of(text))
+    if not length / 2 <= own <= length * 2:
+        raise Reject("too short" if own < length else "too long", f"{text} for: {evidence}")
+    if overlap(words.content(text), set(words.content(evidence))) < least:
+        raise Reject("not about its evidence", f"{text} by: {evidence}")
+    negations = [sum(word in words.negations for word in words.spelled(each)) for each in (text, evidence)]
+    if negations[0] != negations[1] or verdict(text, evidence, words) is False:
+        raise Reject("not shown to mean the same", f"{text} by: {evidence}")
+    grounding.original(text, passage)
 
 
 def applies(application: str, rule: str, facts: str, words: Language, least: int = 2) -> None:

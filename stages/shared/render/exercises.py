@@ -64,31 +64,34 @@ def bind(
     Write a source line, the verbatim passage and the exercises as one text.
 
     The source line is the title and the headings of the passage, without those that answer an exercise or are
-    the first line of the passage. An exercise whose answer is the passage replaces the source line.
+    the first line of the passage. An exercise whose answer is the passage replaces the source line. Without
+    exercises, the text is the passage, below the head if there is one.
 
     Parameters
     ----------
     passage_row
         A row of passages: `id`, `title`, `section` and `text` are read.
     exercises
-        At least one, in their order in the text.
+        In their order in the text.
     style
         A layout file, see `lay_out`; also ``sources``, a list of templates with {place}.
     seed
         The seed of the recipe.
     head
-        Replaces the source line.
+        Replaces the source line, and precedes an exercise whose answer is the passage.
 
     Raises
     ------
     UserError
         If a list is missing or a template has an unknown field.
     """
-    text_seed = int(content_id(passage_row["id"], exercises[0].question, str(seed))[:8], 16)
     text = passage_row["text"]
+    if not exercises:
+        return "\n\n".join(part for part in (head, text) if part)
+    text_seed = int(content_id(passage_row["id"], exercises[0].question, str(seed))[:8], 16)
     opening = next((exercise for exercise in exercises if exercise.answer == text), None)
     if opening:
-        head = opening.question
+        head = "\n\n".join(part for part in (head, opening.question) if part)
     elif not head and (place := _place(passage_row, {exercise.answer for exercise in exercises})):
         head = fill(_drawn(style, "sources", text_seed), place=place)
     passage = "\n\n".join(part for part in (head, text) if part)

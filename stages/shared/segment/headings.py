@@ -1,8 +1,9 @@
 """
 The position of a passage in the heading tree of its document (StructTuning's structure-aware pre-training).
 
-Each passage has a unique position. If headings are missing or do not distinguish passages, a rule proposes a
-name: the first words of the passage.
+The topics of the document, if the stage `taxonomy` found some, are above its title. Each passage has a unique
+position. If headings are missing or do not distinguish passages, a rule proposes a name: the first words of
+the passage.
 
 Source: Liu et al., "Structure-aware Domain Knowledge Injection for Large Language Models",
 arXiv 2407.16724, in which a model proposes the tree.
@@ -11,17 +12,20 @@ arXiv 2407.16724, in which a model proposes the tree.
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
+import pyarrow as pa
+
 from datagen.errors import UserError
 from datagen.json_types import JsonObject
-from datagen.rows import PassageRow
+from datagen.rows import PassageRow, Row
 from datagen.schema import pick
 from datagen.stages.shared.render.exercises import fill
 from datagen.stages.shared.segment.blocks import blocks, plain
 
+TOPIC = pa.field("topic", pa.list_(pa.string()))  # of the document, from the stage `taxonomy`
 NAME = 8  # words of a proposed name
 WIDE = 3  # neighbours shown before and after a node
 
-Place = tuple[str, ...]  # headings from the document's title down
+Place = tuple[str, ...]  # topics of the document, if there are any, its title, and the headings below it
 Node = dict[str, "Node"]
 
 
@@ -82,9 +86,9 @@ def places(passages: Sequence[PassageRow]) -> dict[str, Place]:
     return place_of
 
 
-def headings(passage: PassageRow) -> Place:
-    """List the title and the headings above a passage, without duplicates."""
-    names = [passage.get("title") or "", *(passage.get("section") or ())]
+def headings(passage: Row) -> Place:
+    """List the topics and the title of the document and the headings above a passage, without duplicates."""
+    names = [*(passage.get(TOPIC.name) or ()), passage.get("title") or "", *(passage.get("section") or ())]
     return tuple(dict.fromkeys(" ".join(name.split()) for name in names if name.strip()))
 
 

@@ -11,6 +11,7 @@ from datagen.recipe.profiles import BUILT_IN, choose, read_profile, size_of
 from datagen.recipe.registry import find_stage
 from datagen.recipe.roles import OpenAIModel, ScriptedModel, VllmModel
 from datagen.stage import ModelStage
+from datagen.stages.exercises.task import task_names
 
 LLAMA_8B = {
     "hidden_size": 4096,
@@ -179,3 +180,8 @@ def test_an_unknown_profile_is_reported_with_its_line(tmp_path):
         load_recipe(path)
     with pytest.raises(UserError, match="no profile"):
         read_profile("../languages/en")
+
+
+def test_the_profile_large_asks_for_the_whole_task_pool():
+    pool = set(task_names()) - {"summary", "continuation"}  # abstract and the stage mine write these
+    assert set(read_profile("large").stages["instruct"]["tasks"]) == pool

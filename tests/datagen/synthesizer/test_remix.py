@@ -4,10 +4,13 @@ import json
 
 import pytest
 import yaml
+from typer.testing import CliRunner
 
+from datagen.cli import app
 from datagen.errors import UserError
 from datagen.recipe.errors import RecipeError
 from datagen.schema import EXAMPLES, table_of
+from datagen.stages.shared.chat_records import example
 from datagen.stages.shared.language.rules import language_of
 from datagen.store.parquet import part_name, write_table
 from datagen.synthesizer import mined
@@ -19,6 +22,23 @@ from datagen.synthesizer.sets import load, sentence_at
 @pytest.fixture
 def words():
     return language_of("en")
+
+
+def test_bonito_labelled_sets_become_rows_of_own_pairs(written, tmp_path):
+    recipe, target = load_recipe(written()), tmp_path / "rows.jsonl"
+    result = CliRunner().invoke(app, ["remix", str(recipe.file), str(target)])
+    assert result.exit_code == 0, result.output
+    lines = [json.loads(line) for line in target.read_text(encoding="utf-8").splitlines()]
+    rows = {row.id: row for row in remix(recipe, load(recipe)) if not row.reason and not row.held_out}
+    assert [line["id"] for line in lines] == list(rows)
+    paragraphs = {p.id: p for p in load(recipe)}
+    for line in lines:
+        row, pair = rows[line["id"]], example(line)
+        assert paragraphs[row.paragraph].text in pair["prompt"][-1]["content"]
+        assert not paragraphs[row.paragraph].held_out
+        assert (pair["answer"], line["task"], line["licence"]) == (row.response, row.task, "none")
+    assert {line["task"] for line in lines} == set(TASKS)
+    assert all(f"{task}: " in result.output for task in TASKS)
 
 
 def test_sets_give_paragraphs_with_located_answers(written):

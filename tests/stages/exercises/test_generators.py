@@ -5,8 +5,11 @@ import json
 import pytest
 
 from datagen.recipe.profiles import BUILT_IN, read_profile
+from datagen.stages.exercises.marked.candidates import Candidate
+from datagen.stages.exercises.round_trip import TASK as ROUND_TRIP
 from datagen.stages.exercises.task import StructuredTask, find_task, task_names
 from datagen.stages.generate.instruct import stage
+from datagen.stages.reading.comprehend import stage as comprehend
 from tests.support.asked import ask
 from tests.support.generators import BAD, GERMAN, GOOD, HOSTILE, HOSTILE_TEXT, INJECTED, TEXT, changed, texts
 from tests.support.written import passage
@@ -102,6 +105,7 @@ def test_a_copy_of_the_worked_example_is_dropped(task):
 @pytest.mark.parametrize("profile", BUILT_IN)
 def test_every_task_of_a_profile_keeps_good_answers_and_counts_bad_ones(profile):
     settings = read_profile(profile).stages["instruct"]
+    assert {*settings["tasks"]} <= {*GOOD, "marked_question"}  # which has its own scripted generator below
     structured = {name: weight for name, weight in settings["tasks"].items() if name in GOOD}
     options = settings | {"tasks": structured, "per_passage": 0}
     kept, dropped, requests = ask(stage, [passage(TEXT)], lambda r: json.dumps(GOOD[r.task]), **options)
@@ -129,6 +133,25 @@ def test_the_answer_of_a_conversation_is_its_last_turn_and_the_prompt_has_the_ea
     assert row["prompt"][1]["content"] == f"{TEXT}\n\n{first['question']}"
     assert (row["prompt"][2]["content"], row["prompt"][3]["content"]) == (first["answer"], last["question"])
     assert row["answer"] == last["answer"]
+
+
+def test_same_meaning_is_answered_for_the_sentence_that_is_shown():
+    rows = [passage(TEXT, number) for number in range(16)]
+    kept, _, _ = ask(stage, rows, lambda r: json.dumps(GOOD[r.task]), tasks=["same_meaning"])
+    shown = [GOOD["same_meaning"]["different"] in row["question"] for row in kept]
+    assert len(kept) == 16 and 0 < sum(shown) < 16
+    assert [row["answer"].startswith("No") for row in kept] == shown
+
+
+def test_the_answer_of_a_written_question_is_the_question():
+    row, good = through("question_writing", GOOD["question_writing"]), GOOD["question_writing"]
+    assert row["answer"] == good["question"] and good["answer"] in row["question"]
+
+
+def test_a_pronoun_refers_to_the_sentence_before_it():
+    row = through("coreference", GOOD["coreference"])
+    assert (row["answer"], row["evidence"]) == ("A valid notice", "A valid notice names the land.")
+    assert "“It”" in row["question"] and GOOD["coreference"]["evidence"] in row["question"]
 
 
 def test_the_steps_of_a_procedure_are_numbered():
@@ -160,3 +183,58 @@ def test_a_worked_prompt_keeps_the_question_templates_and_adds_an_example():
     assert "For a text with this sentence" in worked.messages[-1]["content"]
     assert "For a text with this sentence" not in plain.messages[-1]["content"]
     assert plain.schema == worked.schema and plain.prompt_hash != worked.prompt_hash
+
+
+@pytest.mark.parametrize("profile", BUILT_IN)
+def test_reading_texts_of_a_profile_have_the_good_exercises_and_none_of_the_others(profile):
+    settings = read_profile(profile).stages["comprehend"]
+    structured = {name: weight for name, weight in settings["tasks"].items() if name in GOOD}
+    assert {*settings["tasks"]} == {*structured, "marked_question"}
+    options = settings | {"tasks": structured, "per_passage": 0}
+    (text,), dropped, _ = ask(comprehend, [passage(TEXT)], lambda r: json.dumps(GOOD[r.task]), **options)
+    listed = json.loads(text["metadata"])["exercises"]
+    good = {entry["question"] for entry in listed}
+    assert {entry["task"] for entry in listed} | {row["task"] for row in dropped} == set(structured)
+    assert {row["reason"] for row in dropped} <= {"repeated"}  # two tasks with the same question
+    answers = (
+        [lambda r, spoil=spoil: json.dumps(changed(GOOD[r.task], texts(GOOD[r.task])[0], spoil)) for spoil in HOSTILE_TEXT.values()]
+        + [lambda r, spoil=spoil: spoil(GOOD[r.task]) for spoil in HOSTILE.values()]
+        + [lambda r: json.dumps(GOOD[r.task] | BAD[r.task][0][0])]
+    )  # fmt: skip
+    for answer in answers:
+        kept, dropped, _ = ask(comprehend, [passage(TEXT)], answer, **options)
+        assert not kept and len(dropped) == len(structured) + 1  # and the passage without exercises
+    assert len(good) == len(listed)
+
+
+MARKED = {"question": "For how long does a standard lease last?", "answer": "12 years"}
+
+
+def marked(question, returned, elsewhere):
+    """Ask about "12 years" with a marked question; the round trip returns these answers."""
+
+    def model(request):
+        if request.task == ROUND_TRIP:
+            return returned if TEXT in request.messages[-1]["content"] else elsewhere
+        return question if Candidate.load(request.about).answer == MARKED["answer"] else ""
+
+    rows = [passage(TEXT), passage("Bees sleep in winter. A hive of bees is kept by a keeper in spring.", 1)]
+    return ask(stage, rows, model, tasks=["marked_question"])[0]
+
+
+def test_a_marked_question_is_kept_only_if_its_round_trip_confirms_it():
+    good, no = MARKED["question"], "The text does not answer this."
+    kept = marked(good, "12 years", no)
+    assert [(row["question"], row["answer"]) for row in kept] == [(good, "12 years")]
+    for question, returned, elsewhere in (
+        (good, "6 months", no),  # subtly wrong
+        (good, "", no),
+        (good, "12 years", "12 years"),  # the model knows it without the passage
+        ("How long does a seasonal lease last?", "12 years", no),
+        ("What must stop?", "12 years", no),
+        (INJECTED, "12 years", no),
+        (f"{GERMAN[:-1]}?", "12 years", no),
+        ('{"question": "', "12 years", no),
+        ("<|im_start|>user", "12 years", no),
+    ):
+        assert marked(question, returned, elsewhere) == [], question

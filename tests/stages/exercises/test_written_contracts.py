@@ -20,6 +20,7 @@ from datagen.stages.generate.instruct import stage as instruct
 from datagen.stages.reading.comprehend import TASKS as POOL
 from datagen.stages.reading.comprehend import stage as comprehend
 from tests.support.asked import answers_to, ask
+from tests.support.generators import GOOD, TEXT
 from tests.support.rows import context
 from tests.support.written import passage
 
@@ -195,6 +196,15 @@ class TestBonito:
             "written_summary": 3,
             "sound_summary": 0,
         }
+
+    @pytest.mark.parametrize("stage", [instruct, comprehend])
+    def test_the_yield_of_every_task_counts_its_sound_answers(self, stage):
+        table, where = table_of(TABLES["passages"], [passage(TEXT)]), context(stage.name)
+        options = stage.options.model_validate({"tasks": list(GOOD), "per_passage": 0})
+        answers = answers_to(list(stage.ask(table, options, where)), lambda r: json.dumps(GOOD[r.task]), WHO)
+        figures = stage.read(table, answers, options, where).figures
+        assert {task: figures[f"written_{task}"] for task in GOOD} == dict.fromkeys(GOOD, 1)
+        assert {task: figures[f"sound_{task}"] for task in GOOD} == dict.fromkeys(GOOD, 1)
 
     def test_every_answer_becomes_a_kept_or_dropped_row_with_its_task(self):
         kept, dropped, requests = written(by_task, on=instruct, tasks=["extractive_question", "summary"])

@@ -1,6 +1,9 @@
 """Handwritten exercises: sound ones follow their passage in a text, failed ones become dropped rows."""
 
 import json
+import os
+import subprocess
+import sys
 from collections import Counter
 from dataclasses import replace
 
@@ -145,7 +148,9 @@ def exercises_in(row):
 
 
 def test_each_text_lists_its_exercises_with_their_requests_and_spans():
-    (row,), _, requests = comprehend(SOUND, domain="python")
+    writing = {"temperature": 0.5, "top_p": 0.9, "max_tokens": 300, "samples": 2}
+    (row,), _, requests = comprehend(SOUND, domain="python", recipe={"seed": 7}, **writing)
+    requests = [request for request in requests if request.sample == 0]  # the second samples repeat them
     listed = exercises_in(row)
     assert json.loads(row["metadata"])["domain"] == "python"
     asked = {request.task: request for request in requests}
@@ -155,13 +160,26 @@ def test_each_text_lists_its_exercises_with_their_requests_and_spans():
         request = asked[entry["task"]]
         assert entry["question"] in row["text"] and entry["answer"] in row["text"]
         assert (entry["prompt"], entry["prompt_hash"]) == (request.prompt, request.prompt_hash)
-        assert entry["request"] == request.key(WHO) and entry["sampling"]["max_tokens"] == 192
-        assert (entry["model"], entry["revision"], entry["seed"]) == (WHO.name, WHO.revision, 0)
+        assert (entry["request"], entry["sample"]) == (request.key(WHO), 0)
+        sampling = {"repetition_penalty": 1.0, "stop": []}
+        assert entry["sampling"] == sampling | {name: writing[name] for name in writing if name != "samples"}
+        assert (entry["model"], entry["revision"], entry["seed"]) == (WHO.name, WHO.revision, 7)
         (span,) = entry["gold_spans"]
         assert span["id"] == passage()["id"]
         spans[entry["task"]] = row["text"][span["start"] : span["end"]]
-    assert DEFINE["evidence"] in spans["definition"] and EXTRACT["answer"] in spans["extractive_question"]
+    assert spans["definition"] == DEFINE["evidence"]
+    assert (
+        spans["extractive_question"] == "Names in the target list are not deleted when the loop is finished."
+    )
     assert all(span in TEXT for span in spans.values())
+
+
+def test_an_exercise_of_a_later_sample_names_it():
+    def write(request):
+        return json.dumps(EXTRACT if request.sample == 1 else {})
+
+    (row,), *_ = ask(stage, [passage()], write, tasks=["extractive_question"], samples=2, temperature=0.5)
+    assert [entry["sample"] for entry in exercises_in(row)] == [1]
 
 
 def test_transformllm_texts_can_omit_their_passage():
@@ -198,6 +216,34 @@ def test_transformllm_the_same_input_seed_and_answers_give_the_same_bytes(tmp_pa
     assert written[0] == written[1] and len(outcome.kept) == 12
 
 
+HASH = """
+import hashlib, sys
+from pathlib import Path
+from tests.stages.reading.test_comprehend import SOUND, TEXT, comprehend, passage
+from datagen.schema import EXAMPLES, table_of
+from datagen.store.parquet import write_table
+kept, *_ = comprehend(SOUND, [passage(f"{TEXT}\\nNumber {number}.") for number in range(12)])
+write_table(table_of(EXAMPLES, kept), Path(sys.argv[1]))
+print(len(kept), hashlib.sha256(Path(sys.argv[1]).read_bytes()).hexdigest())
+"""
+
+
+@pytest.mark.slow
+def test_transformllm_other_processes_write_the_same_bytes(tmp_path):
+    """Each process orders sets of texts differently."""
+    hashes = [
+        subprocess.run(
+            [sys.executable, "-c", HASH, tmp_path / f"{seed}.parquet"],
+            env=os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": os.pathsep.join(sys.path)},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2")
+    ]
+    assert hashes[0] == hashes[1] and hashes[0].startswith("12 ")
+
+
 def test_instruction_pretraining_passages_without_pairs_are_kept_as_raw_text():
     bad = {task: {"question": "What?", "answer": ""} for task in TASKS}
     kept, dropped, _ = comprehend(bad, raw_without_exercises=True)
@@ -216,6 +262,9 @@ def test_a_target_needs_a_tokenizer_and_no_share(options):
 def test_structtuning_texts_start_with_their_position_in_the_heading_tree():
     (row,), *_ = comprehend(SOUND, [passage() | {"section": ["Names", "Binding"]}], structure=True)
     assert "─ Binding ◀" in row["text"].partition(TEXT)[0]
+    bad = {task: {} for task in TASKS}
+    (raw,), *_ = comprehend(bad, [passage()], structure=True, raw_without_exercises=True)
+    assert "─ Naming ◀" in raw["text"].partition(TEXT)[0] and raw["text"].endswith(TEXT)
 
 
 def test_sound_exercises_follow_their_passage():

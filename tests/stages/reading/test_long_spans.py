@@ -15,10 +15,13 @@ from datagen.prompt import load
 from datagen.schema import TABLES, content_id, table_of
 from datagen.stage import Partitions
 from datagen.stages.reading.long_spans import Options, stage
-from datagen.stages.reading.long_spans.across import ABILITIES, HINTED, findings, wordings
+from datagen.stages.reading.long_spans.across import ABILITIES, HINTED, MINING, findings, wordings
 from datagen.stages.reading.long_spans.related import Gathering
+from datagen.stages.reading.long_spans.written import written_exercises
+from datagen.stages.reading.mine.choice import exercises_of
 from datagen.stages.reading.mine.language import read
 from datagen.stages.shared.language.rules import Language
+from datagen.stages.shared.render.exercises import Exercise
 from datagen.stages.shared.similarity.inverted_index import Postings
 from datagen.store.parquet import write_table
 from tests.support.rows import context
@@ -60,6 +63,12 @@ def corpus(count=160):
         )
         rows.append(passage(n, text, document=f"d{n // 4}"))
     return rows
+
+
+def test_m4le_each_exercise_names_its_prompt_and_the_row_its_domain():
+    kept, _, _ = gathered(ROWS[:40], domain="bees", lengths=[400])
+    assert kept and {json.loads(row["metadata"])["domain"] for row in kept} == {"bees"}
+    assert {exercise["prompt"] for row in kept for exercise in listed(row)} == {"long_spans/en"}
 
 
 def listed(row):
@@ -163,13 +172,14 @@ def test_m4le_distractors_never_answer_the_question(long_texts):
                     assert first != second
 
 
-def findings_in(*texts):
-    rows = [passage(n, text, title=f"Part {word(n)}") for n, text in enumerate(texts)]
+def findings_in(*texts, names=None, earlier=None):
+    rows = [passage(n, text, title=names[n] if names else f"Part {word(n)}") for n, text in enumerate(texts)]
     templates = wordings(load("long_spans/en"))
     language = read(load(templates.mined)).only(HINTED)
-    return findings(Gathering(rows, [row["title"] for row in rows]), templates, language, {}, 0)
+    return findings(Gathering(rows, [row["title"] for row in rows]), templates, language, earlier or {}, 0)
 
 
+HINTED_LANGUAGE = read(load(wordings(load("long_spans/en")).mined)).only(HINTED)
 SWARM = "The term “swarm” means a cluster of bees that left its hive together with a queen."
 BROOD = "The term “brood” includes eggs, larvae and pupae of any age in a hive of bees."
 
@@ -185,10 +195,47 @@ def test_terms_that_two_passages_define_are_not_asked_for():
 
 
 def test_a_sentence_in_two_passages_is_not_asked_for():
-    twin = "The keeper of a strong hive waits at the entrance of it until the evening."
-    everything = findings_in(f"{twin} {SWARM}", f"{BROOD}\n\n{twin.upper()}")
-    questions = [finding.question for finding in everything if finding.task == "where"]
-    assert questions and not any(twin in question for question in questions)
+    twin = "A keeper of a strong hive should wait at the entrance of the hive until evening."
+
+    def asked(other):
+        everything = findings_in(f"{twin} {SWARM}", f"{BROOD}\n\n{other}")
+        return [finding.question for finding in everything if finding.task == "where"]
+
+    assert any(twin in question for question in asked(""))
+    assert asked(twin.upper()) and not any(twin in question for question in asked(twin.upper()))
+
+
+def test_m4le_a_passage_whose_name_is_part_of_another_name_is_not_named():
+    names = ["Hives", "Hives in winter", "Frames"]
+    everything = findings_in(
+        SWARM, BROOD, "The term “nuc” means a small colony of bees in a box with few frames.", names=names
+    )
+    hinted = {finding.gold for finding in everything if finding.task == "hinted"}
+    assert hinted == {(1,), (2,)}
+    assert {finding.gold for finding in everything if finding.task == "both"} <= {(1, 2)}
+
+
+def test_m4le_words_of_nearly_all_passages_are_not_asked_for():
+    texts = [f"Fumigation of hive {word(n)} is a duty of its keeper." for n in range(4)]
+    for rare, expected in ((texts, False), ([*texts[:2], "Nothing is done.", "None is here."], True)):
+        asked = [finding.question for finding in findings_in(*rare) if finding.task in ("mention", "count")]
+        assert any("umigation" in question for question in asked) == expected
+
+
+def test_m4le_an_exercise_about_a_named_passage_has_its_own_answer():
+    """Two facts of one passage cannot be told apart by their passage."""
+    facts = {
+        exercise.question: exercise.answer
+        for exercise in exercises_of(passage(0, f"{SWARM} {BROOD}"), HINTED_LANGUAGE, frozenset(), MINING, 0)[
+            0
+        ]
+    }
+    hinted = [finding for finding in findings_in(f"{SWARM} {BROOD}", SWARM) if finding.gold == (0,)]
+    hinted = [finding for finding in hinted if finding.task == "hinted"]
+    assert len(hinted) == len(facts) >= 2
+    for finding in hinted:
+        (answer,) = {answer for question, answer in facts.items() if question in finding.question}
+        assert finding.answer == answer
 
 
 def test_a_word_with_other_forms_in_other_passages_is_not_asked_for():
@@ -369,6 +416,43 @@ def test_m4le_exercises_that_a_model_wrote_are_used(tmp_path):
             (span,) = exercise["gold_spans"]
             name = BY_ID[span["id"]]["title"].removeprefix("Hive ")
             assert exercise["question"].count(name) == 2 and exercise["answer"] == f"Keeper {name}."
+
+
+def test_m4le_only_exercises_of_a_model_about_these_passages_are_read(tmp_path):
+    def example(kind, number, model="m", question="", answer="It is.", **fields):
+        origin = {"passage_id": ROWS[number]["id"], "model": model, "requests": [], "parents": []}
+        row = {"id": f"{kind}{number}{question}", "kind": kind, "task": "qa", "lineage": origin}
+        return row | {"question": question, "answer": answer} | fields
+
+    listed_ones = json.dumps({"exercises": [{"task": "terms", "question": "Listed?", "answer": "Yes."}]})
+    rows = [
+        example("instruction", 0, question="Written?"),
+        example("instruction", 0, model="", question="Mined?"),
+        example("refusal", 0, question="Refused?"),
+        example("preference", 0, question="Preferred?", metadata=listed_ones.replace("Listed", "Rejected")),
+        example("reading", 1, question=None, metadata=listed_ones),
+        example("reading", 1, model="", question=None, metadata=listed_ones.replace("Listed", "Mined")),
+        example("instruction", 2, question="Elsewhere?"),
+    ]
+    folder = tmp_path / "instruct"
+    folder.mkdir()
+    write_table(table_of(TABLES["examples"], rows), folder / "part-00000.parquet")
+    where = replace(context("long_spans"), tables={"examples": [folder]})
+    found = written_exercises(table_of(TABLES["passages"], ROWS[:2])["id"], where)
+    assert {
+        name: [(e.task, e.question, e.answer) for e in exercises] for name, exercises in found.items()
+    } == {
+        ROWS[0]["id"]: [("qa", "Written?", "It is.")],
+        ROWS[1]["id"]: [("terms", "Listed?", "Yes.")],
+    }
+
+
+def test_m4le_written_exercises_replace_mined_ones_of_their_passage():
+    earlier = {content_id("0"): [Exercise("qa", "Who leaves the hive?", "A swarm.")]}
+    everything = findings_in(SWARM, BROOD, earlier=earlier)
+    hinted = [finding for finding in everything if finding.task == "hinted" and finding.gold == (0,)]
+    assert [finding.answer for finding in hinted] == ["A swarm."]
+    assert any(finding.task == "hinted" and finding.gold == (1,) for finding in everything)
 
 
 @pytest.mark.parametrize(("change", "message"), [({"count": None}, "count"), ({"sum": []}, "sum")])

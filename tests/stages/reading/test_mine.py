@@ -1,5 +1,6 @@
 """Exercises mined from planted sentences."""
 
+import json
 import re
 import tempfile
 import textwrap
@@ -743,6 +744,19 @@ def test_structtuning_texts_start_with_their_position_and_no_title_is_asked_for(
         number = after.split("Hive ")[1].split(".")[0]
         assert f"─ Hive {number} ◀" in before
     assert not Options(structure=True).asked.count("title") and "title" in Options().asked
+
+
+def test_structtuning_every_passage_can_have_a_text_with_its_position():
+    rows = [passage(TEXT, 0, section=["Hives"]), passage("x ::= y", 1, section=["Grammar"])]
+    kept, dropped = run(*rows, structure=True)
+    assert [row["reason"] for row in dropped] == ["nothing to mine"]
+    kept, dropped = run(*rows, structure=True, raw_without_exercises=True, domain="bees")
+    assert len(kept) == 2 and not dropped
+    (raw,) = (row for row in kept if "::=" in row["text"])
+    assert "─ Grammar ◀" in raw["text"] and raw["text"].endswith("x ::= y")
+    assert json.loads(raw["metadata"]) == {"domain": "bees", "exercises": []}
+    _, dropped = run(rows[1], raw_without_exercises=True, max_chars=6)
+    assert [row["reason"] for row in dropped] == ["too long"]
 
 
 def test_limits_and_tasks_are_respected():

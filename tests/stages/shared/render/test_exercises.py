@@ -37,6 +37,14 @@ def test_any_passage_is_verbatim_and_every_exercise_complete(text, number, ident
     assert bound == bind(passage(text, id=identifier), exercises, STYLE, seed)
 
 
+def test_a_given_head_is_always_shown():
+    whole = [Exercise("writing", "Write about bees.", "Bees sleep.")]
+    assert bind(passage(), whole, PLAIN, 0) == "Write about bees.\n\nBees sleep."
+    assert bind(passage(), whole, PLAIN, 0, head="└─ Bees ◀").startswith("└─ Bees ◀\n\nWrite about bees.")
+    assert bind(passage(), [], PLAIN, 0, head="└─ Bees ◀") == "└─ Bees ◀\n\nBees sleep."
+    assert bind(passage(), [], PLAIN, 0) == "Bees sleep."
+
+
 @pytest.mark.parametrize("name", ["reading/layouts", "reading/layouts.de"])
 @pytest.mark.parametrize("form", ["lists", "shots", "dialogues"])
 def test_a_form_is_drawn_by_its_share_and_each_item_shows_all_exercises(name, form):
