@@ -143,6 +143,13 @@ def test_a_chain_does_not_collapse_to_its_first_row():
     assert (abs(goes - stays) == 1).all() and len(goes) == 20
 
 
+def test_a_dropped_row_names_the_nearest_kept_one():
+    angles = np.radians([0, 40, 25])
+    vectors = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+    goes, stays, _ = greedy(vectors, np.zeros(3, int), 0.85)
+    assert (goes.tolist(), stays.tolist()) == ([2], [1])
+
+
 def test_a_row_is_compared_with_kept_rows_of_all_blocks(monkeypatch):
     monkeypatch.setattr(semantic_dedup, "BLOCK", 2)
     apart = np.eye(6, dtype=np.float32)
