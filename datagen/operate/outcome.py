@@ -4,12 +4,13 @@ from collections import Counter
 
 from datagen.report.changes import read_summary
 from datagen.report.planned import read_outcome
+from datagen.report.promises import promises
 from datagen.report.rows import products
 from datagen.run.folder import Run
 
 
 def outcome_of(run: Run) -> dict[str, object]:
-    """Summarise a run: folder, state, stages, rows, requests, plan, and changes since the last release."""
+    """Summarise a run: folder, state, stages, rows, promises, requests, plan, and changes."""
     records = run.stage_records()
     requests: Counter[str] = Counter()
     for record in records:
@@ -32,6 +33,7 @@ def outcome_of(run: Run) -> dict[str, object]:
             for record in records
         },
         "rows": products(run),
+        "promises": promises(run),
         "requests": dict(requests),
         "plan": read_outcome(run.folder),
         "changes": changes and {name: changes[name] for name in ("old", "documents", "products", "kept")},

@@ -8,7 +8,7 @@ from typing import Self
 from rich.markup import escape
 from rich.table import Table
 
-from datagen.report import planned
+from datagen.report import planned, promises
 from datagen.report.changes import LIST, headline, read_summary
 from datagen.report.files import files_by_ending
 from datagen.report.languages import warnings
@@ -115,6 +115,8 @@ class Console:
         for record in run.stage_records():
             for notice in record.get("notices", []):
                 self._out.print(f"[yellow]{record['stage']}: {escape(notice)}[/]", soft_wrap=True)
+        for line in promises.lines(run):
+            self._out.print(f"promised  {line}", markup=False, soft_wrap=True)
         for warning in warnings(run):
             self._out.print(warning, style="yellow", markup=False, soft_wrap=True)
         if changes := read_summary(run.folder):

@@ -21,6 +21,7 @@ from datagen.report.funnel import duplicates, funnel_chart, steps, unit
 from datagen.report.languages import languages
 from datagen.report.occupancy import engine_use
 from datagen.report.planned import read_outcome
+from datagen.report.promises import promises
 from datagen.report.proof import latest_proof
 from datagen.report.rows import handed_off, products
 from datagen.report.samples import by_reason, side_by_side
@@ -153,17 +154,6 @@ def generators(run: Run) -> dict[str, JsonObject]:
 def _written(run: Run, name: str) -> JsonObject:
     paths = {stage: run.stage_folder(stage) / name for stage in run.manifest["stages"]}
     return {stage: read_json(path) for stage, path in paths.items() if path.is_file()}
-
-
-def promises(run: Run) -> list[JsonObject]:
-    """Read the promises about the rows of the hand-off."""
-    paths = [run.stage_folder(name) / "promises.json" for name in run.manifest["stages"]]
-    return [
-        promise
-        for path in paths
-        if path.is_file()
-        for promise in json.loads(path.read_text(encoding="utf-8"))
-    ]
 
 
 def _yields(stages: list[StageRecord]) -> dict[str, object]:

@@ -13,13 +13,15 @@ answer, a tie, an invalid or uncertain verdict, and a proposal that one of the r
 change nothing.
 
 Columns: ``action`` (keep or correct), ``correction`` (certainty of the change; null where none was judged),
-``original_answer`` (of changed rows), ``response_source`` (self, gold_paraphrase or gold). A changed row
-loses the scores of its old answer, so this stage belongs before those that measure and score.
+``original_answer`` (of changed rows), ``response_source`` (self, gold_paraphrase or gold), which the report
+counts. A changed row loses the scores of its old answer, so this stage belongs before those that measure and
+score.
 Dropping rows is up to `datagen.stages.filter.curate`.
 
 To have another model judge the target's proposals, use `propose` and then `by_judge` in the recipe.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -123,7 +125,8 @@ def read(rows: pa.Table, answers: Answers, options: Options, context: Context) -
     ]
     kept = [field for field in rows.schema if field.name not in COLUMNS.names]
     schema = pa.schema([*kept, *COLUMNS])
-    return Outcome.all_kept(pa.Table.from_pylist(after, schema=schema))
+    sources = Counter(f"answers from {row['response_source']}" for row in after)
+    return replace(Outcome.all_kept(pa.Table.from_pylist(after, schema=schema)), figures=sources)
 
 
 @dataclass(frozen=True)

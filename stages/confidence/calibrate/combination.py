@@ -95,7 +95,9 @@ def _curve(odds: Floats, right: Bools, way: Way) -> Curve:
         points, means = isotonic(odds, right)
         return partial(_interpolate, points=points, means=means)
     slope, constant = _logistic(np.column_stack([odds, np.ones(len(odds))]), right, 1e-3)
-    return partial(_line, max(float(slope), FLATTEST), float(constant))
+    if slope < FLATTEST:  # the constant of another slope would shift all probabilities
+        slope, [constant] = FLATTEST, _logistic(np.ones((len(odds), 1)), right, 1e-3, FLATTEST * odds)
+    return partial(_line, float(slope), float(constant))
 
 
 def _line(slope: float, constant: float, odds: Floats) -> Floats:
@@ -153,9 +155,11 @@ def _features(values: Floats, marks: Marks) -> Floats:
     return np.column_stack([np.where(absent, 0.0, np.transpose(ranked)), absent, np.ones(len(values))])
 
 
-def _logistic(features: Floats, right: Bools, size: float) -> Floats:
+def _logistic(features: Floats, right: Bools, size: float, offset: Floats | float = 0.0) -> Floats:
     """
     Fit a logistic regression by Newton's method, with a ridge of a given size on all weights except the last.
+
+    `offset` is added to the log odds of each row.
 
     The targets are Platt's, (n + 1) / (n + 2) and 1 / (n + 2), which keep the weights finite where all rows
     are right (Platt, Probabilistic outputs for support vector machines, 1999, section 2.2).
@@ -166,7 +170,7 @@ def _logistic(features: Floats, right: Bools, size: float) -> Floats:
     ridge[-1] = 1e-6
     weights = np.zeros(features.shape[1])
     for _ in range(100):
-        predicted = _probability(features @ weights)
+        predicted = _probability(features @ weights + offset)
         gradient = features.T @ (predicted - target) + ridge * weights
         hessian = (features.T * (predicted * (1 - predicted))) @ features + np.diag(ridge)
         step = np.linalg.solve(hessian, gradient)

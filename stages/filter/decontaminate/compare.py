@@ -9,7 +9,10 @@ from rapidfuzz import fuzz
 from rapidfuzz.distance import Indel, Levenshtein
 
 from datagen.stages.shared.language.columns import SMALL, words
-from datagen.stages.shared.similarity.meaning import request_words, telling_words
+from datagen.stages.shared.similarity.meaning import qualifiers, request_words, telling_words
+
+STEM = 4  # minimum letters that inflected forms of a word share
+ENDINGS = ("", "s", "es", "d", "ed", "ing", "ly")
 
 Cased = list[tuple[str, int]]  # words, and the class of the first letter of each
 
@@ -33,8 +36,9 @@ def edited(item: str, item_hashes: Sequence[int], text: str, hashes: Sequence[in
     """
     Find an item in a text with one word replaced, added or removed.
 
-    The word must not change the meaning: not a name, a number, a negation or another distinctive word
-    (`datagen.stages.shared.similarity.meaning`), since a question about another town is another question.
+    The word must not change the meaning: not a name, a number or a negation, nor a qualifier
+    (`datagen.stages.shared.similarity.meaning`) that is added, removed or replaced by another qualifier. A
+    question about another town, or about the last instead of the first one, is another question.
 
     Returns
     -------
@@ -64,9 +68,23 @@ def _cased(text: str) -> Cased:
 
 
 def _same_meaning(item: Cased, part: Cased) -> bool:
-    """Test that no word in which an item and a part of a text differ is a name, a number or distinctive."""
+    """Test that an item and a part of a text that differ in one word ask the same."""
     item_words, part_words = (Counter(word for word, _ in side) for side in (item, part))
-    different = {*(item_words - part_words), *(part_words - item_words)}
+    removed, added = {*(item_words - part_words)}, {*(part_words - item_words)}
     ordinary = request_words()
     names = {word for word, case in (*item, *part) if case != SMALL and word not in ordinary}
-    return not different & (telling_words() | names) and all(map(str.isalpha, different))
+    different = removed | added
+    if different & (telling_words() - qualifiers() | names) or not all(map(str.isalpha, different)):
+        return False
+    qualifying = different & qualifiers()
+    # The lists have both of two opposites, so a word that replaces only one of them is a synonym.
+    return not qualifying or bool(removed and added and (qualifying != different or _inflected(*different)))
+
+
+def _inflected(word: str, other: str) -> bool:
+    """Test whether two words differ only in their endings."""
+    return any(len(stem) >= STEM for stem in _stems(word) & _stems(other))
+
+
+def _stems(word: str) -> set[str]:
+    return {word.removesuffix(ending) for ending in ENDINGS}

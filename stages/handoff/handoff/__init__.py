@@ -56,7 +56,7 @@ def run(partitions: Partitions, options: Options, context: Context) -> Iterator[
         check_load(folder, tally.configurations, folder.with_name(f"{UNFINISHED}handoff-cache"))
     exports.write(unfinished, tally, options.also)
     knowledge_test.write(unfinished, tally, context.recipe["name"])
-    write_manifest(unfinished, tally, shards, measure, context)
+    write_manifest(unfinished, tally, shards, promises, measure, context)
     finish_folder(unfinished, context.run_folder / "handoff")
     if options.push:
         hub.push(context.run_folder / "handoff", options.push)

@@ -27,7 +27,12 @@ ONCE = tuple(
 
 
 def write_manifest(
-    folder: Path, tally: Tally, shards: dict[tuple[str, str], list[Shard]], measure: Ruler, context: Context
+    folder: Path,
+    tally: Tally,
+    shards: dict[tuple[str, str], list[Shard]],
+    promises: list[JsonObject],
+    measure: Ruler,
+    context: Context,
 ) -> None:
     """Write the manifest and the changelog; all other files must already exist."""
     configurations: JsonObject = {}
@@ -42,6 +47,7 @@ def write_manifest(
         "tokenizer": measure.name if measure.model else None,
         "max_tokens": measure.longest,
         "configurations": configurations,
+        "promises": promises,
         "mixture": realised(tally, context),
         "dropped": dict(tally.dropped.most_common()),
         "prompts": dict(sorted({(maker[3], maker[4]) for maker in tally.makers if maker[3]})),

@@ -136,6 +136,14 @@ def telling_words() -> frozenset[str]:
 
 
 @cache
+def qualifiers() -> frozenset[str]:
+    """Select the critical words that are neither negations nor numerals, units or single characters."""
+    listed = lists()
+    qualifying = {_folded(word) for words in listed.qualifiers.values() for word in words if len(word) > 1}
+    return frozenset(qualifying & telling_words()) - listed_negations() - numerals().keys() - {*listed.units}
+
+
+@cache
 def request_words() -> frozenset[str]:
     """Join the words that open sentences and questions in all languages, and are no names."""
     listed = lists()

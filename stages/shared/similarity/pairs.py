@@ -82,8 +82,7 @@ def find_copies(work: Work, shares: int, share: int) -> tuple[Numbers, Numbers]:
     same = (key[1:] == key[:-1]) & (check[1:] == check[:-1])
     first = np.concatenate([[True], ~same])[: len(rows)]
     best = rows[np.maximum.accumulate(np.where(first, np.arange(len(rows)), 0))]
-    copies = ~first & (rows >= work.earlier)
-    return rows[copies], best[copies]
+    return rows[~first], best[~first]
 
 
 def find_questions(work: Work, shares: int, share: int) -> tuple[Numbers, Hashes]:

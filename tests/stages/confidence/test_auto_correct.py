@@ -2,6 +2,7 @@
 
 import math
 import re
+from dataclasses import replace
 
 import pyarrow as pa
 import pytest
@@ -13,7 +14,7 @@ from datagen.schema import EXAMPLES, table_of
 from datagen.stages.confidence import auto_correct
 from datagen.stages.confidence.measure import stage as measure
 from datagen.stages.filter.curate import stage as curate
-from tests.support.asked import ask
+from tests.support.asked import WHO, answers_to, ask
 from tests.support.rows import context, example, put_through
 
 PASSAGE = "The beacon on the mole was lit with whale oil until 1931. It was built of granite."
@@ -202,6 +203,28 @@ def test_otherwise_the_paraphrased_reference_then_the_reference():
     assert sources(model(same=wrong), paraphrase=False) == {("gold", GOLD, None)}
     assert sources(model(same=wrong | {"gold_paraphrase": 0.2})) == {("gold", GOLD, None)}
     assert sources(model(better=0.0)) == {("gold", GOLD, None)}
+
+
+def test_the_sources_of_the_answers_are_counted_for_the_report():
+    rows = [row(document="1"), row("Gas.", document="2"), row(OWN, document="3"), row(OWN, document="4")]
+    table = table_of(EXAMPLES, rows)
+
+    def certain_of_gas(request):
+        return model(better=0.95 if "Gas." in str(request.messages) else 0.2)(request)
+
+    options, where = auto_correct.stage.options(mode="own", paraphrase=False), context("auto_correct")
+    where = replace(where, model=WHO)
+    answers = answers_to(auto_correct.ask(table, options, where), certain_of_gas, WHO)
+    answers = answers_to(
+        [
+            *auto_correct.ask(table, options, where),
+            *auto_correct.ask_judge(table, answers, options, where),
+        ],
+        certain_of_gas,
+        WHO,
+    )
+    outcome = auto_correct.read(table, answers, options, where)
+    assert outcome.figures == {"answers from gold": 1, "answers from self": 3}
 
 
 def test_the_judge_sees_passage_and_reference_and_fences_hold():

@@ -269,6 +269,29 @@ def test_a_changed_first_word_hides_an_item_only_if_it_is_a_name(
     assert bool(leaks(rows, recipe, against=["one.jsonl"])) is leaked
 
 
+QUALIFIED = [
+    ("What is the maximum load that the old stone bridge carries?", "maximum", "greatest", True),
+    ("How large is the field behind the mill of the monks?", "large", "extensive", True),
+    ("Which lamp includes a wick that the keeper trims by hand?", "includes", "included", True),
+    ("Welches frühere Lager der Mönche liegt hinter der alten Mühle?", "frühere", "damalige", True),
+    ("What is the maximum load that the old stone bridge carries?", "maximum", "minimum", False),
+    ("What is the maximum load that the old stone bridge carries?", "maximum ", "", False),
+    ("How large is the field behind the mill of the monks?", "large", "small", False),
+    ("Which lamp may not be lit before the bell is rung?", "not", "then", False),
+    ("Which lamp may not be lit before the bell is rung?", "before", "after", False),
+    ("How many mg of the powder does the keeper take daily?", "mg", "spoons", False),
+]
+
+
+@pytest.mark.parametrize(("item", "old", "new", "leaked"), QUALIFIED)
+def test_a_reworded_qualifier_hides_no_item_but_another_one_makes_another_item(
+    recipe, tmp_path, item, old, new, leaked
+):
+    (tmp_path / "one.jsonl").write_text(json.dumps({"question": item}), encoding="utf-8")
+    rows = [example(question=item.replace(old, new), answer="-", id="a")]
+    assert bool(leaks(rows, recipe, against=["one.jsonl"])) is leaked
+
+
 @pytest.mark.parametrize(
     "question",
     [

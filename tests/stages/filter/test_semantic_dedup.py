@@ -5,11 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from datagen.stages.filter import semantic_dedup
 from datagen.stages.filter.semantic_dedup import greedy, learn_centres, stage
 from datagen.stages.shared.language.anchor_terms import subjects
 from datagen.stages.shared.similarity.vectors import encoder
@@ -141,17 +143,34 @@ def test_a_chain_does_not_collapse_to_its_first_row():
     assert (abs(goes - stays) == 1).all() and len(goes) == 20
 
 
-def test_clusters_match_the_planted_ones(tmp_path):
-    import pyarrow.parquet as pq
+def test_a_dropped_row_names_the_nearest_kept_one():
+    angles = np.radians([0, 40, 25])
+    vectors = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+    goes, stays, _ = greedy(vectors, np.zeros(3, int), 0.85)
+    assert (goes.tolist(), stays.tolist()) == ([2], [1])
 
-    draw = np.random.default_rng(0)
-    planted = np.repeat(np.eye(4, dtype=np.float32), 50, axis=0) + draw.normal(0, 0.05, (200, 4))
+
+def test_a_row_is_compared_with_kept_rows_of_all_blocks(monkeypatch):
+    monkeypatch.setattr(semantic_dedup, "BLOCK", 2)
+    apart = np.eye(6, dtype=np.float32)
+    goes, stays, _ = greedy(np.concatenate([apart, apart[[1, 4]]]), np.zeros(8, int), 0.9)
+    assert (goes.tolist(), stays.tolist()) == ([6, 7], [1, 4])
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_centres_move_to_the_planted_clusters(tmp_path, seed):
+    """Of two tight clusters both initial centres are in one, as it has nearly all rows."""
+    draw = np.random.default_rng(seed)
+    planted = np.repeat(np.eye(2, 3, dtype=np.float32), [90, 10], axis=0) + draw.normal(0, 0.05, (100, 3))
     planted = (planted / np.linalg.norm(planted, axis=1, keepdims=True)).astype(np.float32)
+    order = np.concatenate([np.linspace(0.1, 0.9, 90), np.linspace(0.91, 0.99, 10)])  # the small one last
     np.save(tmp_path / "vectors.npy", planted)
-    pq.write_table(pa.table({"draw": draw.random(200)}), tmp_path / "rows.parquet")
-    centres = learn_centres([tmp_path], 200, 50)
-    assert centres.shape == (4, 4)
-    assert np.linalg.norm(centres, axis=1) == pytest.approx(1, abs=1e-3)
+    pq.write_table(pa.table({"draw": order}), tmp_path / "rows.parquet")
+    centres = learn_centres([tmp_path], 100, 50)
+    assert centres.shape == (2, 3) and np.linalg.norm(centres, axis=1) == pytest.approx(1, abs=1e-3)
+    assert len({*(planted[[0, 50, 89]] @ centres.T).argmax(axis=1).tolist()}) == 1
+    nearest = (planted[[0, 95]] @ centres.T).argmax(axis=1)
+    assert nearest[0] != nearest[1]
 
 
 def test_a_paraphrase_keeps_names_numbers_signs_and_negations():

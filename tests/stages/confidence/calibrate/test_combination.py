@@ -59,6 +59,16 @@ def test_a_score_that_is_always_null_changes_nothing_and_infinite_ones_are_finit
     assert np.isfinite(combine(NAMES, values, right)(np.array([[-np.inf, 1.0], [np.inf, -1e300]]))).all()
 
 
+@pytest.mark.parametrize("share", [0.06, 0.3, 0.9])
+def test_scores_that_mislead_on_held_out_rows_do_not_shift_the_mean(share):
+    """With few labels a useless score may rank held-out rows the wrong way round."""
+    for seed in range(20):
+        drawn = np.random.default_rng(seed)
+        values, right = drawn.normal(size=(50, 4)), np.arange(50) < share * 50
+        drawn.shuffle(right)
+        assert combine("abcd", values, right)(values).mean() == pytest.approx(right.mean(), abs=0.06)
+
+
 @pytest.mark.parametrize("way", ["logistic", "isotonic"])
 @pytest.mark.parametrize("right", [True, False])
 def test_labels_of_one_verdict_do_not_give_certainty(way, right):

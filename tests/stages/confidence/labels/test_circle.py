@@ -141,6 +141,8 @@ def test_console_report_and_card_state_held_back_rows_and_promises(tmp_path, run
     sample = f"{promise['judged']:,} judged rows of a random sample, {promise['right']:,} of them right"
     assert sample in card
     assert f"in run {made.folder.name}" in card and "at most 10% of samples" in card
+    assert json.loads((made.folder / "handoff" / "manifest.json").read_text())["promises"] == [promise]
+    assert f"promised  instruction: at least 90% of {len(rows):,} rows are right" in console
     assert "held back" not in console + card and f"{100 * promise['bound']:.1f} %" in report
 
     made, console, report, card = line(run_on_workers, tmp_path, "[labels.jsonl]", tail="1260")
