@@ -357,6 +357,23 @@ def test_xml_is_its_paragraphs_under_its_titles(text_of):
     assert text_of("a.xml", DOCBOOK) == "# The Book\n\n## One\n\nSome words here.\n\n```\na\n  b\n```"
 
 
+def test_html_within_a_feed_is_read_and_in_other_xml_it_is_text(text_of):
+    item = "<title>News</title><description>&lt;p&gt;One &lt;b&gt;word&lt;/b&gt;.&lt;/p&gt;&lt;ul&gt;&lt;li&gt;a&lt;/li&gt;&lt;/ul&gt;</description>"
+    feed = f"<rss><channel><item>{item}</item></channel></rss>"
+    assert text_of("a.xml", feed) == "# News\n\nOne **word**.\n\n- a"
+    manual = "<doc><para>The element &lt;p&gt; is a paragraph.</para></doc>"
+    assert text_of("b.xml", manual) == "The element <p> is a paragraph."
+
+
+def test_the_preambles_of_formulas_are_removed_in_linear_time(text_of):
+    formula = r"\documentclass{minimal}\begin{document}$x$\end{document}"
+    assert text_of("a.xml", f"<p>If {formula} or {formula}, then.</p>") == "If $x$ or $x$, then."
+    unclosed = (
+        r"\documentclass{minimal}\begin{document}" * 40_000
+    )  # in quadratic time this would take minutes
+    assert len(text_of("b.xml", f"<p>{unclosed}</p>")) == len(unclosed)
+
+
 @pytest.mark.parametrize(("name", "language"), [("a.py", "python"), ("b.RS", "rust"), ("Makefile", "make")])
 def test_code_is_a_block_of_its_language(read, name, language):
     kept, _ = read(name, "x = '```'\n")
