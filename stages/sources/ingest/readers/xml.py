@@ -1,5 +1,6 @@
 """XML: its titles and paragraphs; each page of a wiki export is a document."""
 
+import html
 import re
 from collections.abc import Iterator
 
@@ -22,6 +23,7 @@ FEEDS = frozenset({"rss", "feed", "RDF"})  # their elements may contain HTML, es
 HTML_TAG = re.compile(
     r"<(?:/?(?:p|div|ul|ol|li|b|i|em|strong|span|h[1-6]|pre|code|table)|a [^<>]*|(?:br|img)[^<>]*)>"
 )
+BINARY = re.compile(r"(?:[A-Za-z0-9+/]{60,80}\s+){3,}[A-Za-z0-9+/\s]*=*\s*|[A-Za-z0-9+/]{400,}=*")  # base64
 MARKDOWN = "markdown-of-html"  # an element with text as it is to be written
 MAX_DEPTH = 200  # of elements; deeper ones are read as plain text
 
@@ -46,6 +48,7 @@ def read(file: File) -> Iterator[Record | Reject]:
         raise Reject("unreadable file", f"{error}") from error
     parts: list[str] = []
     name = etree.QName(root).localname
+    _write_entities(root)
     if name in FEEDS:
         _unescape(root)
     _walk(root, 0, 0, parts)
@@ -72,6 +75,19 @@ def _pages(file: File) -> Iterator[Record | Reject]:
             yield Reject("unreadable file", f"{error}")
 
 
+def _write_entities(root: Element) -> None:
+    """Put the characters of HTML's entities in place of references to entities; others stay as written."""
+    for reference in list(root.iter(etree.Entity)):
+        text = html.unescape(reference.text) + (reference.tail or "")
+        before, parent = reference.getprevious(), reference.getparent()
+        reference.tail = None
+        parent.remove(reference)
+        if before is None:
+            parent.text = (parent.text or "") + text
+        else:
+            before.tail = (before.tail or "") + text
+
+
 def _unescape(feed: Element) -> None:
     """Put the text of a feed's HTML, which is text within the XML, in place of the HTML."""
     for element in feed.iter(etree.Element):
@@ -87,6 +103,8 @@ def _walk(element: Element, depth: int, level: int, parts: list[str]) -> None:
     name = _name(element)
     if name == MARKDOWN:
         parts.append(element.text or "")
+        return
+    if not len(element) and BINARY.fullmatch((element.text or "").strip()):
         return
     if name in CODE:
         parts.append(f"```\n{''.join(element.itertext()).strip(chr(10))}\n```")

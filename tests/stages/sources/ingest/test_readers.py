@@ -365,6 +365,15 @@ def test_html_within_a_feed_is_read_and_in_other_xml_it_is_text(text_of):
     assert text_of("b.xml", manual) == "The element <p> is a paragraph."
 
 
+def test_references_to_entities_are_text_and_binary_data_is_not(text_of):
+    entity = '<!DOCTYPE p SYSTEM "none.dtd"><p><a>One</a>&mdash;<b>Two &none;.</b></p>'
+    assert text_of("a.xml", entity) == "One—Two &none;."
+    binary = "\n".join(["iVBORw0KGgoAAAANSUhEUgAAAAUAAAAFCAYAAACNbyblAAAAHElEQVQI12P4AAAA"] * 5)
+    assert text_of("b.xml", f"<p><a>One.</a><data>{binary}==</data><data>{'a' * 70}</data></p>") == (
+        f"One.\n\n{'a' * 70}"
+    )
+
+
 def test_the_preambles_of_formulas_are_removed_in_linear_time(text_of):
     formula = r"\documentclass{minimal}\begin{document}$x$\end{document}"
     assert text_of("a.xml", f"<p>If {formula} or {formula}, then.</p>") == "If $x$ or $x$, then."
