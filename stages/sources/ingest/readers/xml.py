@@ -77,15 +77,19 @@ def _pages(file: File) -> Iterator[Record | Reject]:
 
 def _write_entities(root: Element) -> None:
     """Put the characters of HTML's entities in place of references to entities; others stay as written."""
-    for reference in list(root.iter(etree.Entity)):
-        text = html.unescape(reference.text) + (reference.tail or "")
-        before, parent = reference.getprevious(), reference.getparent()
-        reference.tail = None
-        parent.remove(reference)
-        if before is None:
-            parent.text = (parent.text or "") + text
-        else:
-            before.tail = (before.tail or "") + text
+    for parent in dict.fromkeys(reference.getparent() for reference in root.iter(etree.Entity)):
+        before, texts = None, [parent.text or ""]
+        for child in [*parent, None]:
+            if child is not None and child.tag is etree.Entity:
+                texts += [html.unescape(child.text), child.tail or ""]
+                parent.remove(child)
+                continue
+            if before is None:
+                parent.text = "".join(texts)
+            else:
+                before.tail = "".join(texts)
+            if child is not None:
+                before, texts = child, [child.tail or ""]
 
 
 def _unescape(feed: Element) -> None:
