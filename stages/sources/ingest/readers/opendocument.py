@@ -66,7 +66,7 @@ def _write_formulas(root: Element, archive: zipfile.ZipFile) -> None:
 
 
 def _mark_numbered(root: Element, parts: list[Element]) -> None:
-    """Set the first number of lists whose style numbers them; an inner list may have the outer one's style."""
+    """Set the first number of numbered lists; an inner list without a style has that of the outer."""
     text, style = f"{{{SPACES['text']}}}", f"{{{SPACES['style']}}}"
     numbered = {
         (named.get(f"{style}name"), level.get(f"{text}level"))

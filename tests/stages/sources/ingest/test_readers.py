@@ -357,6 +357,21 @@ def test_xml_is_its_paragraphs_under_its_titles(text_of):
     assert text_of("a.xml", DOCBOOK) == "# The Book\n\n## One\n\nSome words here.\n\n```\na\n  b\n```"
 
 
+def test_links_that_track_the_reader_are_removed_from_mail_and_counted(read):
+    tracked = f"https://mail.example.com/{'Ab3_' * 12}"
+    body = (
+        f"Read it <{tracked}> today\nhttps://a.example/offers?utm_source=x\n\n\n\n\n"
+        "See <https://example.org/rfc> and https://docs.example.org/guide/chapter.html.\n"
+        "a@example.org <mailto:a@example.org>\n\n_____\n"
+    )
+    ((row,), _) = read("a.eml", f"From: a@example.org\nSubject: S\n\n{body}")
+    assert row["text"].strip() == (
+        "Read it today\n\n\nSee <https://example.org/rfc> and https://docs.example.org/guide/chapter.html.\n"
+        "a@example.org"
+    ).replace("\n\n\n", "\n\n")
+    assert json.loads(row["metadata"])["left_out"] == {"links": 3}
+
+
 def test_html_within_a_feed_is_read_and_in_other_xml_it_is_text(text_of):
     item = "<title>News</title><description>&lt;p&gt;One &lt;b&gt;word&lt;/b&gt;.&lt;/p&gt;&lt;ul&gt;&lt;li&gt;a&lt;/li&gt;&lt;/ul&gt;</description>"
     feed = f"<rss><channel><item>{item}</item></channel></rss>"
