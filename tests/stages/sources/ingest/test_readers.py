@@ -372,6 +372,32 @@ def test_links_that_track_the_reader_are_removed_from_mail_and_counted(read):
     assert json.loads(row["metadata"])["left_out"] == {"links": 3}
 
 
+def test_boxes_of_a_slide_are_read_from_the_top_and_code_is_code(text_of):
+    a = 'xmlns:a="http://schemas.openxmlformats.org/drawingml/2006/main"'
+    p = 'xmlns:p="http://schemas.openxmlformats.org/presentationml/2006/main"'
+
+    def box(text, x, y, font="Arial"):
+        lines = "<a:br/>".join(
+            f'<a:r><a:rPr><a:latin typeface="{font}"/></a:rPr><a:t>{line}</a:t></a:r>' for line in text
+        )
+        place = f'<p:spPr><a:xfrm><a:off x="{x}" y="{y}"/></a:xfrm></p:spPr>'
+        return f"<p:sp>{place}<p:txBody><a:p>{lines}</a:p></p:txBody></p:sp>"
+
+    boxes = box(["below"], 0, 4_000_000) + box(["right"], 5_000_000, 1_050_000) + box(["left"], 0, 1_000_000)
+    code = box(["def f():", "    pass"], 0, 6_000_000, "Courier New")
+    slide = f"<p:sld {a} {p}>{code}{boxes}</p:sld>"
+    presentation = f'<p:presentation {p} xmlns:r="{OFFICE}"><p:sldIdLst><p:sldId r:id="r1"/></p:sldIdLst></p:presentation>'
+    relations = f'<Relationships xmlns="{RELATIONS}"><Relationship Id="r1" Target="slides/slide1.xml"/></Relationships>'
+    data = zipped(
+        **{
+            "ppt/presentation.xml": presentation,
+            "ppt/_rels/presentation.xml.rels": relations,
+            "ppt/slides/slide1.xml": slide,
+        }
+    )
+    assert text_of("a.pptx", data) == ("## Slide 1\n\nleft\n\nright\n\nbelow\n\n```\ndef f():\n    pass\n```")
+
+
 def test_html_within_a_feed_is_read_and_in_other_xml_it_is_text(text_of):
     item = "<title>News</title><description>&lt;p&gt;One &lt;b&gt;word&lt;/b&gt;.&lt;/p&gt;&lt;ul&gt;&lt;li&gt;a&lt;/li&gt;&lt;/ul&gt;</description>"
     feed = f"<rss><channel><item>{item}</item></channel></rss>"
