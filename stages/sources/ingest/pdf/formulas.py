@@ -57,12 +57,14 @@ def mark_formulas(blocks: Sequence[Block]) -> tuple[list[Block], int]:
 def _is_piece(block: Block) -> bool:
     if block.kind not in ("text", "item") or block.table or any(line.mono for line in block.lines):
         return False
+    if sum(len(line.text) for line in block.lines) > MAX_CHARS:
+        return False
     text = _text(block)
     if block.kind == "item" and BULLET.match(text):
         return False
     if any(word.lower() not in FUNCTIONS for word in WORD.findall(text)):
         return False
-    return len(text) <= MAX_PIECE or (len(text) <= MAX_CHARS and _has_signs(text))
+    return len(text) <= MAX_PIECE or _has_signs(text)
 
 
 def _has_signs(text: str) -> bool:

@@ -47,7 +47,7 @@ end
 -- The words of a macro's arguments; the name of another macro among them is code.
 local function inlines(macro)
   local name = macro:match("^%s*\\([%a@]+)")
-  if not name then return {} end
+  if not name or name == "begin" or name == "end" then return {} end
   local groups = {}
   for group in macro:gsub("%b[]", ""):gmatch("%b{}") do
     if group:find("[^{}%s]") then table.insert(groups, group:sub(2, -2)) end
