@@ -23,12 +23,13 @@ TITLE = re.compile(r"\\title\s*\{[^{}]*\}")
 FILTER = Path(__file__).with_suffix(".lua")
 # A character that begins and ends code in the text, which pandoc does not know: \MakeShortVerb{\|}, |code|.
 SHORT = re.compile(
-    r"\\(?P<make>MakeShortVerb|DefineShortVerb|lstMakeShortInline)\*?\s*(?:\[[^\]]*\])?\s*\{?\\?(?P<sign>[^\w\s{}\\])\}?"
-    r"|\\(?:DeleteShortVerb|UndefineShortVerb|lstDeleteShortInline)\s*\{?\\?(?P<end>[^\w\s{}\\])\}?"
+    r"\\(?P<make>MakeShortVerb|DefineShortVerb|lstMakeShortInline)\*?\s{0,9}(?:\[[^\]]{0,99}\])?\s{0,9}\{?\\?(?P<sign>[^\w\s{}\\])\}?"
+    r"|\\(?:DeleteShortVerb|UndefineShortVerb|lstDeleteShortInline)\s{0,9}\{?\\?(?P<end>[^\w\s{}\\])\}?"
 )
+# Where such a character is none: listings, tables, other code and comments.
 LISTING = re.compile(
-    r"\\begin\s*\{([vV]erbatim\*?|lstlisting|alltt|minted|tabular\*?)\}.*?\\end\s*\{\1\}|\\verb\*?(\W).*?\2|(?<!\\)%[^\n]*",
-    re.DOTALL,
+    r"\\begin\{(?P<name>[vV]erbatim\*?|lstlisting|alltt|minted|tabular\*?)\}"
+    r"|\\verb\*?(?P<sign>[^\w\s]).*?(?P=sign)|(?<!\\)%.*"
 )
 PLACE_OF_ERROR = re.compile(r"\(?line (\d+), column (\d+)\)?")
 NO_TITLE = "-"  # pandoc's title of a document without one
@@ -87,10 +88,18 @@ def with_verb(text: str) -> str:
 def _with_verb(text: str, sign: str) -> str:
     mark = re.escape(sign)
     short = re.compile(rf"(?<!\\){mark}([^{mark}\n]+){mark}")
-    parts, at = [], 0
+    parts: list[str] = []
+    at = 0
+    unclosed: set[str] = set()  # looked for once, so that the time is linear
     for listing in LISTING.finditer(text):
-        parts += [short.sub(rf"\\verb{sign}\1{sign}", text[at : listing.start()]), listing[0]]
-        at = listing.end()
+        start, end, name = *listing.span(), listing["name"]
+        if start < at or name in unclosed:
+            continue
+        if name and (end := text.find(rf"\end{{{name}}}", end)) < 0:
+            unclosed.add(name)
+            continue
+        parts += [short.sub(rf"\\verb{sign}\1{sign}", text[at:start]), text[start:end]]
+        at = end
     return "".join([*parts, short.sub(rf"\\verb{sign}\1{sign}", text[at:])])
 
 

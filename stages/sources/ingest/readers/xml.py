@@ -23,7 +23,8 @@ FEEDS = frozenset({"rss", "feed", "RDF"})  # their elements may contain HTML, es
 HTML_TAG = re.compile(
     r"<(?:/?(?:p|div|ul|ol|li|b|i|em|strong|span|h[1-6]|pre|code|table)|a [^<>]*|(?:br|img)[^<>]*)>"
 )
-BINARY = re.compile(r"(?:[A-Za-z0-9+/]{60,80}\s+){3,}[A-Za-z0-9+/\s]*=*\s*|[A-Za-z0-9+/]{400,}=*")  # base64
+BASE64 = re.compile(r"[A-Za-z0-9+/=\s]+")
+MIN_BINARY = 240  # characters of binary data
 MARKDOWN = "markdown-of-html"  # an element with text as it is to be written
 MAX_DEPTH = 200  # of elements; deeper ones are read as plain text
 
@@ -108,7 +109,7 @@ def _walk(element: Element, depth: int, level: int, parts: list[str]) -> None:
     if name == MARKDOWN:
         parts.append(element.text or "")
         return
-    if not len(element) and BINARY.fullmatch((element.text or "").strip()):
+    if not len(element) and _is_binary(element.text or ""):
         return
     if name in CODE:
         parts.append(f"```\n{''.join(element.itertext()).strip(chr(10))}\n```")
@@ -132,6 +133,16 @@ def _walk(element: Element, depth: int, level: int, parts: list[str]) -> None:
         name in ITEMS and len(parts) > start and not parts[start].startswith("#")
     ):  # that of a feed is a section
         parts[start] = f"- {parts[start]}"
+
+
+def _is_binary(text: str) -> bool:
+    """Check for base64: lines of at least 60 characters, or one long word, of its alphabet only."""
+    if len(text) < MIN_BINARY or not BASE64.fullmatch(text):
+        return False
+    words = text.split(maxsplit=2)
+    return bool(words) and (
+        len(words[0]) >= MIN_BINARY or (len(words) > 1 and min(map(len, words[:2])) >= 60)
+    )
 
 
 def _name(element: Element) -> str:

@@ -60,6 +60,14 @@ def test_short_verbs_become_verb_where_they_are_declared():
     assert with_verb("|a| and |b|") == "|a| and |b|"
 
 
+def test_listings_that_are_not_closed_take_linear_time():
+    opened = (
+        r"\MakeShortVerb{\|}" + r"\begin{verbatim}" * 100_000 + " |x|"
+    )  # quadratic, this would take minutes
+    assert with_verb(opened).endswith(r"\verb|x|")
+    assert len(with_verb(r"\MakeShortVerb" + " " * 200_000 + "x")) > 200_000
+
+
 UNKNOWN = r"""\documentclass{article}%s\title{Animations}\begin{document}
 The \pkg{animate} package has \cmd{\frame} and \cs{loop}, like \BibTeX{} and \tikzname.
 \vspace{3cm}\mysetup{width=3}
