@@ -16,11 +16,13 @@ from typing import IO
 from datagen.json_types import JsonObject
 from datagen.request import Reject
 from datagen.stages.sources.ingest.pdf.document import Document, Line
+from datagen.stages.sources.ingest.pdf.formulas import mark_formulas
 from datagen.stages.sources.ingest.pdf.furniture import drop_furniture
 from datagen.stages.sources.ingest.pdf.headings import find_headings
 from datagen.stages.sources.ingest.pdf.layout import Layout, arrange
 from datagen.stages.sources.ingest.pdf.pages import load
 from datagen.stages.sources.ingest.pdf.paragraphs import BULLET, Block, body_size, build
+from datagen.stages.sources.ingest.pdf.sessions import mark_sessions
 from datagen.stages.sources.ingest.pdf.slides import are_slides, drop_navigation, drop_steps, find_titles
 from datagen.stages.sources.ingest.pdf.words import Words
 
@@ -75,10 +77,11 @@ def read_pdf(source: bytes | IO[bytes]) -> Text:
     lines = [
         line for layout in layouts for column in layout.columns for line in column if isinstance(line, Line)
     ]
+    mark_sessions(layouts)
     marks = find_headings(layouts, document.outline, size, slides)
     if slides:
         marks |= find_titles(layouts, marks)
-    built = build(layouts, marks, size)
+    built, formulas = mark_formulas(build(layouts, marks, size))
     contents = _contents(built)
     blocks = [block for block in built if id(block) not in contents and not _is_fragment(block)]
     words = Words(line.text for line in lines)
@@ -88,6 +91,7 @@ def read_pdf(source: bytes | IO[bytes]) -> Text:
         + sum(len(block.table.rows) for block in built if id(block) in contents and block.table),
         "tables": sum(layout.tables_left_out for layout in layouts),
         "fragments": len(built) - len(blocks) - len(contents),
+        "pieces of formulas": formulas,
         "labels": sum(layout.labels for layout in layouts),
         "steps of slides": count - len(pages),
         "sideways lines": sideways,
@@ -141,6 +145,8 @@ def _write(block: Block, words: Words) -> str:
         return _write_table(block.table.rows)
     if block.kind == "code":
         return _write_code(block.lines)
+    if block.kind == "formula":
+        return "[formula]"
     if block.kind == "heading":
         title = words.join([line.text for line in block.lines]).strip()
         return f"{'#' * block.level} {title}" if title else ""

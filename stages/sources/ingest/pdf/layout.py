@@ -63,7 +63,8 @@ def _is_right_to_left(lines: Sequence[Line]) -> bool:
     sample = "".join(line.text for line in lines)[:4000]
     if sample.isascii():
         return False
-    return 2 * len(RIGHT_TO_LEFT.findall(sample)) > len(LETTER.findall(sample))
+    letters = len(RIGHT_TO_LEFT.findall(sample))
+    return letters > 0 and 2 * letters > len(LETTER.findall(sample))
 
 
 def _mirror(lines: Sequence[Line]) -> None:

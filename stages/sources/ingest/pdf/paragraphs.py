@@ -34,9 +34,9 @@ class Block:
     Parameters
     ----------
     kind
-        text, item, code, note, heading or table.
+        text, item, code, note, heading, table or formula.
     lines
-        Its lines; empty for a table.
+        Its lines; empty for a table, and for a formula that is left out.
     page
         Page where it begins, from 0.
     breaks

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 from datagen.request import Reject
 from datagen.stages.sources.ingest.decoding import unusual
@@ -17,6 +18,19 @@ CITATION = re.compile(r'<span\s+class="citation"\s+data-cites="([^"]*)">\s*</spa
 PLACE = "\ue000{}\ue001"  # of a formula, while the page is converted
 PLACES = re.compile("\ue000(\\d+)\ue001")
 INPUT = re.compile(r"(\\input)[ \t]+([^\s{}\\%]+)")  # in TeX's syntax, which pandoc rejects
+BEGIN = r"\begin{document}"
+TITLE = re.compile(r"\\title\s*\{[^{}]*\}")
+FILTER = Path(__file__).with_suffix(".lua")
+# A character that begins and ends code in the text, which pandoc does not know: \MakeShortVerb{\|}, |code|.
+SHORT = re.compile(
+    r"\\(?P<make>MakeShortVerb|DefineShortVerb|lstMakeShortInline)\*?\s{0,9}(?:\[[^\]]{0,99}\])?\s{0,9}\{?\\?(?P<sign>[^\w\s{}\\])\}?"
+    r"|\\(?:DeleteShortVerb|UndefineShortVerb|lstDeleteShortInline)\s{0,9}\{?\\?(?P<end>[^\w\s{}\\])\}?"
+)
+# Where such a character is none: listings, tables, other code and comments.
+LISTING = re.compile(
+    r"\\begin\{(?P<name>[vV]erbatim\*?|lstlisting|alltt|minted|tabular\*?)\}"
+    r"|\\verb\*?(?P<sign>[^\w\s]).*?(?P=sign)|(?<!\\)%.*"
+)
 PLACE_OF_ERROR = re.compile(r"\(?line (\d+), column (\d+)\)?")
 NO_TITLE = "-"  # pandoc's title of a document without one
 
@@ -29,16 +43,64 @@ def read(file: File) -> Iterator[Record]:
             "needs pandoc", "to read LaTeX, install pandoc (pandoc.org) and make sure that it is on the PATH"
         )
     text, encoding = file.text()
-    done = subprocess.run(  # the reader's time limit includes it
-        [pandoc, "--sandbox", "--from=latex", "--to=html", "--standalone", "--mathjax"],
-        input=INPUT.sub(r"\1{\2}", text).encode("utf-8", "replace"),
+    text = with_verb(INPUT.sub(r"\1{\2}", text))
+    metadata: dict[str, object] = dict(unusual(encoding))
+    done = _convert(pandoc, text)
+    if done.returncode and (body := text.find(BEGIN)) > 0:  # definitions that it does not understand
+        title = TITLE.search(text)
+        again = _convert(pandoc, (title[0] if title else "") + text[body:])
+        if not again.returncode:
+            done = again
+            metadata["left_out"] = {"lines of the preamble": text.count("\n", 0, body)}
+    if done.returncode:
+        raise Reject("unreadable file", _why_not(done.stderr.decode("utf-8", "replace"), done.returncode))
+    markdown, title_read = to_markdown(done.stdout.decode("utf-8", "replace"))
+    yield Record(markdown, "" if title_read == NO_TITLE else title_read, metadata=metadata)
+
+
+def _convert(pandoc: str, text: str) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(  # the reader's time limit includes it
+        [
+            *(pandoc, "--sandbox", "--from=latex+raw_tex", f"--lua-filter={FILTER}"),
+            *("--to=html", "--standalone", "--mathjax"),
+        ],
+        input=text.encode("utf-8", "replace"),
         capture_output=True,
         check=False,
     )
-    if done.returncode:
-        raise Reject("unreadable file", _why_not(done.stderr.decode("utf-8", "replace"), done.returncode))
-    markdown, title = to_markdown(done.stdout.decode("utf-8", "replace"))
-    yield Record(markdown, "" if title == NO_TITLE else title, metadata=unusual(encoding))
+
+
+def with_verb(text: str) -> str:
+    r"""Write code between the characters that the text declares for it, such as |code|, as \verb|code|."""
+    parts: list[str] = []
+    sign, at = "|" if "{ltxdoc}" in text else "", 0
+    body = max(0, text.find(BEGIN))  # before it are definitions, where \verb is not valid
+    for match in (*SHORT.finditer(text), None):
+        end = match.start() if match else len(text)
+        start = min(max(at, body), end)
+        parts += [text[at:start], _with_verb(text[start:end], sign) if sign else text[start:end]]
+        if match:
+            sign = match["sign"] or ""
+            at = match.end()
+    return "".join(parts)
+
+
+def _with_verb(text: str, sign: str) -> str:
+    mark = re.escape(sign)
+    short = re.compile(rf"(?<!\\){mark}([^{mark}\n]+){mark}")
+    parts: list[str] = []
+    at = 0
+    unclosed: set[str] = set()  # looked for once, so that the time is linear
+    for listing in LISTING.finditer(text):
+        start, end, name = *listing.span(), listing["name"]
+        if start < at or name in unclosed:
+            continue
+        if name and (end := text.find(rf"\end{{{name}}}", end)) < 0:
+            unclosed.add(name)
+            continue
+        parts += [short.sub(rf"\\verb{sign}\1{sign}", text[at:start]), text[start:end]]
+        at = end
+    return "".join([*parts, short.sub(rf"\\verb{sign}\1{sign}", text[at:])])
 
 
 def _why_not(errors: str, status: int) -> str:

@@ -27,6 +27,11 @@ FORWARD = re.compile(r"(?:re: ?|aw: ?)*(?:fwd?|wg|tr|rv|enc|i|pd|doorst|转发|�
 MAX_INTRODUCTION = 3  # lines such as "On Monday, A wrote:"
 HEADERS = {"from": "From", "to": "To", "date": "Date"}
 LONGEST_HEADER = 4_000  # characters of a header that are parsed, which takes superlinear time
+LINK = re.compile(r"[ \t]?<((?:https?://|mailto:)[^<>\s]*)>|(?<![\w<])https?://[^\s<>]{20,}")
+# A link that identifies the reader of a newsletter.
+TRACKING = re.compile(r"[\w%~=+-]{40,}|[?&](?:utm_\w+|mkt_tok|trk|token|upn|sig)=")
+RULE = re.compile(r"[ \t]*[_=*~#-]{5,}[ \t]*")
+SPACE = re.compile(r"\n(?:[ \t]*\n){2,}")  # several blank lines
 ESCAPED = re.compile(rb"^>(>*From )", re.MULTILINE)
 
 
@@ -88,8 +93,9 @@ def _letter(data: bytes, file: File, line: int) -> Iterator[Record | File | Reje
     body, quoted = _body(letter), 0
     if not FORWARD.match(subject):  # the forwarded message may be nowhere else
         body, quoted = without_quote(body)
-    if quoted:
-        metadata["left_out"] = {"quoted lines": quoted}
+    body, links = without_tracking(body)
+    if left_out := {kind: count for kind, count in (("quoted lines", quoted), ("links", links)) if count}:
+        metadata["left_out"] = left_out
     yield Record(body, subject, message_id, line, metadata)
     for attachment in letter.iter_attachments():
         name = attachment.get_filename() or ""
@@ -129,6 +135,31 @@ def without_quote(text: str) -> tuple[str, int]:
         removed, end = lines[start:end] + removed, start
     kept = "\n".join(lines[:end]).rstrip()
     return (kept, len(removed)) if kept else (text, 0)
+
+
+def without_tracking(text: str) -> tuple[str, int]:
+    """
+    Remove links that track the reader or repeat the address before them, and a rule at the end.
+
+    Returns
+    -------
+    The text, and the number of links that were removed. Other links are kept.
+    """
+    removed = 0
+
+    def kept(match: re.Match[str]) -> str:
+        nonlocal removed
+        address = (match[1] or "").removeprefix("mailto:")
+        before = text[max(0, match.start() - len(address) - 1) : match.start()]
+        if not TRACKING.search(match[0]) and not (address and address in before):
+            return match[0]
+        removed += 1
+        return ""
+
+    lines = LINK.sub(kept, text).rstrip().split("\n")
+    while lines and (not lines[-1].strip() or RULE.fullmatch(lines[-1])):
+        lines.pop()
+    return SPACE.sub("\n\n", "\n".join(lines)), removed
 
 
 def _is_header(lines: list[str]) -> bool:

@@ -1,10 +1,13 @@
 """OpenDocument texts and slides, converted via HTML."""
 
+import zipfile
+from collections import Counter
 from collections.abc import Iterator
 
 from lxml import etree, html
 from lxml.html.builder import E
 
+from datagen.stages.sources.ingest.readers.mathml import linear
 from datagen.stages.sources.ingest.readers.webpage import read_webpage
 from datagen.stages.sources.ingest.readers.zipped import Element, described, opened, part
 from datagen.stages.sources.ingest.record import File, Record
@@ -17,8 +20,10 @@ SPACES = {
     "presentation": "urn:oasis:names:tc:opendocument:xmlns:presentation:1.0",
     "style": "urn:oasis:names:tc:opendocument:xmlns:style:1.0",
 }
+LINK = "{http://www.w3.org/1999/xlink}href"
+LISTS = ("ul", "ol")
 MAX_REPEATED = 100  # copies of a cell, consecutive spaces
-TAGS = {"p": "p", "list": "ul", "list-item": "li", "list-header": "li", "table": "table", "table-row": "tr"}
+TAGS = {"p": "p", "list-item": "li", "list-header": "li", "table": "table", "table-row": "tr"}
 # Not part of the text: tracked changes, the table of contents (it repeats the headings), annotations.
 LEFT_OUT = (
     *("tracked-changes", "table-of-content", "annotation", "forms", "sequence-decls", "note", "notes"),
@@ -33,6 +38,9 @@ def read(file: File) -> Iterator[Record]:
     with opened(file) as archive:
         title, metadata = described(archive, "meta.xml")
         root = part(archive, "content.xml")
+        _write_formulas(root, archive)
+        styles = [root, *([part(archive, "styles.xml")] if "styles.xml" in archive.NameToInfo else ())]
+        _mark_numbered(root, styles)
     body = root.find(f"{{{SPACES['office']}}}body")
     page = E.body()
     if body is not None:
@@ -45,6 +53,42 @@ def read(file: File) -> Iterator[Record]:
         _nest_lists(page)
     text, _ = read_webpage(html.tostring(page, encoding="unicode"), whole=True)
     yield Record(text, title, metadata=metadata)
+
+
+def _write_formulas(root: Element, archive: zipfile.ZipFile) -> None:
+    """Put formulas, which are files of their own, in the places where they are shown."""
+    for embedded in list(root.iter(f"{{{SPACES['draw']}}}object")):
+        name = embedded.get(LINK, "").removeprefix("./") + "/content.xml"
+        formula = part(archive, name) if name in archive.NameToInfo else next(iter(embedded), None)
+        if formula is not None and isinstance(formula.tag, str) and etree.QName(formula).localname == "math":
+            embedded.clear(keep_tail=True)
+            embedded.text = linear(formula)
+
+
+def _mark_numbered(root: Element, parts: list[Element]) -> None:
+    """Set the first number of numbered lists; an inner list without a style has that of the outer."""
+    text, style = f"{{{SPACES['text']}}}", f"{{{SPACES['style']}}}"
+    numbered = {
+        (named.get(f"{style}name"), level.get(f"{text}level"))
+        for source in parts
+        for named in source.iter(f"{text}list-style")
+        for level in named.iterchildren(f"{text}list-level-style-number")
+        if level.get(f"{style}num-format")
+    }
+    places: dict[Element, tuple[str | None, int]] = {}
+    counted: Counter[str | None] = Counter()
+    for part_of in root.iter(f"{text}list"):
+        outer = next(part_of.iterancestors(f"{text}list"), None)
+        above, depth = places[outer] if outer is not None else (None, 0)
+        places[part_of] = part_of.get(f"{text}style-name", above), depth + 1
+        named = places[part_of][0]
+        if (named, str(depth + 1)) not in numbered:
+            continue
+        goes_on = part_of.get(f"{text}continue-numbering") == "true" or part_of.get(f"{text}continue-list")
+        start = counted[named] + 1 if goes_on and not depth else 1
+        part_of.set("start", str(start))
+        if not depth:
+            counted[named] = start - 1 + len(part_of.findall(f"{text}list-item"))
 
 
 def _mark_title(root: Element, body: Element) -> None:
@@ -68,15 +112,15 @@ def _nest_lists(page: Element) -> None:
     OpenDocument has an inner list in an item of its own, and slides have a list per paragraph. Items without
     text are spaces.
     """
-    for inner in list(page.iter("ul")):
+    for inner in list(page.iter(*LISTS)):
         previous = inner.getprevious()
-        if previous is not None and previous.tag == "ul" and not (previous.tail or "").strip():
+        if previous is not None and previous.tag == inner.tag and not (previous.tail or "").strip():
             previous.extend(list(inner))
             inner.drop_tree()
     for item in list(page.iter("li")):
         if len(item) == 1 and item[0].tag == "p":
             item[0].drop_tag()
-        only_lists = len(item) and all(child.tag == "ul" for child in item) and not (item.text or "").strip()
+        only_lists = len(item) and all(child.tag in LISTS for child in item) and not (item.text or "").strip()
         previous = item.getprevious()
         if only_lists and previous is not None and previous.tag == "li":
             previous.extend(list(item))
@@ -86,7 +130,7 @@ def _nest_lists(page: Element) -> None:
 
 def _free_headings(page: Element) -> None:
     """Take headings out of the lists that OpenDocument writes for the numbers of an outline."""
-    for numbered in reversed(list(page.iter("ul"))):  # inner lists first
+    for numbered in reversed(list(page.iter(*LISTS))):  # inner lists first
         if len(numbered) and all(len(item) and item[0].tag in OUTLINE for item in numbered):
             for part in (numbered, *numbered):
                 part.tag = "div"
@@ -107,6 +151,9 @@ def _element(child: Element, name: str, into: Element) -> None:
     if name == "h":
         level = child.get(f"{{{SPACES['text']}}}outline-level", "1")
         _walk(child, etree.SubElement(into, f"h{min(int(level), 6) if level.isdecimal() else 1}"))
+    elif name == "list":
+        start = child.get("start")
+        _walk(child, etree.SubElement(into, "ol", start=start) if start else etree.SubElement(into, "ul"))
     elif name in TAGS:
         _walk(child, etree.SubElement(into, TAGS[name]))
     elif name in ("table-cell", "covered-table-cell"):

@@ -1,6 +1,7 @@
 """Slides: a section per slide, with its title, text, tables and notes."""
 
 import posixpath
+import re
 import zipfile
 from collections.abc import Iterator
 
@@ -12,6 +13,8 @@ DRAWING = "{http://schemas.openxmlformats.org/drawingml/2006/main}"
 SLIDES = "{http://schemas.openxmlformats.org/presentationml/2006/main}"
 RELATION = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
 TITLES = ("title", "ctrTitle")
+ROW = 360_000  # 1 cm in the unit of positions: boxes whose tops differ by less are beside each other
+MONO = re.compile(r"courier|consol|mono|menlo|typewriter", re.IGNORECASE)
 FURNITURE = ("dt", "ftr", "sldNum", "hdr", "sldImg")  # dates, footers, slide numbers
 
 
@@ -28,7 +31,7 @@ def read(file: File) -> Iterator[Record]:
 
 def _slide(archive: zipfile.ZipFile, name: str, number: int) -> str:
     heading, parts = "", []
-    for shape in _shapes(part(archive, name)):
+    for shape in _in_order(list(_shapes(part(archive, name)))):
         kind = _kind(shape)
         if kind in TITLES and not heading:
             heading = " ".join(" ".join(_paragraphs(shape, bullets=False)).split())
@@ -46,6 +49,31 @@ def _shapes(root: Element) -> Iterator[Element]:
     return root.iter(f"{SLIDES}sp", f"{SLIDES}graphicFrame")  # type: ignore[no-any-return]
 
 
+def _in_order(shapes: list[Element]) -> list[Element]:
+    """
+    Sort shapes from top to bottom and left to right; a file has them in the order in which they were drawn.
+
+    They stay as they are if one has no position of its own, or the positions of a group.
+    """
+    places: list[tuple[int, int, int]] = []
+    for shape in shapes:
+        offset = shape.find(f"{SLIDES}spPr/{DRAWING}xfrm/{DRAWING}off")
+        if offset is None:
+            offset = shape.find(f"{SLIDES}xfrm/{DRAWING}off")
+        kind = _kind(shape)
+        if kind in TITLES or kind in FURNITURE:
+            places.append((0, 0, 0))
+            continue
+        in_group = shape.getparent() is not None and shape.getparent().tag == f"{SLIDES}grpSp"
+        if offset is None or in_group:
+            return shapes
+        left, top = (
+            value if (value := offset.get(name, "")).lstrip("-").isdecimal() else "0" for name in "xy"
+        )
+        places.append((1, round(int(top) / ROW), int(left)))
+    return [shape for _, shape in sorted(zip(places, shapes, strict=True), key=lambda pair: pair[0])]
+
+
 def _kind(shape: Element) -> str:
     holder = shape.find(f".//{SLIDES}ph")
     return "" if holder is None else holder.get("type", "body")
@@ -61,13 +89,27 @@ def _content(shape: Element, kind: str) -> list[str]:
     if tables:
         return tables
     lines = _paragraphs(shape, bullets=kind == "body")
-    return ["\n".join(lines)] if kind == "body" else lines
+    return _joined(lines) if kind == "body" else lines
+
+
+def _joined(lines: list[str]) -> list[str]:
+    """Join the items of a list, but not the blocks of code between them."""
+    parts: list[str] = []
+    for line in lines:
+        if parts and line.lstrip().startswith("- ") and parts[-1].lstrip().startswith("- "):
+            parts[-1] += f"\n{line}"
+        else:
+            parts.append(line)
+    return parts
 
 
 def _paragraphs(shape: Element, bullets: bool) -> list[str]:
     """Read a shape's paragraphs; with `bullets`, as list items indented by level."""
     written = []
     for paragraph in shape.iter(f"{DRAWING}p"):
+        if code := _code(paragraph):
+            written.append(code)
+            continue
         words = []
         for run in paragraph.iter(f"{DRAWING}t", f"{DRAWING}br"):
             words.append(run.text or "" if run.tag == f"{DRAWING}t" else " ")
@@ -79,6 +121,22 @@ def _paragraphs(shape: Element, bullets: bool) -> list[str]:
         if text:
             written.append(text)
     return written
+
+
+def _code(paragraph: Element) -> str:
+    """Write a paragraph in a monospaced font as code, as a block if it has several lines; "" if it is not."""
+    fonts = {run: run.find(f"{DRAWING}rPr/{DRAWING}latin") for run in paragraph.iterchildren(f"{DRAWING}r")}
+    texts = {run: run.findtext(f"{DRAWING}t") or "" for run in fonts}
+    said = [run for run in fonts if texts[run].strip()]
+    if not said or not all(
+        font is not None and MONO.search(font.get("typeface", "")) for font in map(fonts.get, said)
+    ):
+        return ""
+    lines = "".join("\n" if child.tag == f"{DRAWING}br" else texts.get(child, "") for child in paragraph)
+    if "\n" not in lines.strip("\n"):
+        return f"`{lines.strip()}`" if "`" not in lines else lines.strip()
+    fence = "````" if "```" in lines else "```"
+    return f"{fence}\n{lines.strip(chr(10))}\n{fence}"
 
 
 def _relations(archive: zipfile.ZipFile, name: str) -> dict[str, str]:

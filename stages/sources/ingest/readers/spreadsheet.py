@@ -7,11 +7,10 @@ from datetime import date, datetime, time, timedelta
 from python_calamine import CalamineError, CalamineWorkbook, PasswordError
 
 from datagen.request import Reject
-from datagen.stages.sources.ingest.readers.tables import write_table
+from datagen.stages.sources.ingest.readers.tables import MAX_CHARS, write_table
 from datagen.stages.sources.ingest.readers.zipped import OLE, opened
 from datagen.stages.sources.ingest.record import File, Record
 
-MAX_CHARS = 1000  # of a table: a longer one is written as several, each with the header
 LOCKED = b"E\0n\0c\0r\0y\0p\0t\0e\0d\0P\0a\0c\0k\0a\0g\0e\0"  # the stream of an encrypted workbook
 NUMBER = re.compile(r"[-−+]?[\d.,]+\s?%?")
 

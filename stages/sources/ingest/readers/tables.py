@@ -1,6 +1,11 @@
 """Write tables as Markdown."""
 
+import re
 from collections.abc import Sequence
+
+MAX_CHARS = 1000  # of a table: a longer one is written as several, each with the header
+MAX_HEADER = 300  # characters of a header that is repeated
+TABLE = re.compile(r"^(\|.*\|\n\|(?: ?:?-+:? ?\|)+\n)((?:\|.*\|(?:\n|\Z))+)", re.MULTILINE)
 
 
 def write_table(rows: Sequence[Sequence[str]]) -> str:
@@ -16,3 +21,23 @@ def write_table(rows: Sequence[Sequence[str]]) -> str:
     if lines:
         lines.insert(1, "|" + " --- |" * len(used))
     return "\n".join(lines)
+
+
+def repeat_headers(text: str) -> str:
+    """Divide the long tables of a Markdown text into tables with the same header, for each passage."""
+    return TABLE.sub(_divided, text) if "\n| ---" in text else text
+
+
+def _divided(table: re.Match[str]) -> str:
+    header, rows = table[1], table[2]
+    if len(table[0]) <= 1.5 * MAX_CHARS or len(header) > MAX_HEADER or not re.search(r"\w", header):
+        return table[0]
+    parts: list[str] = []
+    size = MAX_CHARS + 1
+    for row in rows.splitlines(keepends=True):
+        if size + len(row) > MAX_CHARS:
+            parts.append(("\n" if parts else "") + header)
+            size = len(header)
+        parts.append(row)
+        size += len(row)
+    return "".join(parts)

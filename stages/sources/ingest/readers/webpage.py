@@ -13,6 +13,7 @@ from html_to_markdown import ConversionOptions, convert
 from lxml import etree, html
 
 from datagen.request import Reject
+from datagen.stages.sources.ingest.readers.tables import repeat_headers
 
 # Elements without text, and elements that are furniture: by tag, by role, by a word in their class.
 TEXTLESS = ("script", "style", "noscript", "template", "svg", "button", "select", "iframe")
@@ -22,7 +23,7 @@ ROLES = frozenset(
 )
 NAMES = re.compile(
     r"(?:^|[-_ ])(?:(?:doc|top|sub|side)?nav(?:bar|igation|header|footer)?|menu|breadcrumbs?|sidebar"
-    r"|footer|toc|cookies?|social|shar(?:e|ing)|related|comments?|advert(?:isement)?|promo|newsletter|subscribe|skip-?link|headerlink)"
+    r"|footer|toc|ttc|cookies?|social|shar(?:e|ing)|related|comments?|advert(?:isement)?|promo|newsletter|subscribe|skip-?link|headerlink)"
     r"(?:[-_ ]|$)",
     re.IGNORECASE,
 )
@@ -33,6 +34,8 @@ MIN_LINKS, LINK_SHARE = 4, 0.7  # minimum links, and share of the text, of a nav
 INDEX_LINKS, INDEX_SHARE = 60, 0.8  # minimum links, and share of the text, of an index page
 NEIGHBOURS = frozenset(("next", "prev", "previous", "up", "contents", "index", "start", "first", "last"))
 MIN_NEIGHBOURS, MAX_LABELS = 2, 60  # links to neighbouring pages, and characters between them, of a line
+MIN_FRAME = 800  # characters of a cell that holds the text of a page
+BLOCKS = frozenset(("p", "br", "div", "ul", "ol", "pre", "h1", "h2", "h3", "h4"))
 BLANKS = re.compile(r"\s+")
 NOT_XML = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 TOO_MANY = re.compile(r"<([a-zA-Z][\w-]*)\s[^<>]{20000,}>")  # attributes, for which lxml takes quadratic time
@@ -115,12 +118,16 @@ def _without_repeated_headings(text: str) -> str:
 
 
 def _without_escapes(text: str) -> str:
-    """Remove the backslash before a list item's number or sign, any dash, and the sign of a formula."""
+    """
+    Remove the backslash before a list item's number or sign, any dash, and the sign of a formula.
+
+    Outside code, where long tables are divided, too.
+    """
     parts, at = [], 0
     for fence in FENCE.finditer(text):
-        parts += [_unescaped(text[at : fence.start()]), fence[0]]
+        parts += [repeat_headers(_unescaped(text[at : fence.start()])), fence[0]]
         at = fence.end()
-    return "".join([*parts, _unescaped(text[at:])])
+    return "".join([*parts, repeat_headers(_unescaped(text[at:]))])
 
 
 def _unescaped(text: str) -> str:
@@ -204,13 +211,37 @@ def _drop_link_lists(main: html.HtmlElement, measure: "_Measure") -> None:
 
 
 def _unwrap_layout_tables(main: html.HtmlElement) -> None:
-    """Convert a table with one column, a frame around its text, to paragraphs."""
-    for table in reversed(list(main.iter("table"))):  # inner tables first
+    """
+    Convert a table that is a frame around its text to paragraphs.
+
+    It has at most one cell with text in each row, or a cell of paragraphs that has most of its text.
+    """
+    tables = list(main.iter("table"))
+    measure = _Measure(main) if tables else None
+    for table in reversed(tables):  # inner tables first
         groups = [table, *(part for part in table if part.tag in ("thead", "tbody", "tfoot"))]
         rows = [row for group in groups for row in group if row.tag == "tr"]
-        if rows and all(sum(cell.tag in ("td", "th") for cell in row) <= 1 for row in rows):
+        if (
+            rows
+            and measure
+            and (all(_has_one_cell(row, measure) for row in rows) or _is_frame(rows, measure))
+        ):
             for part in (*groups, *rows, *(cell for row in rows for cell in row if cell.tag in ("td", "th"))):
                 part.tag = "div"
+
+
+def _has_one_cell(row: html.HtmlElement, measure: "_Measure") -> bool:
+    cells = [cell for cell in row if cell.tag in ("td", "th")]
+    return len(cells) <= 1 or sum(measure.size(cell) > 0 for cell in cells) <= 1
+
+
+def _is_frame(rows: list[html.HtmlElement], measure: "_Measure") -> bool:
+    cells = [cell for row in rows for cell in row if cell.tag in ("td", "th")]
+    sizes = [measure.size(cell) for cell in cells]
+    largest = max(sizes, default=0)
+    if largest < MIN_FRAME or 2 * largest < sum(sizes):
+        return False
+    return sum(part.tag in BLOCKS for part in cells[sizes.index(largest)].iterdescendants()) >= 2
 
 
 def _lower_admonitions(main: html.HtmlElement) -> None:

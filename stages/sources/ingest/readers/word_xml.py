@@ -78,14 +78,15 @@ def _property(element: etree._Element, group: str, name: str, default: str) -> s
     return default if stated is None else str(stated.get(f"{MATH}val", ""))
 
 
-def _grouped(text: str) -> str:
+def grouped(text: str) -> str:
+    """Put a text of several parts in parentheses."""
     return text if len(text) < 2 or text.isalnum() else f"({text})"
 
 
 def _scripts(element: etree._Element) -> str:
     """Write what is below and above a symbol."""
     below, above = _part(element, "sub"), _part(element, "sup")
-    return (f"_{_grouped(below)}" if below else "") + (f"^{_grouped(above)}" if above else "")
+    return (f"_{grouped(below)}" if below else "") + (f"^{grouped(above)}" if above else "")
 
 
 def _written(element: etree._Element) -> str:
@@ -93,11 +94,11 @@ def _written(element: etree._Element) -> str:
     if name == "t":
         return str(element.text or "")
     if name == "f":
-        return f"{_grouped(_part(element, 'num'))}/{_grouped(_part(element, 'den'))}"
+        return f"{grouped(_part(element, 'num'))}/{grouped(_part(element, 'den'))}"
     if name in ("sSup", "sSub", "sSubSup"):
         return _part(element, "e") + _scripts(element)
     if name == "rad":
-        return f"{_part(element, 'deg')}√{_grouped(_part(element, 'e'))}"
+        return f"{_part(element, 'deg')}√{grouped(_part(element, 'e'))}"
     if name == "nary":
         return f"{_property(element, 'naryPr', 'chr', '∫')}{_scripts(element)} {_part(element, 'e')}"
     if name == "d":

@@ -1,5 +1,6 @@
 """XML: its titles and paragraphs; each page of a wiki export is a document."""
 
+import html
 import re
 from collections.abc import Iterator
 
@@ -8,6 +9,7 @@ from lxml import etree
 from datagen.request import Reject
 from datagen.stages.sources.ingest.readers.mediawiki import to_markdown
 from datagen.stages.sources.ingest.readers.tables import write_table
+from datagen.stages.sources.ingest.readers.webpage import read_webpage
 from datagen.stages.sources.ingest.readers.zipped import Element
 from datagen.stages.sources.ingest.record import File, Record
 
@@ -16,7 +18,14 @@ CODE = frozenset({"programlisting", "screen", "literallayout", "codeblock", "pre
 ITEMS = frozenset({"listitem", "item", "li"})
 TABLES = frozenset({"table", "informaltable", "tgroup"})
 ROWS, CELLS = frozenset({"tr", "row"}), frozenset({"td", "th", "cell", "entry"})
-TEX = re.compile(r"\\documentclass.*?\\begin\{document\}(.*?)\\end\{document\}", re.DOTALL)  # of one formula
+TEX, TEX_BEGIN, TEX_END = "\\documentclass", "\\begin{document}", "\\end{document}"  # of one formula
+FEEDS = frozenset({"rss", "feed", "RDF"})  # their elements may contain HTML, escaped or in CDATA
+HTML_TAG = re.compile(
+    r"<(?:/?(?:p|div|ul|ol|li|b|i|em|strong|span|h[1-6]|pre|code|table)|a [^<>]*|(?:br|img)[^<>]*)>"
+)
+BASE64 = re.compile(r"[A-Za-z0-9+/=\s]+")
+MIN_BINARY = 240  # characters of binary data
+MARKDOWN = "markdown-of-html"  # an element with text as it is to be written
 MAX_DEPTH = 200  # of elements; deeper ones are read as plain text
 
 
@@ -39,8 +48,12 @@ def read(file: File) -> Iterator[Record | Reject]:
     except etree.XMLSyntaxError as error:
         raise Reject("unreadable file", f"{error}") from error
     parts: list[str] = []
+    name = etree.QName(root).localname
+    _write_entities(root)
+    if name in FEEDS:
+        _unescape(root)
     _walk(root, 0, 0, parts)
-    yield Record("\n\n".join(parts), metadata={"root": etree.QName(root).localname})
+    yield Record("\n\n".join(parts), metadata={"root": name})
 
 
 def _pages(file: File) -> Iterator[Record | Reject]:
@@ -63,9 +76,41 @@ def _pages(file: File) -> Iterator[Record | Reject]:
             yield Reject("unreadable file", f"{error}")
 
 
+def _write_entities(root: Element) -> None:
+    """Put the characters of HTML's entities in place of references to entities; others stay as written."""
+    for parent in dict.fromkeys(reference.getparent() for reference in root.iter(etree.Entity)):
+        before, texts = None, [parent.text or ""]
+        for child in [*parent, None]:
+            if child is not None and child.tag is etree.Entity:
+                texts += [html.unescape(child.text), child.tail or ""]
+                parent.remove(child)
+                continue
+            if before is None:
+                parent.text = "".join(texts)
+            else:
+                before.tail = "".join(texts)
+            if child is not None:
+                before, texts = child, [child.tail or ""]
+
+
+def _unescape(feed: Element) -> None:
+    """Put the text of a feed's HTML, which is text within the XML, in place of the HTML."""
+    for element in feed.iter(etree.Element):
+        if len(element) == 0 and element.text and HTML_TAG.search(element.text):
+            paragraphs = read_webpage(element.text, whole=True)[0].split("\n\n")
+            element.text = None
+            for paragraph in paragraphs:
+                etree.SubElement(element, MARKDOWN).text = paragraph
+
+
 def _walk(element: Element, depth: int, level: int, parts: list[str]) -> None:
     """Append an element's paragraphs; an element that directly contains text is one."""
     name = _name(element)
+    if name == MARKDOWN:
+        parts.append(element.text or "")
+        return
+    if not len(element) and _is_binary(element.text or ""):
+        return
     if name in CODE:
         parts.append(f"```\n{''.join(element.itertext()).strip(chr(10))}\n```")
         return
@@ -84,8 +129,20 @@ def _walk(element: Element, depth: int, level: int, parts: list[str]) -> None:
     start = len(parts)
     for child in element:
         _walk(child, depth + 1, level, parts)
-    if name in ITEMS and len(parts) > start:
+    if (
+        name in ITEMS and len(parts) > start and not parts[start].startswith("#")
+    ):  # that of a feed is a section
         parts[start] = f"- {parts[start]}"
+
+
+def _is_binary(text: str) -> bool:
+    """Check for base64: lines of at least 60 characters, or one long word, of its alphabet only."""
+    if len(text) < MIN_BINARY or not BASE64.fullmatch(text):
+        return False
+    words = text.split(maxsplit=2)
+    return bool(words) and (
+        len(words[0]) >= MIN_BINARY or (len(words) > 1 and min(map(len, words[:2])) >= 60)
+    )
 
 
 def _name(element: Element) -> str:
@@ -95,7 +152,20 @@ def _name(element: Element) -> str:
 def _text(element: Element) -> str:
     """Return an element's text on one line; of a formula that is a whole document of LaTeX, the formula."""
     text = "".join(element.itertext())
-    return " ".join((TEX.sub(r"\1", text) if "\\documentclass" in text else text).split())
+    return " ".join(_without_preambles(text).split())
+
+
+def _without_preambles(text: str) -> str:
+    """Reduce each document of LaTeX in a text to its body, in linear time."""
+    kept, at = [], 0
+    while (
+        (start := text.find(TEX, at)) >= 0
+        and (begin := text.find(TEX_BEGIN, start)) >= 0
+        and (end := text.find(TEX_END, begin)) >= 0
+    ):
+        kept += [text[at:start], text[begin + len(TEX_BEGIN) : end]]
+        at = end + len(TEX_END)
+    return "".join([*kept, text[at:]])
 
 
 def _rows(table: Element) -> list[list[str]]:

@@ -86,7 +86,8 @@ BEARER = re.compile(r"(?:Bearer|Basic|Token)\s+([\w.~+/-]{16,}=*)")
 
 # A name that ends in one of these, in any language, is assigned a secret, unlike "password_encryption".
 PASSWORD = (
-    r"pass(?:word|wd|code)|pwd|kennwort|passwort|mot de passe|contrase[nñ]a|senha|wachtwoord|lösenord|passord"
+    r"pass(?:word|wd|code)|(?<=_)pass(?![a-z])"
+    r"|pwd|kennwort|passwort|mot de passe|contrase[nñ]a|senha|wachtwoord|lösenord|passord"
     r"|clave|(?<![a-z])pw|adgangskode|salasana|hasło|heslo|jelszó|parolă|lozinka|şifre|пароль|парола|κωδικός|סיסמה|パスワード"
     r"|密码|密碼|비밀번호"
 )
@@ -121,6 +122,7 @@ STAND_IN = re.compile(
     re.IGNORECASE,
 )
 NO_SECRET = re.compile(r"[a-z]+(?:[-_.][a-z0-9]+)*|\d{1,5}|[\w./-]+/[\w./-]*|https?:.*|[\w.]+\(.*")
+NOT_GIVEN = re.compile(r"\d{1,5}\Z|/|https?:|[\w./-]*/[\w./-]*\Z")  # to an environment variable
 MIN_TOKEN, MIN_BITS = 16, 3.0  # characters, and bits per character, of a value assigned to a token's name
 
 
@@ -183,6 +185,11 @@ def _given(text: str) -> Iterator[tuple[int, int, str]]:
         part = "quoted" if match["quote"] else "bare"
         value = match[part] if match["quote"] else match[part].rstrip(".:?") or match[part]
         is_phrase = bool(match["phrase"])
+        if (match["password"] or "").isupper() and text[match.end("password")] == "=":  # DB_PASSWORD=letmein
+            is_call = text[match.end() : match.end() + 1] == "("
+            if not is_call and not STAND_IN.fullmatch(value) and not NOT_GIVEN.match(value):
+                yield match.start(part), match.start(part) + len(value), value
+            continue
         if _is_given(value, is_phrase or bool(match["password"]), bool(match["quote"]), is_phrase):
             begin = match.start(part)
             yield begin, begin + len(value), value

@@ -7,7 +7,7 @@ import pytest
 
 from datagen.recipe.sections import Source
 from datagen.stages.sources.ingest.convert import rows
-from datagen.stages.sources.ingest.readers.latex import _why_not, to_markdown
+from datagen.stages.sources.ingest.readers.latex import _why_not, to_markdown, with_verb
 from datagen.stages.sources.ingest.record import File
 
 PAGE = r"""<html><head><title>-</title></head><body><h1 class="title">Lamps</h1><p>As <span class="citation"
@@ -50,3 +50,42 @@ def test_the_error_of_a_pandoc_without_a_place_is_its_first_line():
         "pandoc cannot read it: Out of memory;"
     )
     assert "it ended with status 137" in _why_not("", 137)
+
+
+def test_short_verbs_become_verb_where_they_are_declared():
+    text = (
+        r"|a| \begin{document}\MakeShortVerb{\|} |\x| % |c|" + "\n" + r"\verb+|d|+ \DeleteShortVerb{\|} |e|"
+    )
+    assert with_verb(text) == (r"|a| \begin{document} \verb|\x| % |c|" + "\n" + r"\verb+|d|+  |e|")
+    assert with_verb("|a| and |b|") == "|a| and |b|"
+
+
+def test_listings_that_are_not_closed_take_linear_time():
+    opened = (
+        r"\MakeShortVerb{\|}" + r"\begin{verbatim}" * 100_000 + " |x|"
+    )  # quadratic, this would take minutes
+    assert with_verb(opened).endswith(r"\verb|x|")
+    assert len(with_verb(r"\MakeShortVerb" + " " * 200_000 + "x")) > 200_000
+
+
+UNKNOWN = r"""\documentclass{article}%s\title{Animations}\begin{document}
+The \pkg{animate} package has \cmd{\frame} and \cs{loop}, like \BibTeX{} and \tikzname.
+\vspace{3cm}\mysetup{width=3}
+\begin{mybox}[title=Note]{frame=no}The \meta{speed} is in seconds.\end{mybox}
+\begin{PyCode}{style=x}
+print(1)
+\end{PyCode}
+\begin{tikzpicture}\draw (0,0) node {corner};\end{tikzpicture}
+\end{document}"""
+
+
+@pytest.mark.skipif(shutil.which("pandoc") is None, reason="pandoc is not installed")
+@pytest.mark.parametrize("preamble", ["", "\\def|#1|{x}\n"])
+def test_words_in_unknown_macros_and_environments_are_kept_and_drawings_are_not(tmp_path, preamble):
+    path = tmp_path / "a.tex"
+    path.write_text(UNKNOWN % preamble)
+    (row,) = rows(File(path, path.name, Source(path=path.name), len(UNKNOWN)))
+    words = "The animate package has `\\frame` and `\\loop`, like BibTeX and tikz."
+    assert row["text"].endswith(f"{words}\n\nThe speed is in seconds.\n\n```\nprint(1)\n```")
+    assert row["title"] == "Animations"
+    assert ("lines of the preamble" in row["metadata"]) == bool(preamble)

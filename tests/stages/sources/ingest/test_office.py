@@ -1,6 +1,8 @@
 """What Word documents, OpenDocument files and spreadsheets lose in common converters is kept."""
 
+import io
 import struct
+import zipfile
 
 import pytest
 
@@ -262,3 +264,44 @@ def test_documents_that_contain_themselves_end(read):
         data = with_chunks(("a.docx", data))
     document, *_ = read("a.docx", data)
     assert document["text"].startswith("Before.")
+
+
+def test_formulas_that_are_files_of_their_own_are_written_in_their_place(read):
+    spaces = 'xmlns:draw="urn:oasis:names:tc:opendocument:xmlns:drawing:1.0" xmlns:xlink="http://www.w3.org/1999/xlink"'
+    link = f'<draw:frame {spaces}><draw:object xlink:href="./Object 1"/></draw:frame>'
+    document = opendocument(f"<office:text><text:p>If {link} holds, go on.</text:p></office:text>")
+    math = (
+        "<mi>E</mi><mo>=</mo><mfrac><mi>m</mi><mrow><mi>a</mi><mo>+</mo><mn>1</mn></mrow></mfrac>"
+        "<msup><mi>c</mi><mn>2</mn></msup>"
+    )
+    formula = (
+        '<math xmlns="http://www.w3.org/1998/Math/MathML"><semantics><mrow>'
+        f'{math}</mrow><annotation encoding="StarMath 5.0">E = m</annotation></semantics></math>'
+    )
+    stream = io.BytesIO(document)
+    with zipfile.ZipFile(stream, "a") as archive:
+        archive.writestr("Object 1/content.xml", formula)
+    assert read("a.odt", stream.getvalue())[0]["text"] == "If E=m/(a+1)c^2 holds, go on."
+
+
+def test_numbered_lists_are_numbered_and_go_on_where_they_say_so(read):
+    style = "urn:oasis:names:tc:opendocument:xmlns:style:1.0"
+    text = "urn:oasis:names:tc:opendocument:xmlns:text:1.0"
+    styles = (
+        f'<s xmlns:style="{style}" xmlns:text="{text}"><text:list-style style:name="N">'
+        '<text:list-level-style-number text:level="1" style:num-format="1"/>'
+        '<text:list-level-style-bullet text:level="2"/></text:list-style></s>'
+    )
+    item = "<text:list-item><text:p>{}</text:p>{}</text:list-item>".format
+    inner = f"<text:list>{item('in', '')}</text:list>"
+    first = f'<text:list text:style-name="N">{item("one", inner)}{item("two", "")}</text:list>'
+    second = f'<text:list text:style-name="N" text:continue-numbering="true">{item("three", "")}</text:list>'
+    other = f"<text:list>{item('none', '')}</text:list>"
+    body = (
+        f"<office:text>{first}<text:p>Between.</text:p>{second}<text:p>After.</text:p>{other}</office:text>"
+    )
+    stream = io.BytesIO(opendocument(body))
+    with zipfile.ZipFile(stream, "a") as archive:
+        archive.writestr("styles.xml", styles)
+    lines = [line for line in read("a.odt", stream.getvalue())[0]["text"].split("\n") if line.strip()]
+    assert lines == ["1. one", "   - in", "2. two", "Between.", "3. three", "After.", "- none"]

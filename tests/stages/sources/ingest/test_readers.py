@@ -357,6 +357,73 @@ def test_xml_is_its_paragraphs_under_its_titles(text_of):
     assert text_of("a.xml", DOCBOOK) == "# The Book\n\n## One\n\nSome words here.\n\n```\na\n  b\n```"
 
 
+def test_links_that_track_the_reader_are_removed_from_mail_and_counted(read):
+    tracked = f"https://mail.example.com/{'Ab3_' * 12}"
+    body = (
+        f"Read it <{tracked}> today\nhttps://a.example/offers?utm_source=x\n\n\n\n\n"
+        "See <https://example.org/rfc> and https://docs.example.org/guide/chapter.html.\n"
+        "a@example.org <mailto:a@example.org>\n\n_____\n"
+    )
+    ((row,), _) = read("a.eml", f"From: a@example.org\nSubject: S\n\n{body}")
+    assert row["text"].strip() == (
+        "Read it today\n\n\nSee <https://example.org/rfc> and https://docs.example.org/guide/chapter.html.\n"
+        "a@example.org"
+    ).replace("\n\n\n", "\n\n")
+    assert json.loads(row["metadata"])["left_out"] == {"links": 3}
+
+
+def test_boxes_of_a_slide_are_read_from_the_top_and_code_is_code(text_of):
+    a = 'xmlns:a="http://schemas.openxmlformats.org/drawingml/2006/main"'
+    p = 'xmlns:p="http://schemas.openxmlformats.org/presentationml/2006/main"'
+
+    def box(text, x, y, font="Arial"):
+        lines = "<a:br/>".join(
+            f'<a:r><a:rPr><a:latin typeface="{font}"/></a:rPr><a:t>{line}</a:t></a:r>' for line in text
+        )
+        place = f'<p:spPr><a:xfrm><a:off x="{x}" y="{y}"/></a:xfrm></p:spPr>'
+        return f"<p:sp>{place}<p:txBody><a:p>{lines}</a:p></p:txBody></p:sp>"
+
+    boxes = box(["below"], 0, 4_000_000) + box(["right"], 5_000_000, 1_050_000) + box(["left"], 0, 1_000_000)
+    code = box(["def f():", "    pass"], 0, 6_000_000, "Courier New")
+    slide = f"<p:sld {a} {p}>{code}{boxes}</p:sld>"
+    presentation = f'<p:presentation {p} xmlns:r="{OFFICE}"><p:sldIdLst><p:sldId r:id="r1"/></p:sldIdLst></p:presentation>'
+    relations = f'<Relationships xmlns="{RELATIONS}"><Relationship Id="r1" Target="slides/slide1.xml"/></Relationships>'
+    data = zipped(
+        **{
+            "ppt/presentation.xml": presentation,
+            "ppt/_rels/presentation.xml.rels": relations,
+            "ppt/slides/slide1.xml": slide,
+        }
+    )
+    assert text_of("a.pptx", data) == ("## Slide 1\n\nleft\n\nright\n\nbelow\n\n```\ndef f():\n    pass\n```")
+
+
+def test_html_within_a_feed_is_read_and_in_other_xml_it_is_text(text_of):
+    item = "<title>News</title><description>&lt;p&gt;One &lt;b&gt;word&lt;/b&gt;.&lt;/p&gt;&lt;ul&gt;&lt;li&gt;a&lt;/li&gt;&lt;/ul&gt;</description>"
+    feed = f"<rss><channel><item>{item}</item></channel></rss>"
+    assert text_of("a.xml", feed) == "# News\n\nOne **word**.\n\n- a"
+    manual = "<doc><para>The element &lt;p&gt; is a paragraph.</para></doc>"
+    assert text_of("b.xml", manual) == "The element <p> is a paragraph."
+
+
+def test_references_to_entities_are_text_and_binary_data_is_not(text_of):
+    entity = '<!DOCTYPE p SYSTEM "none.dtd"><p><a>One</a>&mdash;<b>Two &none;.</b></p>'
+    assert text_of("a.xml", entity) == "One—Two &none;."
+    binary = "\n".join(["iVBORw0KGgoAAAANSUhEUgAAAAUAAAAFCAYAAACNbyblAAAAHElEQVQI12P4AAAA"] * 5)
+    assert text_of("b.xml", f"<p><a>One.</a><data>{binary}==</data><data>{'a' * 70}</data></p>") == (
+        f"One.\n\n{'a' * 70}"
+    )
+
+
+def test_the_preambles_of_formulas_are_removed_in_linear_time(text_of):
+    formula = r"\documentclass{minimal}\begin{document}$x$\end{document}"
+    assert text_of("a.xml", f"<p>If {formula} or {formula}, then.</p>") == "If $x$ or $x$, then."
+    unclosed = (
+        r"\documentclass{minimal}\begin{document}" * 40_000
+    )  # in quadratic time this would take minutes
+    assert len(text_of("b.xml", f"<p>{unclosed}</p>")) == len(unclosed)
+
+
 @pytest.mark.parametrize(("name", "language"), [("a.py", "python"), ("b.RS", "rust"), ("Makefile", "make")])
 def test_code_is_a_block_of_its_language(read, name, language):
     kept, _ = read(name, "x = '```'\n")

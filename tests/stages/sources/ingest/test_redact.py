@@ -148,3 +148,27 @@ def test_a_wrong_check_digit_is_no_card_and_no_account(case):
     last = max(at for at, sign in enumerate(value) if sign.isdigit())
     wrong = f"{value[:last]}{(int(value[last]) + 1) % 10}{value[last + 1 :]}"
     assert kind not in [name for name, _ in findings(text.replace(value, wrong))]
+
+
+@pytest.mark.parametrize(
+    ("line", "secret"),
+    [
+        ("DB_PASSWORD=correcthorse", "correcthorse"),
+        ("export SMTP_PASS=Tr0ub4dor", "Tr0ub4dor"),
+        ("PASSWORD=letmein", "letmein"),
+        ("MYSQL_PASSWORD=password", None),
+        ("PASSWORD=$DB_PASSWORD", None),
+        ("PASSWORD=getpass()", None),
+        ("PASSWORD_FILE=/run/secrets/db", None),
+        ("PASSWORD=/run/secrets/db", None),
+        ("BYPASS=enabled", None),
+        ("password=correcthorse", None),  # in lower case it is usually an argument of a function
+    ],
+)
+def test_the_value_of_an_environment_variable_is_a_secret_even_if_it_is_a_word(line, secret):
+    assert findings(line) == ([("secret", secret)] if secret else [])
+
+
+def test_the_parameters_of_documented_functions_are_no_secrets():
+    text = "password: string\npassword=None\npassword = os.environ['X']\nThe password is stored in the file."
+    assert findings(text) == []

@@ -137,3 +137,29 @@ def test_rules_at_the_edges_of_a_page_are_removed():
     """They separate the navigation, which is removed, from the text."""
     text, _ = read_webpage("<hr><hr><h1>A</h1><p>One.</p><hr><p>Two.</p><hr>", whole=True)
     assert text.strip() == "# A\n\nOne.\n\n---\n\nTwo."
+
+
+def test_a_table_around_the_text_of_a_page_becomes_paragraphs_and_a_long_cell_stays_in_its_table():
+    prose = "".join(f"<p>Paragraph {number} of the essay has a number of words.</p>" for number in range(30))
+    text, _ = read_webpage(f"<table><tr><td></td><td>{prose}</td><td></td></tr></table><p>End.</p>")
+    assert "|" not in text and "Paragraph 0 of the essay has a number of words.\n\nParagraph 1" in text
+    text, _ = read_webpage(f"<table><tr><td>Menu</td><td>{prose}</td></tr><tr><td>Foot</td></tr></table>")
+    assert "|" not in text
+    cells = "".join(f"<tr><td>{number}</td><td>{'word ' * 200}</td></tr>" for number in range(3))
+    assert read_webpage(f"<table>{cells}</table>")[0].count("\n| ") >= 2
+
+
+def test_a_long_table_is_divided_into_tables_with_its_header():
+    rows = "".join(f"<tr><td>name {at}</td><td>{'value ' * 12}</td></tr>" for at in range(40))
+    text, _ = read_webpage(
+        f"<p>Before.</p><table><tr><th>Name</th><th>Value</th></tr>{rows}</table><p>After.</p>"
+    )
+    parts = text.split("\n\n")
+    tables = [part for part in parts if part.startswith("| ")]
+    assert len(tables) > 2 and all(len(table) <= 1100 for table in tables)
+    assert all(table.startswith("| Name | Value |\n| --- | --- |\n| name ") for table in tables)
+    assert [line for table in tables for line in table.split("\n")[2:]] == [
+        f"| name {at} | {('value ' * 12).strip()} |" for at in range(40)
+    ]
+    code = "<pre>| a | b |\n| --- | --- |\n" + "| c | d |\n" * 300 + "</pre>"
+    assert read_webpage(code)[0].count("| a | b |") == 1

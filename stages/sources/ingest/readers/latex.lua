@@ -1,0 +1,96 @@
+-- A filter of pandoc: keeps the words in the arguments of macros, and in environments, that pandoc does not
+-- know. Drawings are left out, since only a picture shows them.
+
+local DRAWINGS = {
+  "picture", "tikz", "diagram", "circuit", "quantikz", "axis", "chart", "graph", "plot", "forest", "prooftree",
+}
+-- Macros whose arguments are not words of the text.
+local SETTINGS = {
+  "set", "style", "color", "font", "size", "space", "skip", "width", "height", "length", "counter", "def",
+  "page", "use", "load", "input", "include", "require", "provide", "new", "renew", "declare", "label", "index",
+  "bib", "draw", "node", "path", "pgf", "tikz", "put", "rule", "box", "line", "graphics", "ref", "cite",
+}
+local CODE = {"code", "listing", "verb", "program", "source", "lst", "minted", "dispexample"}
+local MAX_DEPTH = 8
+
+local depth = 0
+local filter
+
+local function names_one_of(words, name)
+  name = name:lower()
+  for _, word in ipairs(words) do
+    if name:find(word, 1, true) then return true end
+  end
+  return false
+end
+
+local function read(text)
+  if depth >= MAX_DEPTH then return pandoc.Blocks {} end
+  depth = depth + 1
+  local understood, blocks = pcall(function()
+    local parsed = pandoc.read(text, "latex+raw_tex").blocks
+    return pandoc.walk_block(pandoc.Div(parsed), filter).content
+  end)
+  depth = depth - 1
+  if understood then return blocks end
+  local plain = text:gsub("\\%a+%*?", " "):gsub("[{}\\$&~]", " ")
+  return pandoc.Blocks {pandoc.Para {pandoc.Str((plain:gsub("%s+", " ")))}}
+end
+
+-- A macro without arguments: \BibTeX and \pgfname are words, \medskip is none.
+local function word(name)
+  if name:find("name$") and #name > 4 then return {pandoc.Str((name:gsub("name$", "")))} end
+  if name:find("TeX$") then return {pandoc.Str(name)} end
+  return #name > 2 and name:find("%u") and not names_one_of(SETTINGS, name) and {pandoc.Str(name)} or {}
+end
+
+-- The words of a macro's arguments; the name of another macro among them is code.
+local function inlines(macro)
+  local name = macro:match("^%s*\\([%a@]+)")
+  if not name or name == "begin" or name == "end" then return {} end
+  local groups = {}
+  for group in macro:gsub("%b[]", ""):gmatch("%b{}") do
+    if group:find("[^{}%s]") then table.insert(groups, group:sub(2, -2)) end
+  end
+  if #groups == 0 then return word(name) end
+  if names_one_of(SETTINGS, name) then return {} end
+  local found = pandoc.Inlines {}
+  for at, group in ipairs(groups) do
+    if at > 1 then found:insert(pandoc.Space()) end
+    if group:find("^%s*\\[%a@]+%*?%s*$") then
+      found:insert(pandoc.Code((group:gsub("%s", ""))))
+    elseif name == "cs" then
+      found:insert(pandoc.Code("\\" .. group))
+    else
+      found:extend(pandoc.utils.blocks_to_inlines(read(group), {pandoc.Space()}))
+    end
+  end
+  return found
+end
+
+filter = {
+  RawInline = function(raw)
+    if raw.format ~= "latex" and raw.format ~= "tex" then return nil end
+    return inlines(raw.text)
+  end,
+  RawBlock = function(raw)
+    if raw.format ~= "latex" and raw.format ~= "tex" then return nil end
+    local name, inner = raw.text:match("^%s*\\begin%s*{([^}]*)}(.*)\\end%s*%b{}%s*$")
+    if not name then
+      local found = inlines(raw.text)
+      return #found > 0 and {pandoc.Para(found)} or {}
+    end
+    if names_one_of(DRAWINGS, name) then return {} end
+    inner = inner:gsub("^%s*%b[]", "", 1)
+    local first = inner:match("^%s*(%b{})")
+    if first and (first:find("=") or names_one_of(CODE, name)) then
+      inner = inner:gsub("^%s*%b{}", "", 1)
+    end
+    if names_one_of(CODE, name) then
+      return {pandoc.CodeBlock((inner:gsub("^%s*\n", ""):gsub("%s+$", "")))}
+    end
+    return read(inner)
+  end,
+}
+
+return {filter}
