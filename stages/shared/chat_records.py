@@ -15,8 +15,8 @@ text               ``text`` alone: a reading text
 =================  ===================================================================================
 
 A chat becomes one example: its last answer is the training target, and the turns before it are the prompt.
-``system`` and ``history`` (pairs of a question and an answer) beside a chat or a pair are earlier turns of its
-prompt. A record with tools or other media is rejected, since the example could not contain them.
+``system`` and ``history`` (pairs of a question and an answer) beside a chat or a pair are earlier turns of
+its prompt. A record with tools or other media is rejected, since the example could not contain them.
 """
 
 import json
@@ -61,8 +61,8 @@ def example(record: object) -> Example:
     Raises
     ------
     Reject
-        If the layout is unknown, a turn is blank or out of order, there is no answer, or the record needs tools
-        or other media.
+        If the layout is unknown, a turn is blank or out of order, there is no answer, or the record needs
+        tools or other media.
     """
     if not isinstance(record, Mapping):
         raise Reject(UNKNOWN, type(record).__name__)
