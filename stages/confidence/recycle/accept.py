@@ -14,6 +14,7 @@ With ``mode: all`` every sound proposal is accepted without asking the student (
 selection, arXiv 2310.11716).
 """
 
+import json
 import math
 import operator
 from collections import Counter
@@ -203,6 +204,9 @@ def _rewritten(row: Row, pair: Pair, proposal_lineage: Row) -> Fields:
     retained = (*EXAMPLES.names, *KEPT)
     fields: Fields = {name: row[name] for name in row if name in retained}
     fields |= {name: row.get(name) for name in COLUMNS.names}
+    labels = json.loads(row["metadata"] or "{}")
+    if labels.pop("quality", None) is not None:  # of the judge, about the old pair
+        fields["metadata"] = json.dumps(labels, ensure_ascii=False)
     if fields["question_before"] is None:
         fields |= {f"{name}_before": row[name] for name in PAIR}
     requests = [*row["lineage"]["requests"], *proposal_lineage["requests"]]

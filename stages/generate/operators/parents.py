@@ -15,12 +15,16 @@ from datagen.rows import Fields, Row
 from datagen.schema import chat, fraction
 from datagen.stage import Context
 from datagen.stages.exercises.named_checks import Written, check_named
-from datagen.stages.shared import checks
+from datagen.stages.generate.format_control.demands import FENCED
+from datagen.stages.shared import checks, formats
 from datagen.stages.shared.language import matching
 from datagen.stages.shared.language.rules import Language, Languages
 from datagen.stages.shared.language.words import words_of
-from datagen.stages.shared.passage import Passage
+from datagen.stages.shared.passage import Passage, phrase_in
 
+# Labels of pairs that were checked as a whole: quotes of two passages, links of a chain, a format, code.
+WHOLE = ("spans", "links", "format", "code")
+ANOTHER_FORM = "another form than its parent"
 ALIKE = 0.9  # word similarity (Indel) at or above which a question repeats another
 PAGE = 8000  # maximum characters of a text that a model writes
 
@@ -117,21 +121,68 @@ class Parent:
         check_named(check, child)
 
     def check_answer(self, question: str, text: str, instruction: str, shortest: int = 1) -> str:
-        """Return the answer to a new question. Reject it if it is unsound or not from the material."""
+        """
+        Return an answer to a new question, or another one to the parent's question.
+
+        Reject it if it is unsound, not from the material, or of another form than the parent's answer.
+        If that is a choice that its question offers, the answer must be one, too; if it is a JSON object, the
+        answer must be one with keys that the question names.
+        """
         answer = text.strip()
         if not answer:
             raise Reject("empty", "answer")
-        checks.sized(answer, shortest, 1000)
-        checks.clean(answer, self.passage, instruction)
-        written = Written(question, answer, self.passage)
+        if _offers(self.question, self.answer):
+            checks.clean(answer, self.passage, instruction)
+            if not _offers(question, answer):
+                raise Reject(ANOTHER_FORM, f"not a choice of the question: {answer[:200]}")
+            return answer
+        if _object(self.answer):
+            answer, prose = _object_for(question, answer)
+        else:
+            prose = answer
+        self._check_prose(question, prose, instruction, shortest)
+        return answer
+
+    def _check_prose(self, question: str, text: str, instruction: str, shortest: int) -> None:
+        checks.sized(text, shortest, 1000)
+        checks.clean(text, self.passage, instruction)
+        written = Written(question, text, self.passage)
         check_named("language", written)
         check_named("withholds", written)
-        if len(words_of(answer)) > 8:
+        if len(words_of(text)) > 8:
             check_named("finished", written)
         if self.material:
             check_named("numbers", written)
             check_named("about 0.5", written)
-        return answer
+
+
+def _object(text: str) -> formats.Parsed | None:
+    try:
+        return formats.read("json", text)
+    except Reject:
+        return None
+
+
+def _object_for(question: str, text: str) -> tuple[str, str]:
+    """Return a JSON object without its code fence, and its values as sentences."""
+    fenced = FENCED.fullmatch(text)
+    answer = (fenced[1] if fenced else text).strip()
+    parsed = _object(answer)
+    if parsed is None or not set(words_of(question)).issuperset(words_of(" ".join(parsed.names))):
+        raise Reject(ANOTHER_FORM, f"not an object with the keys of the question: {answer[:200]}")
+    return answer, "\n".join(f"{cell.strip().rstrip('.')}." for cell in parsed.cells)
+
+
+def _offers(question: str, answer: str) -> bool:
+    """Check whether a question contains an answer, as one that lists classes or choices does."""
+    answer_words = " ".join(words_of(answer))
+    return bool(answer_words and phrase_in(words_of(question), [answer_words]))
+
+
+def label_of_whole(row: Row) -> str:
+    """Return the label of a pair that was checked as a whole, whose parts must not change; "" for others."""
+    labels = json.loads(row["metadata"] or "{}")
+    return next((label for label in WHOLE if labels.get(label)), "")
 
 
 def repeats(question: str, other: str, language: Language) -> bool:
@@ -157,6 +208,8 @@ def _parent(row: Row, options: Operating, seed: int, languages: Languages) -> Pa
         return Reject("no pair", "a row without a question or an answer")
     if any(message["role"] == "assistant" for message in row["prompt"] or ()):
         return Reject("part of a conversation", "its question depends on earlier turns")
+    if label := label_of_whole(row):
+        return Reject("checked as a whole", f"its {label} would not hold for another question or answer")
     if options.tasks and row["task"] not in options.tasks:
         return Reject("outside the sample", f"task {row['task']}")
     if fraction("operator", row["id"], str(seed)) >= options.share:

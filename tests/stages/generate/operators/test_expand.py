@@ -1,5 +1,7 @@
 """Expand and refine: the contract of the data augmentation models, with planted answers."""
 
+import json
+
 import pytest
 
 from datagen.stages.generate.operators.expand import ANSWER, expand, refine
@@ -128,6 +130,44 @@ def test_rows_that_cannot_have_children_are_dropped_with_a_reason():
     kept, dropped, requests = ask(expand, rows, model({}), tasks=["extractive_question"])
     assert not kept and not requests
     assert [row["reason"] for row in dropped] == ["no pair", "part of a conversation", "outside the sample"]
+
+
+@pytest.mark.parametrize("label", ["spans", "links", "format", "code"])
+def test_a_pair_that_was_checked_as_a_whole_has_no_children(label):
+    row = parent(metadata=json.dumps({label: "x"}))
+    for operator in (expand, refine):
+        kept, (dropped,), requests = ask(operator, [row], model({}))
+        assert not kept and not requests and dropped["reason"] == "checked as a whole"
+
+
+CLASSES = "Which word describes the term of a seasonal lease, short or long?"
+KEYS = "Extract the seasonal lease as JSON with the keys kind and term."
+
+
+@pytest.mark.parametrize(
+    ("own", "question", "answer", "kept"),
+    [
+        (("Is a lease short or long?", "long"), CLASSES, "short", True),
+        (("Is a lease short or long?", "long"), CLASSES, OTHER_ANSWER, False),
+        (
+            ("Give the term as JSON.", '{"term": "12 years"}'),
+            KEYS,
+            '{"kind": "seasonal lease", "term": "6 months"}',
+            True,
+        ),
+        (
+            ("Give the term as JSON.", '{"term": "12 years"}'),
+            KEYS,
+            '{"kind": "lease", "length": "6 months"}',
+            False,
+        ),
+        (("Give the term as JSON.", '{"term": "12 years"}'), KEYS, OTHER_ANSWER, False),
+    ],
+)
+def test_an_answer_has_the_form_of_its_parent(own, question, answer, kept):
+    rows, dropped, _ = ask(expand, [parent(*own)], model({"questions": [question]}, {question: answer}))
+    assert [row["answer"] for row in rows] == ([answer] if kept else [])
+    assert [row["reason"] for row in dropped] == ([] if kept else ["another form than its parent"])
 
 
 def test_a_closed_book_parent_gives_closed_book_children_from_its_evidence():
