@@ -43,6 +43,8 @@ def model(request):
         return {"text": request.given, "logprobs": [_loss(request)] * 3}
     if request.choices:
         letter = re.search(r"\((\w)\) (?:Yes|True|Correct)", text)[1]
+        if request.task == "control":  # the answer of another question
+            letter = next(choice for choice in request.choices if choice != letter)
         return {"text": letter, "choices": [-0.1 if choice == letter else -3.0 for choice in request.choices]}
     written = WRITERS[request.prompt](text, request)
     return written if isinstance(written, str) else json.dumps(written)
