@@ -122,6 +122,8 @@ class Language(BaseModel):
     elliptical: frozenset[str] = frozenset()
     second: tuple[str, ...] = ()
     subordinate: tuple[str, ...] = ()
+    requesting: tuple[str, ...] = ()
+    generic: frozenset[str] = frozenset()
     abbreviations: Abbreviations = Abbreviations()
 
     @model_validator(mode="after")
