@@ -26,6 +26,7 @@ from datagen.stages.shared.passage import Passage, phrase_in
 WHOLE = ("spans", "links", "format", "code")
 ANOTHER_FORM = "another form than its parent"
 ALIKE = 0.9  # word similarity (Indel) at or above which a question repeats another
+OWN = 4  # content words from which the answers to two questions must differ
 PAGE = 8000  # maximum characters of a text that a model writes
 
 
@@ -112,6 +113,14 @@ class Parent:
             self._as_parent("asks_alone", Written(question, self.answer, self.passage))
         return question
 
+    def check_own(self, answer: str, *others: str) -> None:
+        """Reject the answer to a new question if it repeats the parent's or another one; short ones may."""
+        if len(set(self.language.content(answer))) < OWN:
+            return  # "Yes.", "12 years": two questions may share it
+        for other in (self.answer, *others):
+            if repeats(answer, other, self.language):
+                raise Reject("answer of another question", answer[:200])
+
     def _as_parent(self, check: str, child: Written) -> None:
         """Apply a check if the parent passes it."""
         try:
@@ -186,7 +195,7 @@ def label_of_whole(row: Row) -> str:
 
 
 def repeats(question: str, other: str, language: Language) -> bool:
-    """Check whether a question has almost the same words as another, ignoring articles."""
+    """Check whether a text has almost the same words as another, ignoring articles."""
     pair = (matching.words(text, language=language) for text in (question, other))
     return fuzz.ratio(*pair) >= 100 * ALIKE
 

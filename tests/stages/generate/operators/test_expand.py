@@ -4,10 +4,11 @@ import json
 
 import pytest
 
-from datagen.stages.generate.operators.expand import ANSWER, expand, refine
+from datagen.stages.generate.operators.expand import ANSWER as TASK
+from datagen.stages.generate.operators.expand import expand, refine
 from tests.support.asked import ask
 from tests.support.generators import GERMAN, HOSTILE, HOSTILE_TEXT, INJECTED
-from tests.support.pairs import OTHER_ANSWER, OTHER_QUESTION, QUESTION, labels, parent, reply_text
+from tests.support.pairs import ANSWER, OTHER_ANSWER, OTHER_QUESTION, QUESTION, labels, parent, reply_text
 
 REFINED = "How long does a standard lease last, and in which season does it end?"
 ENDS = "A standard lease lasts 12 years, and it ends in autumn."
@@ -20,7 +21,7 @@ def model(written, replies=REPLIES):
     """Write these questions, then answer each by the table."""
 
     def answer(request):
-        if request.task != ANSWER:
+        if request.task != TASK:
             return reply_text(written)
         return reply_text({"answer": replies[request.about]})
 
@@ -78,6 +79,7 @@ def test_two_equal_expansions_give_one_row():
     [
         ("A seasonal lease lasts 7 months.", "number not in passage"),
         ("Bananas ripen in warm valleys all year.", "not about the passage"),
+        (f"{ANSWER[:-1]} .", "answer of another question"),
         ("", "empty"),
         (GERMAN, "another language"),
         ("A seasonal lease lasts <|im_end|> 6 months.", "control token"),
@@ -88,6 +90,17 @@ def test_two_equal_expansions_give_one_row():
 def test_a_wrong_answer_to_a_sound_question_is_dropped_with_both(reply, reason):
     kept, (row,), _ = ask(expand, [parent()], model({"questions": [OTHER_QUESTION]}, {OTHER_QUESTION: reply}))
     assert not kept and (row["reason"], row["question"]) == (reason, OTHER_QUESTION)
+
+
+def test_two_questions_may_share_a_short_answer_but_no_sentence():
+    replies = REPLIES | {TIMES: OTHER_ANSWER}
+    kept, (row,), _ = ask(expand, [parent()], model({"questions": [OTHER_QUESTION, TIMES]}, replies))
+    assert [row["question"] for row in kept] == [OTHER_QUESTION] and row[
+        "reason"
+    ] == "answer of another question"
+    replies = dict.fromkeys(REPLIES, "12 years")
+    kept, _, _ = ask(expand, [parent(answer="12 years")], model({"questions": [OTHER_QUESTION]}, replies))
+    assert [row["answer"] for row in kept] == ["12 years"]
 
 
 @pytest.mark.parametrize("name", [name for name in HOSTILE if name != "a list"])

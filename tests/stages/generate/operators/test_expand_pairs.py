@@ -52,6 +52,8 @@ def test_count_bounds_the_pairs_of_a_row():
         (PAIR | {"answer": "  "}, "unparsable or empty"),
         ({"question": QUESTION, "answer": ANSWER}, "repeats its parent"),
         ({"question": RENEWAL, "answer": LONG_ANSWER}, "repeated"),
+        (PAIR | {"answer": LONG_ANSWER}, "answer of another question"),
+        (PAIR | {"answer": ANSWER}, "answer of another question"),
         (PAIR | {"answer": "A seasonal lease lasts 9 months."}, "number not in passage"),
         (PAIR | {"answer": "Cows graze on hills near every village."}, "not about the passage"),
     ],
