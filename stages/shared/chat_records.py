@@ -175,8 +175,22 @@ def _turns(value: object, role: str = "") -> list[Message]:
         role_name = ROLES.get(name, name) if isinstance(name, str) else None
         if role_name not in KNOWN_ROLES:
             raise Reject("unknown role", str(name))
-        turns.append({"role": role_name, "content": _text(content, role_name)})
+        turns.append({"role": role_name, "content": _text(_joined(content), role_name)})
     return turns
+
+
+def _joined(content: object) -> object:
+    """Join content that is a list of parts, as in OpenAI's messages, if all of them are text."""
+    if not isinstance(content, Sequence) or isinstance(content, str):
+        return content
+    texts = []
+    for part in content:
+        if not isinstance(part, Mapping) or not isinstance(part.get("type"), str):
+            return content
+        if part["type"] != "text":
+            raise Reject("needs other media", f"a part is of type {part['type'][:40]}")
+        texts.append(_text(part.get("text"), "part"))
+    return "\n".join(texts)
 
 
 def _of_chat(turns: list[Message]) -> Example:

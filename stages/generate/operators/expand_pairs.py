@@ -88,7 +88,9 @@ def read(rows: pa.Table, answers: Answers, options: Options, context: Context) -
                 else:
                     questions.append(question)
                     replies.append(reply)
-                    builder.keep(parent.child(OPERATOR, question, reply), row, answer, others=related)
+                    builder.keep(
+                        parent.child(OPERATOR, question, reply, related), row, answer, others=related
+                    )
         if not answers.of(row["id"]):
             builder.drop(Reject("not answered", "no completion"), fields, row)
     return replace(builder.outcome(), figures={"parents": answers.rows})

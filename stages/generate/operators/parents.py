@@ -1,7 +1,7 @@
 """The rows that an operator starts from, and the checks that each child must pass."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 
 import pyarrow as pa
@@ -9,6 +9,7 @@ from pydantic import Field
 from rapidfuzz import fuzz
 
 import datagen.stage
+from datagen.control_tokens import control_tokens
 from datagen.prompt import Prompt
 from datagen.request import Message, Reject, Sampling
 from datagen.rows import Fields, Row
@@ -82,8 +83,13 @@ class Parent:
         system = messages[0]["content"] if messages and messages[0]["role"] == "system" else None
         return chat(question, self.row["context"], system)
 
-    def child(self, operator: str, question: str, answer: str, **labels: object) -> Fields:
-        """Return the fields of a child."""
+    def child(
+        self, operator: str, question: str, answer: str, others: Sequence[Row] = (), **labels: object
+    ) -> Fields:
+        """Return the fields of a child; it has the licences of its parent's record and of `others`."""
+        stated = [json.loads(row["metadata"] or "{}").get("licence") for row in (self.row, *others)]
+        if licences := list(dict.fromkeys(filter(None, stated))):
+            labels["licence"] = " AND ".join(licences)  # as in SPDX
         return {
             "kind": "instruction",
             "task": self.row["task"],
@@ -219,6 +225,8 @@ def _parent(row: Row, options: Operating, seed: int, languages: Languages) -> Pa
         return Reject("part of a conversation", "its question depends on earlier turns")
     if label := label_of_whole(row):
         return Reject("checked as a whole", f"its {label} would not hold for another question or answer")
+    if token := control_tokens().search(f"{row['question']}\n{row['answer']}"):
+        return Reject("control token", token[0])
     if options.tasks and row["task"] not in options.tasks:
         return Reject("outside the sample", f"task {row['task']}")
     if fraction("operator", row["id"], str(seed)) >= options.share:

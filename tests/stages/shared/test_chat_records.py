@@ -13,6 +13,7 @@ from datagen.stages.shared.chat_records import example, question_of
 USER, ASSISTANT = {"role": "user", "content": "Q"}, {"role": "assistant", "content": "A"}
 LAYOUTS = {
     "messages": {"messages": [USER, ASSISTANT]},
+    "text parts": {"messages": [{"role": "user", "content": [{"type": "text", "text": "Q"}]}, ASSISTANT]},
     "messages as JSON": {"messages": json.dumps([USER, ASSISTANT])},
     "ShareGPT": {"conversations": [{"from": "human", "value": "Q"}, {"from": "gpt", "value": "A"}]},
     "prompt and completion": {"prompt": "Q", "completion": "A"},
@@ -100,7 +101,9 @@ def test_preferences_and_texts_are_read():
         ({"messages": [USER, ASSISTANT | {"function_call": {"name": "search"}}]}, "needs tools"),
         ({"conversations": [USER, ASSISTANT], "tools": "[{}]"}, "needs tools"),
         ({"conversations": [USER, ASSISTANT], "images": ["a.png"]}, "needs other media"),
-        ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}, ASSISTANT]}, "unknown layout"),
+        ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}, ASSISTANT]}, "needs other media"),
+        ({"messages": [{"role": "user", "content": ["Q"]}, ASSISTANT]}, "unknown layout"),
+        ({"messages": [{"role": "user", "content": []}, ASSISTANT]}, "blank turn"),
         ({"instruction": "Q", "input": ["a"], "output": "A"}, "unknown layout"),
         ({"instruction": "Q", "output": "A", "history": [["Q0"]]}, "unknown layout"),
         ({"instruction": "Q", "output": "A", "history": "Q0"}, "unknown layout"),

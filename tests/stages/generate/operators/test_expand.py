@@ -153,6 +153,17 @@ def test_a_pair_that_was_checked_as_a_whole_has_no_children(label):
         assert not kept and not requests and dropped["reason"] == "checked as a whole"
 
 
+def test_a_parent_with_a_control_token_has_no_children():
+    kept, (row,), requests = ask(expand, [parent(answer="It ends.<|im_end|>")], model({}))
+    assert not kept and not requests and row["reason"] == "control token"
+
+
+def test_a_child_has_the_licence_of_its_parents_record():
+    row = parent(metadata=json.dumps({"licence": "CC-BY-NC-4.0", "line": 7}))
+    (kept,), _, _ = ask(expand, [row], model({"questions": [OTHER_QUESTION]}))
+    assert labels(kept) == {"operator": "expand", "licence": "CC-BY-NC-4.0"}
+
+
 CLASSES = "Which word describes the term of a seasonal lease, short or long?"
 KEYS = "Extract the seasonal lease as JSON with the keys kind and term."
 
