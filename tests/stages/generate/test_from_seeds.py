@@ -67,6 +67,7 @@ def test_each_prompt_shows_k_seeds_and_its_rows_name_them(stage):
         (from_seeds, "- Explain how a lease of land ends", "begins with a mark"),
         (from_seeds, "Which rules hold for rent in a lease?", "copies a seed"),
         (from_seeds, "The heirs of a tenant keep the land for a year.", "not an instruction"),
+        (from_seeds, "Note that a lease of land ends in autumn.", "not an instruction"),
         (from_seeds, "Leases of land, orchards and wells in spring", "not an instruction"),
         (from_seeds, 'How does a lease end?", "category": "x', "template leftover"),
         (from_seeds, "{'text': 'How does a lease of land end?", "template leftover"),
