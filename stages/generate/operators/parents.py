@@ -16,7 +16,6 @@ from datagen.rows import Fields, Row
 from datagen.schema import chat, fraction
 from datagen.stage import Context
 from datagen.stages.exercises.named_checks import Written, check_named
-from datagen.stages.generate.format_control.demands import FENCED
 from datagen.stages.shared import checks, formats
 from datagen.stages.shared.language import matching
 from datagen.stages.shared.language.rules import Language, Languages
@@ -180,8 +179,7 @@ def _object(text: str) -> formats.Parsed | None:
 
 def _object_for(question: str, text: str) -> tuple[str, str]:
     """Return a JSON object without its code fence, and its values as sentences."""
-    fenced = FENCED.fullmatch(text)
-    answer = (fenced[1] if fenced else text).strip()
+    answer = formats.unfenced(text)
     parsed = _object(answer)
     if parsed is None or not set(words_of(question)).issuperset(words_of(" ".join(parsed.names))):
         raise Reject(ANOTHER_FORM, f"not an object with the keys of the question: {answer[:200]}")
