@@ -83,7 +83,7 @@ class Parent:
         return chat(question, self.row["context"], system)
 
     def child(
-        self, operator: str, question: str, answer: str, others: Sequence[Row] = (), **labels: object
+        self, operator: str, question: str, answer: str, others: Sequence[Row] = (), /, **labels: object
     ) -> Fields:
         """Return the fields of a child; it has the licences of its parent's record and of `others`."""
         stated = [json.loads(row["metadata"] or "{}").get("licence") for row in (self.row, *others)]
