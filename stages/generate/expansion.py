@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
+from itertools import accumulate
 from typing import Any
 
 import pyarrow as pa
@@ -29,6 +30,7 @@ from datagen.stages.shared.passage import Passage
 from datagen.stages.shared.seed_sampling import sample_seeds
 
 SHORTEST, LONGEST = 4, 150  # words of an instruction (Self-Instruct)
+KEY = re.compile(r"[\"'“”](?:new|text|category)[\"'“”]\s*:")  # of the demanded JSON
 Check = Callable[[str, Language], None]
 
 
@@ -173,8 +175,16 @@ def _well_formed(text: str, prompt: Prompt) -> None:
     count = len(words_of(text))
     if not SHORTEST <= count <= LONGEST:
         raise Reject("too short" if count < SHORTEST else "too long", f"{count} words: {text[:80]}")
+    if (key := KEY.search(text)) or not _paired(text):
+        raise Reject("template leftover", f"{key[0] if key else 'an unpaired brace'} in: {text}")
     if not (text[0].isalnum() or text[0] in "\"'“«¿¡`("):
         raise Reject("begins with a mark", text)
     for pattern in prompt.fields["unwanted"]:
         if match := re.search(pattern, text, re.IGNORECASE):
             raise Reject("needs what no text has", f"{match[0]} in: {text}")
+
+
+def _paired(text: str) -> bool:
+    """Check whether every brace has its partner. Brackets may have none: "[0, 1)"."""
+    depths = list(accumulate((sign == "{") - (sign == "}") for sign in text))
+    return not depths[-1] and min(depths) >= 0

@@ -8,9 +8,17 @@ from them (Self-Specialization, arXiv 2310.00160). BioInstruct's categories are 
 instructions is `novelty.target`.
 """
 
+import re
+
+from datagen.request import Reject
 from datagen.stages.generate.expansion import Expansion, expansion
 from datagen.stages.shared.checks import stands_alone
+from datagen.stages.shared.checks.field_patterns import QUESTION_MARKS, SENTENCE_MARKS
 from datagen.stages.shared.language.rules import Language
+from datagen.stages.shared.language.words import words_of
+from datagen.stages.shared.passage import opening
+
+CLAUSE = re.compile(rf"[{SENTENCE_MARKS}{QUESTION_MARKS},;:，；：]\s*|\s[-–—]\s")
 
 
 class Options(Expansion):
@@ -18,8 +26,13 @@ class Options(Expansion):
 
 
 def check(text: str, language: Language) -> None:
-    """Reject an instruction that refers to a text that is not shown."""
+    """Reject a text that refers to one that is not shown, or asks for nothing."""
     stands_alone(text, language)
+    asks = any(mark in text for mark in QUESTION_MARKS) or any(
+        opening(words_of(clause), language.requesting) for clause in CLAUSE.split(text)
+    )
+    if language.requesting and not asks:
+        raise Reject("not an instruction", text)
 
 
 stage = expansion(

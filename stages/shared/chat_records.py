@@ -15,6 +15,8 @@ text               ``text`` alone: a reading text
 =================  ===================================================================================
 
 A chat becomes one example: its last answer is the training target, and the turns before it are the prompt.
+``system`` and ``history`` (pairs of a question and an answer) beside a chat or a pair are earlier turns of
+its prompt. A record with tools or other media is rejected, since the example could not contain them.
 """
 
 import json
@@ -36,6 +38,8 @@ ROLES = {
 KNOWN_ROLES = ("system", "user", "assistant")
 QUESTIONS, ANSWERS = ("instruction", "question"), ("output", "response", "answer", "completion")
 UNKNOWN = "unknown layout"
+MEDIA = ("image", "images", "video", "videos", "audio", "audios")
+TOOLS = ("tools", "functions", "tool_calls", "function_call")
 
 
 class Example(TypedDict, total=False):
@@ -57,20 +61,22 @@ def example(record: object) -> Example:
     Raises
     ------
     Reject
-        If the layout is unknown, a turn is blank or out of order, or there is no answer.
+        If the layout is unknown, a turn is blank or out of order, there is no answer, or the record needs
+        tools or other media.
     """
     if not isinstance(record, Mapping):
         raise Reject(UNKNOWN, type(record).__name__)
     fields = {
         name: value for name, value in record.items() if value is not None
     }  # tables pad missing fields with nulls
+    _text_only(fields)
     if "chosen" in fields and "rejected" in fields:
         return _preference(fields)
     if "messages" in fields or "conversations" in fields:
-        return _of_chat(_turns(fields.get("messages") or fields.get("conversations")))
+        return _of_chat([*_before(fields), *_turns(fields.get("messages") or fields.get("conversations"))])
     answer = next((fields[name] for name in ANSWERS if name in fields), None)
     if "prompt" in fields and answer is not None:
-        return _of_chat([*_turns(fields["prompt"], "user"), *_turns(answer, "assistant")])
+        return _of_chat([*_before(fields), *_turns(fields["prompt"], "user"), *_turns(answer, "assistant")])
     asks = any(name in fields for name in (*QUESTIONS, "prompt"))
     if isinstance(fields.get("text"), str) and not asks:  # Alpaca's `text` repeats the whole pair
         return {"kind": "reading", "text": _text(fields["text"], "text")}
@@ -78,8 +84,9 @@ def example(record: object) -> Example:
     if answer is None:
         raise Reject("no answer", f"its fields are {_names(fields)}")
     context = _optional(fields, "context")
-    prompt = chat(question, context, _optional(fields, "system"))
-    return _instruction(prompt, _text(answer, "answer")) | {"question": question, "context": context}
+    asked = chat(question, context)
+    row = _of_chat([*_before(fields), *asked, {"role": "assistant", "content": _text(answer, "answer")}])
+    return row | {"question": question, "context": context}
 
 
 def question_of(record: object) -> str:
@@ -107,8 +114,36 @@ def question_of(record: object) -> str:
     raise Reject(UNKNOWN, f"its fields are {_names(record)}")
 
 
+def _text_only(fields: Row) -> None:
+    """Reject a record, or a turn, with tools or other media, which an example could not contain."""
+    for name in TOOLS:
+        if fields.get(name):
+            raise Reject("needs tools", f"it has {name}")
+    for name in MEDIA:
+        if fields.get(name):
+            raise Reject("needs other media", f"it has {name}")
+
+
+def _before(fields: Row) -> list[Message]:
+    """Return the turns that fields beside the pair or chat put before it: `system` and `history`."""
+    system, turns = _optional(fields, "system"), list[Message]()
+    if system:
+        turns.append({"role": "system", "content": system})
+    history = fields.get("history") or []
+    if not isinstance(history, Sequence) or isinstance(history, str):
+        raise Reject(UNKNOWN, f"history is a {type(history).__name__}")
+    for pair in history:
+        if not isinstance(pair, Sequence) or isinstance(pair, str) or len(pair) != 2:
+            raise Reject(UNKNOWN, "history has other items than pairs of a question and an answer")
+        turns += [
+            {"role": role, "content": _text(text, role)}
+            for role, text in zip(KNOWN_ROLES[1:], pair, strict=True)
+        ]
+    return turns
+
+
 def _preference(record: Row) -> Example:
-    before = _turns(record["prompt"], "user") if record.get("prompt") else []
+    before = [*_before(record), *(_turns(record["prompt"], "user") if record.get("prompt") else [])]
     chosen, rejected = (
         _of_chat([*before, *_turns(record[side], "assistant")]) for side in ("chosen", "rejected")
     )
@@ -134,13 +169,28 @@ def _turns(value: object, role: str = "") -> list[Message]:
     for turn in value:
         if not isinstance(turn, Mapping):
             raise Reject(UNKNOWN, f"a turn is a {type(turn).__name__}")
+        _text_only(turn)
         name = turn["role"] if turn.get("role") is not None else turn.get("from")
         content = turn["content"] if turn.get("content") is not None else turn.get("value")
         role_name = ROLES.get(name, name) if isinstance(name, str) else None
         if role_name not in KNOWN_ROLES:
             raise Reject("unknown role", str(name))
-        turns.append({"role": role_name, "content": _text(content, role_name)})
+        turns.append({"role": role_name, "content": _text(_joined(content), role_name)})
     return turns
+
+
+def _joined(content: object) -> object:
+    """Join content that is a list of parts, as in OpenAI's messages, if all of them are text."""
+    if not isinstance(content, Sequence) or isinstance(content, str):
+        return content
+    texts = []
+    for part in content:
+        if not isinstance(part, Mapping) or not isinstance(part.get("type"), str):
+            return content
+        if part["type"] != "text":
+            raise Reject("needs other media", f"a part is of type {part['type'][:40]}")
+        texts.append(_text(part.get("text"), "part"))
+    return "\n".join(texts)
 
 
 def _of_chat(turns: list[Message]) -> Example:
@@ -174,6 +224,8 @@ def _text(value: object, name: str) -> str:
 
 def _optional(record: Row, name: str) -> str | None:
     value = record.get(name)
+    if value and not isinstance(value, str):
+        raise Reject(UNKNOWN, f"{name} is a {type(value).__name__}, not text")
     return value if isinstance(value, str) and value.strip() else None
 
 

@@ -43,6 +43,8 @@ def model(request):
         return {"text": request.given, "logprobs": [_loss(request)] * 3}
     if request.choices:
         letter = re.search(r"\((\w)\) (?:Yes|True|Correct)", text)[1]
+        if request.task == "control":  # the answer of another question
+            letter = next(choice for choice in request.choices if choice != letter)
         return {"text": letter, "choices": [-0.1 if choice == letter else -3.0 for choice in request.choices]}
     written = WRITERS[request.prompt](text, request)
     return written if isinstance(written, str) else json.dumps(written)
@@ -154,12 +156,16 @@ def _extraction(text, request):
     found = sentences(_passage(text))
     if not found:
         return {}
-    values = [" ".join(line.split()[1:12]) for line in found[:2]] + [" ".join(found[0].split()[:2])]
+    values = _values(found)
     fields = [
         {"name": name, "value": value}
         for name, value in zip(("rule", "detail", "opening"), values, strict=False)
     ]
     return {"subject": " ".join(_terms(found[0])[:2]), "fields": fields if len(found) > 1 else fields[:2]}
+
+
+def _values(found):
+    return [" ".join(line.split()[1:12]) for line in found[:2]] + [" ".join(found[0].split()[:2])]
 
 
 def _across(text, request):
@@ -345,8 +351,12 @@ def _three(text):
 
 
 def _output(text, request):
-    """Answer a question over a passage; in a few words if it asks for a definition."""
+    """Answer a question over a passage: with a class or a JSON object if it asks for one, else with a sentence."""
     passage, _, question = text.strip().rpartition("\n")
+    if classes := re.search(r"obligation(?:, \w+)+", question):
+        return classes[0].split(", ")["must" not in passage]
+    if keys := re.search(r"(?:keys|only:) (\w+(?:, \w+)+)", question):
+        return json.dumps(dict(zip(keys[1].split(", "), _values(sentences(passage)), strict=False)))
     line = _match(passage, question)
     told = re.fullmatch(r".+? (?:is|are) (.+)\.", line)
     return told[1] if told and re.match("What (?:is|are)", question) else line

@@ -6,6 +6,7 @@ Each rule reports only definite flaws. The first rule that applies to a row sets
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -13,9 +14,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from datagen.request import Reject
+from datagen.stages.shared import formats
 from datagen.stages.shared.checks import text_statistics
 from datagen.stages.shared.checks.control import control_tokens_in
 from datagen.stages.shared.language.rules import UNKNOWN, Language, words_pattern
+from datagen.stages.shared.language.words import words_of
 
 
 @dataclass(frozen=True)
@@ -110,8 +114,20 @@ def _echo(sheet: Sheet) -> Flawed:
         for answer, question in zip(answers, questions, strict=True)
     )
     echoed = np.fromiter(repeated, bool, len(sheet.rows))
-    labelled = _numpy(pc.match_substring_regex(columns[0], _echo_pattern(sheet.language)))
+    labelled = np.array(_numpy(pc.match_substring_regex(columns[0], _echo_pattern(sheet.language))), bool)
+    for index in np.flatnonzero(labelled):
+        labelled[index] = not _demanded_keys(*(column[int(index)].as_py() or "" for column in columns))
     return labelled | echoed, lambda index: columns[0][index].as_py()[:160]
+
+
+def _demanded_keys(answer: str, question: str) -> bool:
+    """Check whether an answer is an object with keys that its question names, such as `{"answer": ...}`."""
+    asked = set(words_of(question))
+    for form, fewest in (("json", 1), ("yaml", 2)):  # one line "answer: ..." is YAML, too
+        with suppress(Reject):
+            names = formats.read(form, answer).names
+            return len(names) >= fewest and all(asked.issuperset(words_of(name)) for name in names)
+    return False
 
 
 def _echo_pattern(language: Language) -> str:

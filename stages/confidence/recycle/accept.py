@@ -14,6 +14,7 @@ With ``mode: all`` every sound proposal is accepted without asking the student (
 selection, arXiv 2310.11716).
 """
 
+import json
 import math
 import operator
 from collections import Counter
@@ -51,6 +52,7 @@ COLUMNS = pa.schema(
     ]
 )
 KEPT = ("question_proposal", "answer_proposal", "outputs", "original_answer")  # not measures of the pair
+ASSESSED = ("quality", "control")  # labels of `assess` about the old pair
 PAIR = ("question", "answer", "evidence", "prompt", "lineage")
 
 
@@ -203,6 +205,10 @@ def _rewritten(row: Row, pair: Pair, proposal_lineage: Row) -> Fields:
     retained = (*EXAMPLES.names, *KEPT)
     fields: Fields = {name: row[name] for name in row if name in retained}
     fields |= {name: row.get(name) for name in COLUMNS.names}
+    labels = json.loads(row["metadata"] or "{}")
+    if "quality" in labels:
+        rest = {name: value for name, value in labels.items() if name not in ASSESSED}
+        fields["metadata"] = json.dumps(rest, ensure_ascii=False)
     if fields["question_before"] is None:
         fields |= {f"{name}_before": row[name] for name in PAIR}
     requests = [*row["lineage"]["requests"], *proposal_lineage["requests"]]

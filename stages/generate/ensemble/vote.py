@@ -18,7 +18,7 @@ from datagen.rows import ContributorRow, Fields, Row
 from datagen.schema import EXAMPLES
 from datagen.stage import Columns, Context, MapStage, Outcome, Read
 from datagen.stages.generate.ensemble.outputs import COLUMN
-from datagen.stages.generate.operators.parents import Parent
+from datagen.stages.generate.operators.parents import Parent, label_of_whole
 from datagen.stages.shared.consensus import LEAST, consensus
 from datagen.stages.shared.language.rules import Language, Languages
 
@@ -86,6 +86,8 @@ def _voted(row: Row, language: Language, options: Options, context: Context) -> 
 
 
 def _replaced(row: Row, output: Row, parent: Parent) -> Fields:
+    if label := label_of_whole(row):
+        raise Reject("checked as a whole", f"its {label} would not hold for another answer")
     answer = parent.check_answer(parent.question, output["text"], "")
     lineage = row["lineage"]
     model: ContributorRow = {

@@ -1,6 +1,5 @@
 """Demands for a format: their content, their wording, and whether an answer meets them."""
 
-import re
 from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -11,7 +10,6 @@ from datagen.stages.shared import formats
 from datagen.stages.shared.formats import FORMATS, Parsed
 from datagen.stages.shared.render.phrases import FIELD
 
-FENCED = re.compile(r"```[\w+-]*[ \t]*\n(.*?)\n?```", re.DOTALL)
 WORDS_PER_ITEM = 3  # words that an answer needs for each demanded item
 
 
@@ -86,8 +84,7 @@ class Demand:
         Reject
             If the answer does not meet the demand.
         """
-        fenced = FENCED.fullmatch(text.strip())
-        answer = (fenced[1] if fenced else text).strip()
+        answer = formats.unfenced(text)
         parsed = formats.read(self.format, answer)
         if self.names and parsed.names != self.names:
             raise Reject("other names than demanded", f"{', '.join(parsed.names)}: {answer[:200]}")

@@ -234,7 +234,8 @@ def _row(
     values = {"question": mate.parent.question, "answer": mate.answer}
     example = FIELD.sub(lambda field: values[field[1]], pick(templates.examples, parent.id, seed))
     labels |= {"shown": "example", "example": mate.parent.id}
-    return parent.child(OPERATOR, f"{example}\n\n{parent.question}", view.answer, **labels), [mate.parent.row]
+    question, others = f"{example}\n\n{parent.question}", [mate.parent.row]
+    return parent.child(OPERATOR, question, view.answer, others, **labels), others
 
 
 stage = ModelStage(

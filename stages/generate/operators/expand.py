@@ -150,6 +150,7 @@ def read(
         row_answers = answers.of(row["id"])
         drafts = [reply for reply in row_answers if reply.request.task == task]
         replies = {reply.request.about: reply for reply in row_answers if reply.request.task == ANSWER}
+        earlier: list[str] = []
         for draft in drafts:
             for question in check(draft, parent, options, instruction):
                 if isinstance(question, Reject):
@@ -161,9 +162,12 @@ def read(
                         raise Reject("not answered", question)
                     text = parse(exchange[1], Reply).answer
                     reply = parent.check_answer(question, text, instruction)
+                    if task == EXPAND:
+                        parent.check_own(reply, *earlier)
                 except Reject as why:
                     builder.drop(why, fields | {"question": question}, row, *exchange)
                 else:
+                    earlier.append(reply)
                     builder.keep(parent.child(task, question, reply), row, *exchange)
         if not drafts:
             builder.drop(Reject("not answered", "no completion"), fields, row)

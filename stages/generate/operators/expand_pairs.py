@@ -76,16 +76,21 @@ def read(rows: pa.Table, answers: Answers, options: Options, context: Context) -
                 builder.drop(why, fields | {"answer": answer.completion.text}, row, answer, others=related)
                 continue
             questions = [other.question for other in others]
+            replies = [other.answer for other in others]
             for pair in pairs:
                 try:
                     question = parent.check_question(pair.question, instruction, *questions)
                     reply = parent.check_answer(question, pair.answer, instruction)
+                    parent.check_own(reply, *replies)
                 except Reject as why:
                     rejected = {"question": pair.question, "answer": pair.answer}
                     builder.drop(why, fields | rejected, row, answer, others=related)
                 else:
                     questions.append(question)
-                    builder.keep(parent.child(OPERATOR, question, reply), row, answer, others=related)
+                    replies.append(reply)
+                    builder.keep(
+                        parent.child(OPERATOR, question, reply, related), row, answer, others=related
+                    )
         if not answers.of(row["id"]):
             builder.drop(Reject("not answered", "no completion"), fields, row)
     return replace(builder.outcome(), figures={"parents": answers.rows})

@@ -1,7 +1,7 @@
 """The rows that an operator starts from, and the checks that each child must pass."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 
 import pyarrow as pa
@@ -9,19 +9,24 @@ from pydantic import Field
 from rapidfuzz import fuzz
 
 import datagen.stage
+from datagen.control_tokens import control_tokens
 from datagen.prompt import Prompt
 from datagen.request import Message, Reject, Sampling
 from datagen.rows import Fields, Row
 from datagen.schema import chat, fraction
 from datagen.stage import Context
 from datagen.stages.exercises.named_checks import Written, check_named
-from datagen.stages.shared import checks
+from datagen.stages.shared import checks, formats
 from datagen.stages.shared.language import matching
 from datagen.stages.shared.language.rules import Language, Languages
 from datagen.stages.shared.language.words import words_of
-from datagen.stages.shared.passage import Passage
+from datagen.stages.shared.passage import Passage, phrase_in
 
+# Labels of pairs that were checked as a whole: quotes of two passages, links of a chain, a format, code.
+WHOLE = ("spans", "links", "format", "code")
+ANOTHER_FORM = "another form than its parent"
 ALIKE = 0.9  # word similarity (Indel) at or above which a question repeats another
+OWN = 4  # content words from which the answers to two questions must differ
 PAGE = 8000  # maximum characters of a text that a model writes
 
 
@@ -77,8 +82,13 @@ class Parent:
         system = messages[0]["content"] if messages and messages[0]["role"] == "system" else None
         return chat(question, self.row["context"], system)
 
-    def child(self, operator: str, question: str, answer: str, **labels: object) -> Fields:
-        """Return the fields of a child."""
+    def child(
+        self, operator: str, question: str, answer: str, others: Sequence[Row] = (), /, **labels: object
+    ) -> Fields:
+        """Return the fields of a child; it has the licences of its parent's record and of `others`."""
+        stated = [json.loads(row["metadata"] or "{}").get("licence") for row in (self.row, *others)]
+        if licences := list(dict.fromkeys(filter(None, stated))):
+            labels["licence"] = " AND ".join(licences)  # as in SPDX
         return {
             "kind": "instruction",
             "task": self.row["task"],
@@ -108,6 +118,14 @@ class Parent:
             self._as_parent("asks_alone", Written(question, self.answer, self.passage))
         return question
 
+    def check_own(self, answer: str, *others: str) -> None:
+        """Reject the answer to a new question if it repeats the parent's or another one; short ones may."""
+        if len(set(self.language.content(answer))) < OWN:
+            return  # "Yes.", "12 years": two questions may share it
+        for other in (self.answer, *others):
+            if repeats(answer, other, self.language):
+                raise Reject("answer of another question", answer[:200])
+
     def _as_parent(self, check: str, child: Written) -> None:
         """Apply a check if the parent passes it."""
         try:
@@ -117,25 +135,71 @@ class Parent:
         check_named(check, child)
 
     def check_answer(self, question: str, text: str, instruction: str, shortest: int = 1) -> str:
-        """Return the answer to a new question. Reject it if it is unsound or not from the material."""
+        """
+        Return an answer to a new question, or another one to the parent's question.
+
+        Reject it if it is unsound, not from the material, or of another form than the parent's answer.
+        If that is a choice that its question offers, the answer must be one, too; if it is a JSON object, the
+        answer must be one with keys that the question names.
+        """
         answer = text.strip()
         if not answer:
             raise Reject("empty", "answer")
-        checks.sized(answer, shortest, 1000)
-        checks.clean(answer, self.passage, instruction)
-        written = Written(question, answer, self.passage)
+        if _offers(self.question, self.answer):
+            checks.clean(answer, self.passage, instruction)
+            if not _offers(question, answer):
+                raise Reject(ANOTHER_FORM, f"not a choice of the question: {answer[:200]}")
+            return answer
+        if _object(self.answer):
+            answer, prose = _object_for(question, answer)
+        else:
+            prose = answer
+        self._check_prose(question, prose, instruction, shortest)
+        return answer
+
+    def _check_prose(self, question: str, text: str, instruction: str, shortest: int) -> None:
+        checks.sized(text, shortest, 1000)
+        checks.clean(text, self.passage, instruction)
+        written = Written(question, text, self.passage)
         check_named("language", written)
         check_named("withholds", written)
-        if len(words_of(answer)) > 8:
+        if len(words_of(text)) > 8:
             check_named("finished", written)
         if self.material:
             check_named("numbers", written)
             check_named("about 0.5", written)
-        return answer
+
+
+def _object(text: str) -> formats.Parsed | None:
+    try:
+        return formats.read("json", text)
+    except Reject:
+        return None
+
+
+def _object_for(question: str, text: str) -> tuple[str, str]:
+    """Return a JSON object without its code fence, and its values as sentences."""
+    answer = formats.unfenced(text)
+    parsed = _object(answer)
+    if parsed is None or not set(words_of(question)).issuperset(words_of(" ".join(parsed.names))):
+        raise Reject(ANOTHER_FORM, f"not an object with the keys of the question: {answer[:200]}")
+    return answer, "\n".join(f"{cell.strip().rstrip('.')}." for cell in parsed.cells)
+
+
+def _offers(question: str, answer: str) -> bool:
+    """Check whether a question contains an answer, as one that lists classes or choices does."""
+    answer_words = " ".join(words_of(answer))
+    return bool(answer_words and phrase_in(words_of(question), [answer_words]))
+
+
+def label_of_whole(row: Row) -> str:
+    """Return the label of a pair that was checked as a whole, whose parts must not change; "" for others."""
+    labels = json.loads(row["metadata"] or "{}")
+    return next((label for label in WHOLE if labels.get(label)), "")
 
 
 def repeats(question: str, other: str, language: Language) -> bool:
-    """Check whether a question has almost the same words as another, ignoring articles."""
+    """Check whether a text has almost the same words as another, ignoring articles."""
     pair = (matching.words(text, language=language) for text in (question, other))
     return fuzz.ratio(*pair) >= 100 * ALIKE
 
@@ -157,6 +221,10 @@ def _parent(row: Row, options: Operating, seed: int, languages: Languages) -> Pa
         return Reject("no pair", "a row without a question or an answer")
     if any(message["role"] == "assistant" for message in row["prompt"] or ()):
         return Reject("part of a conversation", "its question depends on earlier turns")
+    if label := label_of_whole(row):
+        return Reject("checked as a whole", f"its {label} would not hold for another question or answer")
+    if token := control_tokens().search(f"{row['question']}\n{row['answer']}"):
+        return Reject("control token", token[0])
     if options.tasks and row["task"] not in options.tasks:
         return Reject("outside the sample", f"task {row['task']}")
     if fraction("operator", row["id"], str(seed)) >= options.share:

@@ -1,7 +1,7 @@
 """Complete the tree below each leaf, and write a syllabus for each subject."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cache
 
@@ -16,6 +16,8 @@ from datagen.rows import SessionRow
 from datagen.schema import content_id
 from datagen.stage import Builder, Context, ModelStage, Outcome
 from datagen.stages.generate.subjects.tree import LEVELS, name_of, node_lineage
+from datagen.stages.shared.language.rules import Language, Languages
+from datagen.stages.shared.language.words import words_of
 
 COMPLETE, SYLLABUS = "complete", "syllabus"
 PLURALS = ("fields", "sub-fields", "disciplines", "subjects")
@@ -144,7 +146,7 @@ def _below(value: JsonObject, above: Path, limit: int) -> Iterator[Path | Reject
 
 def read(rows: pa.Table, answers: Answers, options: Options, context: Context) -> Outcome:
     """Check the syllabi. A node without a syllabus is dropped with a reason."""
-    builder, named = Builder("syllabi", context), 0
+    builder, named, languages = Builder("syllabi", context), 0, Languages(context)
     for row in rows.to_pylist():
         row_answers, written, fields = answers.of(row["id"]), 0, {"language": row["language"]}
         trees = [answer for answer in row_answers if answer.request.task == COMPLETE]
@@ -164,7 +166,7 @@ def read(rows: pa.Table, answers: Answers, options: Options, context: Context) -
             lineage = node_lineage(path, row["language"], row["lineage"]["source"])
             origin = row | {"lineage": {**lineage, "requests": [tree.completion.key for tree in trees]}}
             try:
-                sessions = read_syllabus(answer, options)
+                sessions = read_syllabus(answer, path, options, languages[row["language"]])
             except Reject as why:
                 builder.drop(why, fields | {"path": path, "id": _id(path)}, origin, answer)
             else:
@@ -180,16 +182,21 @@ def _id(path: list[str], *more: str) -> str:
     return content_id("syllabus", *path, *more)
 
 
-def read_syllabus(answer: Answer, options: Options) -> list[SessionRow]:
+def read_syllabus(
+    answer: Answer, path: Sequence[str], options: Options, language: Language
+) -> list[SessionRow]:
     """
     Return the sessions of a syllabus with their key concepts.
+
+    A concept is empty if it has a generic word ("The Basics") and else only words of its path.
 
     Raises
     ------
     Reject
-        If it has no sessions, or repeats a title or a concept within a session.
+        If it has no sessions, an empty concept, or repeats a title or a concept within a session.
     """
     sessions: list[SessionRow] = []
+    said = language.generic | language.stop | set(words_of(" ".join(path)))
     for session in answer.parse(Syllabus).sessions[: options.sessions]:
         try:
             title = name_of(session.title)
@@ -200,6 +207,10 @@ def read_syllabus(answer: Answer, options: Options) -> list[SessionRow]:
             raise Reject("repeated session", title)
         if len({concept.casefold() for concept in concepts}) < len(concepts):
             raise Reject("repeated concept", f"{title}: {', '.join(concepts)}")
+        for concept in concepts:
+            words = {word for word in words_of(concept) if not word.isdigit()}
+            if words <= said and (words & language.generic or words <= language.stop):
+                raise Reject("empty concept", f"{title}: {concept}")
         sessions.append({"title": title, "concepts": concepts})
     return sessions
 

@@ -6,15 +6,17 @@ lengths and repeated keys are errors. The parsers bound length and nesting, reso
 nothing.
 """
 
+import re
 from collections.abc import Callable
 
 from datagen.request import Reject
 from datagen.stages.shared.formats import lists, mappings, tables
 from datagen.stages.shared.formats.parsed import NotTheFormat, Parsed
 
-__all__ = ["FORMATS", "NotTheFormat", "Parsed", "read"]
+__all__ = ["FORMATS", "NotTheFormat", "Parsed", "read", "unfenced"]
 
 LONGEST = 20_000  # characters
+FENCED = re.compile(r"```[\w+-]*[ \t]*\n(.*?)\n?```", re.DOTALL)
 
 FORMATS: dict[str, Callable[[str], Parsed]] = {
     "json": mappings.json_object,
@@ -56,3 +58,9 @@ def read(name: str, text: str) -> Parsed:
     except (NotTheFormat, RecursionError) as error:
         raise Reject("not the demanded format", f"{name}: {error}: {text[:200]}") from None
     return parsed
+
+
+def unfenced(text: str) -> str:
+    """Remove surrounding white space, and a code fence around the whole text."""
+    fenced = FENCED.fullmatch(text.strip())
+    return (fenced[1] if fenced else text).strip()

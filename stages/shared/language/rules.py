@@ -145,6 +145,8 @@ class Language(BaseModel):
     licences: tuple[str, ...] = ()
     licence_lines: tuple[str, ...] = ()
     inversion: Inversion | None = None
+    requesting: tuple[str, ...] = ()
+    generic: frozenset[str] = frozenset()
     abbreviations: Abbreviations = Abbreviations()
 
     @model_validator(mode="after")

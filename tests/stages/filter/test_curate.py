@@ -70,6 +70,11 @@ SOUND = [
     row("The field {{ name }} is filled in.", context="Jinja writes {{ user }} for a field."),
     row("Questions are asked here: who, what and where."),
     row("the dog the dog barked at the dog"),
+    row(
+        '{"answer": "a condition", "details": "at run time"}',
+        question="Use JSON with the keys answer, details.",
+    ),
+    row('answer: "a condition"\ndetails: "at run time"', question="Use YAML with the keys answer, details."),
     example("refusal", task="does_not_know", question="Who?", answer="Here, I cannot say."),
     example("preference", question="Who?", answer="I do not know.", rejected="Louis Pasteur, and"),
     example("reading", text=PASSAGE + "\n\nQuestion: What runs?\nAnswer: a program"),
@@ -104,6 +109,9 @@ PLANTED = {
     "prompt echo": [
         row("Answer: it checks a condition."),
         row("**Question**: What does assert do?"),
+        row('{"answer": "a condition"}'),
+        row("Answer: a condition", question="What is the answer?"),
+        row("Question: What does assert do?\nAnswer: a condition"),
         row("What does assert do?"),
         row("what does assert do"),
         row("Sure! Here is the answer: a condition."),

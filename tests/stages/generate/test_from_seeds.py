@@ -66,6 +66,13 @@ def test_each_prompt_shows_k_seeds_and_its_rows_name_them(stage):
         (from_seeds, "Summarise the following text on land leases.", "needs what no text has"),
         (from_seeds, "- Explain how a lease of land ends", "begins with a mark"),
         (from_seeds, "Which rules hold for rent in a lease?", "copies a seed"),
+        (from_seeds, "The heirs of a tenant keep the land for a year.", "not an instruction"),
+        (from_seeds, "Note that a lease of land ends in autumn.", "not an instruction"),
+        (from_seeds, "Leases of land, orchards and wells in spring", "not an instruction"),
+        (from_seeds, 'How does a lease end?", "category": "x', "template leftover"),
+        (from_seeds, "{'text': 'How does a lease of land end?", "template leftover"),
+        (from_seeds, 'How does a lease of land end?"}, {', "template leftover"),
+        (from_search, '"text": "How does a lease of land end?', "template leftover"),
         (from_seeds, "As the text says, how does a lease end?", "refers to the passage"),
         (from_search, "Explain how a lease of land ends.", "not a question"),
         (from_search, "How long does this lease last in spring?", "refers to the passage"),
@@ -76,6 +83,32 @@ def test_unsuitable_texts_are_dropped_with_a_reason(stage, text, reason):
     kept, dropped, _ = ask(stage, seeds(1), lambda _: new(GOOD, text), prompts=1, shown=1)
     assert [row["question"] for row in kept] == [GOOD]
     assert [row["reason"] for row in dropped] == [reason]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Explain how a lease of land ends.",
+        "For a tenant in his first year, list the duties of the lease.",
+        "You advise tenants. Draft a letter that ends a lease.",
+        "Please compare a lease of land with a sale.",
+        "I need a short overview of leases for a new tenant.",
+        "A lease ends in autumn. When must the tenant file a notice?",
+        "Name each duty: rent, notice and care of the land.",
+        'Explain what the JSON object {"term": [12]} means in a register of leases.',
+    ],
+)
+def test_questions_and_commands_of_any_wording_are_kept(text):
+    kept, dropped, _ = ask(from_seeds, seeds(1), lambda _: new(text), prompts=1, shown=1)
+    assert [row["question"] for row in kept] == [text] and not dropped
+
+
+def test_a_german_statement_is_no_instruction():
+    rows = [row | {"lineage": row["lineage"] | {"language": "de"}} for row in seeds(1)]
+    texts = "Erkläre, wie eine Pacht endet.", "Eine Pacht endet stets im Herbst."
+    kept, dropped, _ = ask(from_seeds, rows, lambda _: new(*texts), prompts=1, shown=1)
+    assert [row["question"] for row in kept] == [texts[0]]
+    assert [row["reason"] for row in dropped] == ["not an instruction"]
 
 
 def test_a_category_must_be_one_of_the_options():

@@ -13,6 +13,7 @@ from datagen.stages.shared.chat_records import example, question_of
 USER, ASSISTANT = {"role": "user", "content": "Q"}, {"role": "assistant", "content": "A"}
 LAYOUTS = {
     "messages": {"messages": [USER, ASSISTANT]},
+    "text parts": {"messages": [{"role": "user", "content": [{"type": "text", "text": "Q"}]}, ASSISTANT]},
     "messages as JSON": {"messages": json.dumps([USER, ASSISTANT])},
     "ShareGPT": {"conversations": [{"from": "human", "value": "Q"}, {"from": "gpt", "value": "A"}]},
     "prompt and completion": {"prompt": "Q", "completion": "A"},
@@ -55,6 +56,18 @@ def test_input_context_and_system_are_kept():
     assert row["context"] == "It lasts 6 months." and row["prompt"][-1]["content"].startswith(row["context"])
 
 
+@pytest.mark.parametrize("layout", ["messages", "ShareGPT", "prompt and completion", "Alpaca", "Dolly"])
+def test_system_and_history_beside_any_layout_are_earlier_turns(layout):
+    row = example(LAYOUTS[layout] | {"system": "Be brief.", "history": [["Q0", "A0"]]})
+    assert row["prompt"] == [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "Q0"},
+        {"role": "assistant", "content": "A0"},
+        USER,
+    ]
+    assert (row["question"], row["answer"]) == ("Q", "A")
+
+
 def test_the_last_answer_of_a_chat_is_the_target():
     system, thanks = {"role": "system", "content": "S"}, {"role": "user", "content": "Thanks"}
     second = {"role": "user", "content": "Q2"}
@@ -81,6 +94,20 @@ def test_preferences_and_texts_are_read():
         ({"messages": [USER, {"role": "tool", "content": "x"}, ASSISTANT]}, "unknown role"),
         ({"messages": [USER, {"role": "assistant", "content": " \n"}]}, "blank turn"),
         ({"messages": [USER, {"role": "assistant", "content": None}]}, "unknown layout"),
+        ({"messages": [{"role": "system", "content": "S"}]}, "no answer"),
+        ({"messages": [USER, {"role": "system", "content": "S"}, ASSISTANT]}, "roles out of order"),
+        ({"messages": [{"role": "system", "content": "S"}, USER, ASSISTANT], "system": "T"}, "roles out of order"),
+        ({"messages": [USER, ASSISTANT | {"tool_calls": [{"name": "search"}]}, ASSISTANT]}, "needs tools"),
+        ({"messages": [USER, ASSISTANT | {"function_call": {"name": "search"}}]}, "needs tools"),
+        ({"conversations": [USER, ASSISTANT], "tools": "[{}]"}, "needs tools"),
+        ({"conversations": [USER, ASSISTANT], "images": ["a.png"]}, "needs other media"),
+        ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}, ASSISTANT]}, "needs other media"),
+        ({"messages": [{"role": "user", "content": ["Q"]}, ASSISTANT]}, "unknown layout"),
+        ({"messages": [{"role": "user", "content": []}, ASSISTANT]}, "blank turn"),
+        ({"instruction": "Q", "input": ["a"], "output": "A"}, "unknown layout"),
+        ({"instruction": "Q", "output": "A", "history": [["Q0"]]}, "unknown layout"),
+        ({"instruction": "Q", "output": "A", "history": "Q0"}, "unknown layout"),
+        ({"question": "Q", "answer": "A", "context": {"sentences": []}}, "unknown layout"),
         ({"messages": "hello"}, "unknown layout"),
         ({"messages": None}, "unknown layout"),
         ({"messages": 7}, "unknown layout"),
@@ -103,6 +130,7 @@ def test_other_records_are_rejected(record, reason):
 
 NAMES = ["messages", "conversations", "prompt", "completion", "role", "content", "from", "value", "chosen"]
 NAMES += ["rejected", "instruction", "input", "output", "question", "answer", "context", "system", "text"]
+NAMES += ["history", "tools", "images"]
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.sampled_from(["user", "assistant"]),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(NAMES), inner, max_size=4),

@@ -1,5 +1,6 @@
 """Reflection-Tuning: critiques, proposals, and the student scores that decide on them."""
 
+import json
 import math
 
 import pyarrow as pa
@@ -97,6 +98,32 @@ def test_an_unsound_proposal_is_stored_with_its_reason_and_never_accepted(change
     for mode in ("student", "all"):
         after, requests = questioned({}, proposed, mode=mode)
         assert not requests and after["question"] == QUESTION and after["question_decision"] == "unsound"
+
+
+@pytest.mark.parametrize("label", ["spans", "links", "format", "code"])
+def test_a_pair_that_was_checked_as_a_whole_is_not_rewritten(label):
+    row = parent(metadata=json.dumps({label: "x"}))
+    after, requests = reflected(row)
+    assert not requests and after["question_proposal"] is None
+    after, requests = through(reflect.answers_, lambda _: reply_text(IMPROVED), row)
+    assert not requests and after["answer_proposal"] is None
+
+
+def test_a_better_answer_keeps_the_form_of_the_answer():
+    row = parent(question="Extract the lease as JSON with the key term.", answer='{"term": "12 years"}')
+    after, _ = answered(student({}), row, mode="all")
+    assert after["answer"] == row["answer"] and after["answer_decision"] == "unsound"
+    assert after["answer_proposal"]["reason"].startswith("another form than its parent")
+    better = '{"term": "12 years, ends in autumn"}'
+    assert answered(student({}), row, IMPROVED | {"answer": better}, mode="all")[0]["answer"] == better
+
+
+def test_a_rewritten_pair_loses_the_assessment_of_the_old_one():
+    row = parent(metadata=json.dumps({"operator": "expand", "quality": 0.9}))
+    after, _ = questioned({}, reflected(row)[0], mode="all")
+    assert after["question"] == BETTER and json.loads(after["metadata"]) == {"operator": "expand"}
+    kept, _ = questioned({}, reflected(row, said=REFLECTED | {"answer": ""})[0], mode="all")
+    assert json.loads(kept["metadata"])["quality"] == 0.9
 
 
 @pytest.mark.parametrize("name", [name for name in HOSTILE_TEXT if "thought" not in name])

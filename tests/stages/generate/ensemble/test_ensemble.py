@@ -1,5 +1,7 @@
 """Ensemble-Instruct: outputs of several models and their consensus."""
 
+import json
+
 import pyarrow as pa
 import pytest
 from hypothesis import given
@@ -99,6 +101,54 @@ def test_the_winner_and_its_licence_are_in_the_lineage():
 def test_an_unsound_winner_is_dropped():
     row = voted("A standard lease lasts 99 years.", "A standard lease lasts 99 years.")
     assert row["reason"] == "number not in passage" and row["answer"] == ANSWER
+
+
+CHOICE = {
+    "question": "Which of these is it: duty, right, neither? Answer with the class alone.",
+    "answer": "duty",
+}
+FIELDS = {
+    "question": "Extract the lease as JSON with the keys term and end.",
+    "answer": '{"term": "12 years", "end": "autumn"}',
+}
+OTHER_FIELDS = '{"term": "12 years", "end": "in autumn"}'
+
+
+@pytest.mark.parametrize(
+    ("pair", "text", "answer"),
+    [
+        (CHOICE, "Right.", "Right."),
+        (CHOICE, "A standard lease lasts 12 years.", None),
+        (CHOICE, "obligation", None),
+        (CHOICE, "", None),
+        (FIELDS, OTHER_FIELDS, OTHER_FIELDS),
+        (FIELDS, f"```json\n{OTHER_FIELDS}\n```", OTHER_FIELDS),
+        (FIELDS, "A standard lease lasts 12 years and ends in autumn.", None),
+        (FIELDS, '{"term": "12 years", "season": "autumn"}', None),
+        (FIELDS, f"Here it is: {OTHER_FIELDS}", None),
+    ],
+)
+def test_an_output_replaces_an_answer_only_in_its_form(pair, text, answer):
+    row = voted(text, text, row=parent(**pair))
+    if answer is None:
+        assert (
+            row["reason"] in ("another form than its parent", "no consensus")
+            and row["answer"] == pair["answer"]
+        )
+    else:
+        assert (row["answer"], row["original_answer"]) == (answer, pair["answer"])
+
+
+def test_values_of_a_winning_object_must_be_from_the_passage():
+    text = '{"term": "13 years", "end": "autumn"}'
+    assert voted(text, text, row=parent(**FIELDS))["reason"] == "number not in passage"
+
+
+@pytest.mark.parametrize("label", ["spans", "links", "format", "code"])
+def test_an_answer_that_was_checked_with_its_question_is_not_replaced(label):
+    row = parent(metadata=json.dumps({label: "x"}))
+    assert voted(NEAR, NEAR, row=row)["reason"] == "checked as a whole"
+    assert voted(SAME, FAR, row=row)["answer"] == ANSWER
 
 
 def test_outputs_of_two_other_models_are_required():

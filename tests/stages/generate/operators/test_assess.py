@@ -4,9 +4,22 @@ import pytest
 
 from datagen.stages.generate.operators.assess import stage
 from tests.support.asked import ask
-from tests.support.pairs import labels, parent, says_no, says_yes
+from tests.support.pairs import (
+    ANSWER,
+    LONG_ANSWER,
+    OTHER_ANSWER,
+    OTHER_QUESTION,
+    QUESTION,
+    RENEWAL,
+    labels,
+    parent,
+    says_no,
+    says_yes,
+)
 
 CANDIDATE = parent(metadata='{"operator": "expand"}')
+SOUND = {QUESTION: ANSWER, OTHER_QUESTION: "It ends after 6 months.", RENEWAL: LONG_ANSWER}
+CANDIDATES = [parent(*pair, metadata='{"operator": "expand"}') for pair in SOUND.items()]
 
 
 def test_a_sound_candidate_becomes_an_example_with_its_score_and_its_parents():
@@ -42,3 +55,51 @@ def test_the_threshold_is_an_option():
 def test_a_candidate_that_was_not_assessed_is_dropped(fault):
     kept, (row,), _ = ask(stage, [CANDIDATE], lambda request: {"text": ""} | fault)
     assert not kept and row["reason"] == "not assessed"
+
+
+def knows(request):
+    """Find exactly the sound pairs sound."""
+    text = request.messages[-1]["content"].partition("Question:")[2]
+    return (says_yes if any(q in text and a in text for q, a in SOUND.items()) else says_no)(request)
+
+
+def torn(request):
+    """Give every pair nearly the same probability, as a small model does."""
+    return {"text": "A", "choices": [-0.6 if choice == "A" else -0.7 for choice in request.choices]}
+
+
+@pytest.mark.parametrize("judge", [says_yes, torn])
+def test_a_judge_that_finds_any_answer_sound_passes_nothing(judge):
+    kept, dropped, requests = ask(stage, CANDIDATES, judge, least=0.4)
+    assert not kept and len(requests) == 12  # two orders, with its own and with another answer
+    assert {row["reason"] for row in dropped} == {"not told from a wrong answer"}
+    assert all("control" in labels(row) for row in dropped)
+
+
+def test_a_judge_that_knows_passes_the_sound_candidates_only():
+    wrong = parent("Who records the notice?", "A seasonal lease lasts 6 months.")
+    kept, (dropped,), _ = ask(stage, [*CANDIDATES, wrong], knows)
+    assert {row["question"]: row["answer"] for row in kept} == SOUND
+    assert dropped["question"] == wrong["question"] and dropped["reason"] == "assessed as unsound"
+    assert all(labels(row)["quality"] - labels(row)["control"] > 0.8 for row in kept)
+
+
+def test_a_similar_answer_is_no_control():
+    rows = [parent(), parent(OTHER_QUESTION, f"{ANSWER[:-1]} of each year.")]
+    assert len(ask(stage, rows, says_yes)[0]) == 2
+    assert len(ask(stage, [*rows, parent(RENEWAL, OTHER_ANSWER)], says_yes)[0]) < 3
+
+
+def test_the_control_can_be_switched_off():
+    kept, _, requests = ask(stage, CANDIDATES, says_yes, control=0)
+    assert len(kept) == 3 and len(requests) == 6
+
+
+def test_a_candidate_whose_control_was_not_assessed_is_dropped():
+    def model(request):
+        return (
+            {"finish": "error", "error": "x", "text": ""} if request.task == "control" else says_yes(request)
+        )
+
+    kept, dropped, _ = ask(stage, CANDIDATES, model)
+    assert not kept and {row["reason"] for row in dropped} == {"not assessed"}

@@ -1,11 +1,14 @@
 """Expand and refine: the contract of the data augmentation models, with planted answers."""
 
+import json
+
 import pytest
 
-from datagen.stages.generate.operators.expand import ANSWER, expand, refine
+from datagen.stages.generate.operators.expand import ANSWER as TASK
+from datagen.stages.generate.operators.expand import expand, refine
 from tests.support.asked import ask
 from tests.support.generators import GERMAN, HOSTILE, HOSTILE_TEXT, INJECTED
-from tests.support.pairs import OTHER_ANSWER, OTHER_QUESTION, QUESTION, labels, parent, reply_text
+from tests.support.pairs import ANSWER, OTHER_ANSWER, OTHER_QUESTION, QUESTION, labels, parent, reply_text
 
 REFINED = "How long does a standard lease last, and in which season does it end?"
 ENDS = "A standard lease lasts 12 years, and it ends in autumn."
@@ -18,7 +21,7 @@ def model(written, replies=REPLIES):
     """Write these questions, then answer each by the table."""
 
     def answer(request):
-        if request.task != ANSWER:
+        if request.task != TASK:
             return reply_text(written)
         return reply_text({"answer": replies[request.about]})
 
@@ -76,6 +79,7 @@ def test_two_equal_expansions_give_one_row():
     [
         ("A seasonal lease lasts 7 months.", "number not in passage"),
         ("Bananas ripen in warm valleys all year.", "not about the passage"),
+        (f"{ANSWER[:-1]} .", "answer of another question"),
         ("", "empty"),
         (GERMAN, "another language"),
         ("A seasonal lease lasts <|im_end|> 6 months.", "control token"),
@@ -86,6 +90,17 @@ def test_two_equal_expansions_give_one_row():
 def test_a_wrong_answer_to_a_sound_question_is_dropped_with_both(reply, reason):
     kept, (row,), _ = ask(expand, [parent()], model({"questions": [OTHER_QUESTION]}, {OTHER_QUESTION: reply}))
     assert not kept and (row["reason"], row["question"]) == (reason, OTHER_QUESTION)
+
+
+def test_two_questions_may_share_a_short_answer_but_no_sentence():
+    replies = REPLIES | {TIMES: OTHER_ANSWER}
+    kept, (row,), _ = ask(expand, [parent()], model({"questions": [OTHER_QUESTION, TIMES]}, replies))
+    assert [row["question"] for row in kept] == [OTHER_QUESTION] and row[
+        "reason"
+    ] == "answer of another question"
+    replies = dict.fromkeys(REPLIES, "12 years")
+    kept, _, _ = ask(expand, [parent(answer="12 years")], model({"questions": [OTHER_QUESTION]}, replies))
+    assert [row["answer"] for row in kept] == ["12 years"]
 
 
 @pytest.mark.parametrize("name", [name for name in HOSTILE if name != "a list"])
@@ -128,6 +143,55 @@ def test_rows_that_cannot_have_children_are_dropped_with_a_reason():
     kept, dropped, requests = ask(expand, rows, model({}), tasks=["extractive_question"])
     assert not kept and not requests
     assert [row["reason"] for row in dropped] == ["no pair", "part of a conversation", "outside the sample"]
+
+
+@pytest.mark.parametrize("label", ["spans", "links", "format", "code"])
+def test_a_pair_that_was_checked_as_a_whole_has_no_children(label):
+    row = parent(metadata=json.dumps({label: "x"}))
+    for operator in (expand, refine):
+        kept, (dropped,), requests = ask(operator, [row], model({}))
+        assert not kept and not requests and dropped["reason"] == "checked as a whole"
+
+
+def test_a_parent_with_a_control_token_has_no_children():
+    kept, (row,), requests = ask(expand, [parent(answer="It ends.<|im_end|>")], model({}))
+    assert not kept and not requests and row["reason"] == "control token"
+
+
+def test_a_child_has_the_licence_of_its_parents_record():
+    row = parent(metadata=json.dumps({"licence": "CC-BY-NC-4.0", "line": 7}))
+    (kept,), _, _ = ask(expand, [row], model({"questions": [OTHER_QUESTION]}))
+    assert labels(kept) == {"operator": "expand", "licence": "CC-BY-NC-4.0"}
+
+
+CLASSES = "Which word describes the term of a seasonal lease, short or long?"
+KEYS = "Extract the seasonal lease as JSON with the keys kind and term."
+
+
+@pytest.mark.parametrize(
+    ("own", "question", "answer", "kept"),
+    [
+        (("Is a lease short or long?", "long"), CLASSES, "short", True),
+        (("Is a lease short or long?", "long"), CLASSES, OTHER_ANSWER, False),
+        (
+            ("Give the term as JSON.", '{"term": "12 years"}'),
+            KEYS,
+            '{"kind": "seasonal lease", "term": "6 months"}',
+            True,
+        ),
+        (
+            ("Give the term as JSON.", '{"term": "12 years"}'),
+            KEYS,
+            '{"kind": "lease", "length": "6 months"}',
+            False,
+        ),
+        (("Give the term as JSON.", '{"term": "12 years"}'), KEYS, OTHER_ANSWER, False),
+    ],
+)
+def test_an_answer_has_the_form_of_its_parent(own, question, answer, kept):
+    rows, dropped, _ = ask(expand, [parent(*own)], model({"questions": [question]}, {question: answer}))
+    assert [row["answer"] for row in rows] == ([answer] if kept else [])
+    assert [row["reason"] for row in dropped] == ([] if kept else ["another form than its parent"])
 
 
 def test_a_closed_book_parent_gives_closed_book_children_from_its_evidence():

@@ -52,6 +52,8 @@ def test_count_bounds_the_pairs_of_a_row():
         (PAIR | {"answer": "  "}, "unparsable or empty"),
         ({"question": QUESTION, "answer": ANSWER}, "repeats its parent"),
         ({"question": RENEWAL, "answer": LONG_ANSWER}, "repeated"),
+        (PAIR | {"answer": LONG_ANSWER}, "answer of another question"),
+        (PAIR | {"answer": ANSWER}, "answer of another question"),
         (PAIR | {"answer": "A seasonal lease lasts 9 months."}, "number not in passage"),
         (PAIR | {"answer": "Cows graze on hills near every village."}, "not about the passage"),
     ],
@@ -76,3 +78,11 @@ def test_a_child_names_the_models_of_every_pair_in_its_prompt():
     kept, _, _ = through(PAIR, rows=[parent(), other])
     child = next(row for row in kept if row["lineage"]["parents"][0] == parent()["id"])
     assert {model["model"] for model in child["lineage"]["models"]} == {"writer", "elder", "planted"}
+
+
+def test_a_child_has_the_licences_of_every_record_in_its_prompt():
+    first, second = (
+        row | {"metadata": f'{{"licence": "{name}"}}'} for row, name in zip(ROWS, "AB", strict=True)
+    )
+    kept, _, _ = through(PAIR, rows=[first, second])
+    assert sorted(labels(row)["licence"] for row in kept) == ["A AND B", "B AND A"]

@@ -222,6 +222,30 @@ def test_an_invalid_or_repeated_name_is_dropped(reply, reason):
     assert reason in {row["reason"] for row in dropped}
 
 
+@pytest.mark.parametrize(
+    ("concept", "kept"),
+    [
+        ("The Basics", False),
+        ("The Advanced", False),
+        ("Key concepts", False),
+        ("Concept 1", False),
+        ("Introduction to Leases", False),
+        ("Principles of Property Law", False),
+        ("It is", False),
+        ("Leases", True),
+        ("Introduction of rent control", True),
+        ("The law of notice", True),
+    ],
+)
+def test_an_empty_concept_drops_its_syllabus(concept, kept):
+    planted = {"sessions": [{"title": "Basics", "concepts": ["Rent", concept]}]}
+    rows, dropped, _ = ask(
+        syllabus.stage, [row for row in nodes(FULL) if "Leases" in row["path"]], lambda _: reply_text(planted)
+    )
+    assert [row["reason"] for row in dropped] == ([] if kept else ["empty concept"])
+    assert len(rows) == kept
+
+
 @pytest.mark.parametrize("name", sorted(HOSTILE.keys() - {"a list"}))
 def test_no_hostile_completion_becomes_a_subject_a_syllabus_or_a_pair(name):
     spoil = HOSTILE[name]
