@@ -135,6 +135,8 @@ def _tells_something(question: str, answer: str, words: Language) -> None:
     head = takewhile(lambda word: word not in words.prepositions, answer_words[:-1])
     if len(answer_words) <= SHORT and (indefinite := words.indefinite.intersection(head)):
         raise Reject("answer says nothing", f"{min(indefinite)!r}: {question} {answer}")
+    if answer_words and words.negations.issuperset(answer_words):
+        raise Reject("answer says nothing", f"{question} {answer}")
     if phrase := phrase_in(answer_words, words.unspecific):
         raise Reject("refers to the passage", f"{phrase!r} in: {answer}")
 
