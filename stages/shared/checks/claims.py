@@ -54,14 +54,20 @@ def turned(question: str, answer: str, evidence: str, words: Language) -> None:
     the voice of each verb, and must name the answer by the kind that the sentence gives.
     """
     question_words, evidence_words = words_of(question), words_of(evidence)
-    if added := [
-        word for word in question_words if word in words.modals - words.being and word not in evidence_words
-    ]:
-        raise Reject("question is not true", f"{added[0]!r} is not in: {evidence}, but in: {question}")
+    modals = words.modals - words.being
+    for place, word in enumerate(question_words):
+        same = {word, *words.permitting.get(word, ())} & set(evidence_words)
+        verb = next(iter(question_words[place + 1 : place + 2]), "")
+        form = verb in evidence_words or words.stem(verb) not in map(words.stem, evidence_words)
+        if word in modals and not (same and form):
+            raise Reject("question is not true", f"{word!r} {verb} is not in: {evidence}, but in: {question}")
     _adds_nothing(question_words, evidence_words, question, evidence, words)
     _same_number(question_words, evidence_words, question, evidence, words)
     _same_voice(question_words, evidence_words, question, evidence, words)
     _same_kind(question_words, answer, evidence_words, question, evidence, words)
+    _same_participles(question_words, evidence_words, question, evidence, words)
+    _whole_definition(question_words, answer, evidence, question, words)
+    _person_as_thing(question_words, answer, question, words)
     _no_other_preposition(question_words, evidence_words, question, evidence, words)
     _same_preposition(question, answer, evidence, words)
     if opening(question_words, words.of_kind):
@@ -186,6 +192,39 @@ def _adds_nothing(
     for word in question_words[OPENING:]:
         if word not in small and words.stem(word) not in stems and not base_forms(word, words) & forms:
             raise Reject("question is not true", f"{word!r} is not in: {evidence}, but in: {question}")
+
+
+def _same_participles(
+    question_words: list[str], evidence_words: list[str], question: str, evidence: str, words: Language
+) -> None:
+    """Reject "an officer describe in subsection (b)": only after "do" a verb loses its ending."""
+    if words.support & set(question_words):
+        return
+    participles = [word for word in evidence_words if word.endswith(words.participle_endings)]
+    for word in set(question_words[OPENING:]) - set(evidence_words) - words.stop:
+        if participle := next((form for form in participles if word in base_forms(form, words)), ""):
+            raise Reject("ungrammatical", f"{word!r} for {participle!r}: {question}, by: {evidence}")
+
+
+def _whole_definition(
+    question_words: list[str], answer: str, evidence: str, question: str, words: Language
+) -> None:
+    """Reject a definition that goes on after the answer: "means all books, correspondence, ..."."""
+    place = evidence.casefold().find(answer.casefold())
+    if place < 0 or not words.meaning & set(question_words[-1:]):
+        return
+    rest = evidence[place + len(answer) :].lstrip("\"'”’*`) ")
+    if rest and rest[0] not in ".;:":
+        raise Reject("cut from a longer answer", f"{question} {answer}, by: {evidence}")
+
+
+def _person_as_thing(question_words: list[str], answer: str, question: str, words: Language) -> None:
+    """Reject "What may grant a patent?" "The Director"."""
+    if not (words.things - words.naming - {*words.of_kind}) & {*question_words[:1]}:
+        return
+    inverted = words.support & {*question_words} or words.being & {*question_words[1:2]}
+    if not inverted and words.people & {*words_of(answer)[-1:]}:
+        raise Reject("answer of another kind", f"{question_words[0]!r}: {question} {answer}")
 
 
 def _no_other_preposition(

@@ -58,6 +58,8 @@ def _one_question(question: str, words: Language) -> None:
             raise Reject("asks about two things", question)
     if UNENDED.search(question):
         raise Reject("unfinished sentence", question)
+    if words.restricting & set(question_words[-1:]):
+        raise Reject("cut from its condition", question)
     trigrams = list(zip(question_words, question_words[1:], question_words[2:], strict=False))
     if len(set(trigrams)) < len(trigrams):
         raise Reject("repetition loop", question)
@@ -116,10 +118,11 @@ def _likened(question_words: list[str], words: Language) -> str:
 
 
 def _no_obligation(question: str, answer: str, evidence: str, words: Language) -> None:
-    """Reject a question for the subject of an obligation: "What must stop ...?"."""
+    """Reject a question for the subject of an obligation, "What must stop?"; but "Who must pay?" is asked."""
     question_words, subject = words_of(question), words_of(answer)
     if (
         len(question_words) > 1
+        and question_words[0] not in words.naming
         and question_words[1] in words.obliging
         and follows(subject, question_words[1], words_of(evidence))
     ):

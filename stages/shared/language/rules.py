@@ -129,6 +129,9 @@ class Language(BaseModel):
     adverb_endings: tuple[str, ...] = ()
     gerund_endings: tuple[str, ...] = ()
     infinitive: frozenset[str] = frozenset()
+    permitting: dict[str, tuple[str, ...]] = {}
+    meaning: frozenset[str] = frozenset()
+    restricting: frozenset[str] = frozenset()
     unreal: frozenset[str] = frozenset()
     unfulfilled: frozenset[str] = frozenset()
     perfect: frozenset[str] = frozenset()

@@ -351,3 +351,46 @@ def test_without_word_lists_nothing_is_judged():
     ):
         assert rejection(claims.entailed, question, answer, evidence, UNKNOWN) == ""
         assert rejection(claims.turned, question, answer, evidence, UNKNOWN) == ""
+
+
+ACT = "The Director may grant a patent to the inventor, and the assignment provided in paragraph 1 may be extended."
+TERM = "The term “record” means all books, maps and letters of the agency; it does not mean a library."
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "evidence", "reason"),
+    [
+        ("Who can grant a patent to the inventor?", "The Director", ACT, ""),
+        ("What can the Director grant to the inventor?", "a patent", ACT, ""),
+        ("Who must grant a patent to the inventor?", "The Director", ACT, "question is not true"),
+        ("What may grant a patent to the inventor?", "The Director", ACT, "answer of another kind"),
+        ("Who may provide the assignment in paragraph 1?", "The Director", ACT, "question is not true"),
+        ("Where may the assignment provide be extended?", "in paragraph 1", ACT, "ungrammatical"),
+        ("What does the term “record” mean?", "all books", TERM, "cut from a longer answer"),
+        ("What does the term “record” mean?", "all books, maps and letters of the agency", TERM, ""),
+    ],
+)
+def test_a_question_about_a_statute_keeps_its_modals_persons_and_definitions(
+    question, answer, evidence, reason
+):
+    assert rejection(claims.turned, question, answer, evidence, EN) == reason
+
+
+# Sentences that name the subject after its verb, and one verb among several.
+@pytest.mark.parametrize(
+    ("question", "answer", "evidence"),
+    [
+        ("What was the name given to the section?", "Brook", "A section in the south was given the name Brook."),
+        ("Who joined the club in May?", "Ada Holz", "In May joined Ada Holz and two friends the club."),
+        ("What does corporal punishment cause a student?", "pain", "Punishment of the student in order to cause pain was common."),
+        ("What is the bad air theory known as?", "the Miasma theory", "Today this is known as the Miasma theory."),
+    ],
+)  # fmt: skip
+def test_an_unusual_order_is_not_a_swap(question, answer, evidence):
+    assert rejection(claims.entailed, question, answer, evidence, EN) == ""
+
+
+def test_one_of_several_does_not_answer_which():
+    evidence = "Some sequence types such as range only support items that follow a pattern."
+    question = "Which sequence type only supports items that follow a pattern?"
+    assert rejection(claims.turned, question, "range", evidence, EN) == "question is not true"
