@@ -67,7 +67,7 @@ def turned(question: str, answer: str, evidence: str, words: Language) -> None:
     _same_kind(question_words, answer, evidence_words, question, evidence, words)
     _same_participles(question_words, evidence_words, question, evidence, words)
     _whole_definition(question_words, answer, evidence, question, words)
-    _person_as_thing(question_words, answer, question, words)
+    _person_as_thing(question_words, answer, question, evidence_words, words)
     _no_other_preposition(question_words, evidence_words, question, evidence, words)
     _same_preposition(question, answer, evidence, words)
     if opening(question_words, words.of_kind):
@@ -218,12 +218,16 @@ def _whole_definition(
         raise Reject("cut from a longer answer", f"{question} {answer}, by: {evidence}")
 
 
-def _person_as_thing(question_words: list[str], answer: str, question: str, words: Language) -> None:
+def _person_as_thing(
+    question_words: list[str], answer: str, question: str, evidence_words: list[str], words: Language
+) -> None:
     """Reject "What may grant a patent?" "The Director"."""
-    if not (words.things - words.naming - {*words.of_kind}) & {*question_words[:1]}:
-        return
-    inverted = words.support & {*question_words} or words.being & {*question_words[1:2]}
-    if not inverted and words.people & {*words_of(answer)[-1:]}:
+    subject = words_of(answer)
+    things = words.things - words.naming - {*words.of_kind}
+    verbs = {*question_words[1:2]}.union(*(words.permitting.get(word, ()) for word in question_words[1:2]))
+    asks_subject = any(follows(subject, verb, evidence_words) for verb in verbs)
+    head = list(takewhile(lambda word: word not in words.prepositions, subject))
+    if asks_subject and things & {question_words[0]} and words.people & {*head[-1:]}:
         raise Reject("answer of another kind", f"{question_words[0]!r}: {question} {answer}")
 
 

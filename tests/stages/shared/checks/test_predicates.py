@@ -364,6 +364,13 @@ TERM = "The term “record” means all books, maps and letters of the agency; i
         ("What can the Director grant to the inventor?", "a patent", ACT, ""),
         ("Who must grant a patent to the inventor?", "The Director", ACT, "question is not true"),
         ("What may grant a patent to the inventor?", "The Director", ACT, "answer of another kind"),
+        ("What can grant a patent to the inventor?", "The Director", ACT, "answer of another kind"),
+        (
+            "What may repay the loan?",
+            "The estate of a member",
+            "The estate of a member may repay the loan.",
+            "",
+        ),
         ("Who may provide the assignment in paragraph 1?", "The Director", ACT, "question is not true"),
         ("Where may the assignment provide be extended?", "in paragraph 1", ACT, "ungrammatical"),
         ("What does the term “record” mean?", "all books", TERM, "cut from a longer answer"),
