@@ -8,8 +8,10 @@ raises `datagen.request.Reject`. Languages without the word lists have no such c
 """
 
 import re
+from itertools import takewhile
 
 from datagen.request import Reject
+from datagen.stages.shared.checks.predicates import base_forms, has_subject, same_predicate, states_fact
 from datagen.stages.shared.checks.roles import same_roles
 from datagen.stages.shared.language.rules import Language
 from datagen.stages.shared.language.words import words_of
@@ -17,6 +19,8 @@ from datagen.stages.shared.passage import opening
 
 SUBJECT = 3  # maximum words of a subject that only readers of the passage may know
 NEAR = 4  # words between a kind of thing and its name: "function "ord()"", "types (such as "range")"
+OPENING = 2  # words of "which kind", which its sentence need not have
+PHRASE = 6  # words of a preposition's phrase
 CALLED = ("function", "method", "call")  # kinds of a name with parentheses
 SECOND = re.compile(r"(?P<pause>[,;])? (?P<joint>\w+)(?= (?P<next>[\w'-]+)(?: (?P<then>\S+))?)")
 QUOTED = re.compile(r"\"[^\"]*\"|“[^”]*”|`[^`]*`")
@@ -31,12 +35,15 @@ def entailed(question: str, answer: str, evidence: str, words: Language) -> None
     or the answer is cut from a clause, is what the sentence excepts, or is a reason where the question asks
     for a time.
     """
+    has_subject(question, words)
     _no_stray_preposition(question, words)
     _whole_clause(answer, evidence, words)
-    _no_reason_for_a_time(question, answer, words)
+    _reason_or_time(question, answer, words)
     _same_negation(question, answer, evidence, words)
-    _no_exception(question, answer, evidence, words)
+    _not_disowned(question, evidence, words)
+    _not_introduced(question, answer, evidence, words.excepting, words)
     same_roles(question, answer, evidence, words)
+    same_predicate(question, answer, evidence, words)
 
 
 def turned(question: str, answer: str, evidence: str, words: Language) -> None:
@@ -47,13 +54,25 @@ def turned(question: str, answer: str, evidence: str, words: Language) -> None:
     the voice of each verb, and must name the answer by the kind that the sentence gives.
     """
     question_words, evidence_words = words_of(question), words_of(evidence)
-    if added := [
-        word for word in question_words if word in words.modals - words.being and word not in evidence_words
-    ]:
-        raise Reject("question is not true", f"{added[0]!r} is not in: {evidence}, but in: {question}")
+    modals = words.modals - words.being
+    for place, word in enumerate(question_words):
+        same = {word, *words.permitting.get(word, ())} & set(evidence_words)
+        verb = next(iter(question_words[place + 1 : place + 2]), "")
+        form = verb in evidence_words or words.stem(verb) not in map(words.stem, evidence_words)
+        if word in modals and not (same and form):
+            raise Reject("question is not true", f"{word!r} {verb} is not in: {evidence}, but in: {question}")
+    _adds_nothing(question_words, evidence_words, question, evidence, words)
     _same_number(question_words, evidence_words, question, evidence, words)
     _same_voice(question_words, evidence_words, question, evidence, words)
     _same_kind(question_words, answer, evidence_words, question, evidence, words)
+    _same_participles(question_words, evidence_words, question, evidence, words)
+    _whole_definition(question_words, answer, evidence, question, words)
+    _person_as_thing(question_words, answer, question, evidence_words, words)
+    _no_other_preposition(question_words, evidence_words, question, evidence, words)
+    _same_preposition(question, answer, evidence, words)
+    if opening(question_words, words.of_kind):
+        _not_introduced(question, answer, evidence, words.exemplifying, words)
+    states_fact(question, answer, evidence, words)
 
 
 def named(statement: str, words: Language) -> bool:
@@ -116,9 +135,11 @@ def _whole_clause(answer: str, evidence: str, words: Language) -> None:
         raise Reject("answer is cut from a clause", f"{answer}, by: {evidence}")
 
 
-def _no_reason_for_a_time(question: str, answer: str, words: Language) -> None:
-    if opening(words_of(question), words.of_time) and (phrase := opening(words_of(answer), words.reasons)):
-        raise Reject("answer of another kind", f"{phrase!r}: {question} {answer}")
+def _reason_or_time(question: str, answer: str, words: Language) -> None:
+    """Reject a reason for a question that asks for a time, and the reverse: "Why ...?" "After Costa"."""
+    for asks, others in ((words.of_time, words.reasons), (words.of_reason, words.of_order)):
+        if opening(words_of(question), asks) and (phrase := opening(words_of(answer), others)):
+            raise Reject("answer of another kind", f"{phrase!r}: {question} {answer}")
 
 
 def _same_negation(question: str, answer: str, evidence: str, words: Language) -> None:
@@ -127,7 +148,7 @@ def _same_negation(question: str, answer: str, evidence: str, words: Language) -
     if words.negations & set(claimed):
         return
     stems = {words.stem(word) for word in claimed if word not in words.stop}
-    small = words.stop | words.modals | words.verbs
+    small = words.stop | words.modals | words.verbs | words.prepositions
     for place, word in enumerate(evidence_words):
         if word in words.negations:
             denied = next((later for later in evidence_words[place + 1 :] if later not in small), "")
@@ -135,15 +156,119 @@ def _same_negation(question: str, answer: str, evidence: str, words: Language) -
                 raise Reject("question is not true", f"{word!r} of: {evidence}, is missing in: {question}")
 
 
-def _no_exception(question: str, answer: str, evidence: str, words: Language) -> None:
-    """Reject an answer that its sentence excepts: "Which continent is it found on?", by "all except Asia"."""
+def _not_disowned(question: str, evidence: str, words: Language) -> None:
+    """Reject a question about what its sentence denies: "What had they sold?" by "He denied they had"."""
+    asked, line = set(words_of(question)), words_of(evidence)
+    place = next((at for at, word in enumerate(line) if word in words.disowning), None)
+    if place is None or asked & words.disowning or not words.relative & set(line[place + 1 : place + 2]):
+        return
+    if not {words.stem(word) for word in asked - words.stop} & {words.stem(word) for word in line[:place]}:
+        raise Reject("question is not true", f"{line[place]!r} of: {evidence}, is missing in: {question}")
+
+
+def _same_preposition(question: str, answer: str, evidence: str, words: Language) -> None:
+    """Reject another preposition: "What did the bank lower its rate to?" "4.5", by "from 4.5 to 4.25"."""
+    asked, tokens, line = words_of(question), words_of(answer), words_of(evidence)
+    if not asked or not tokens or asked[-1] not in words.prepositions:
+        return
+    found = set[str]()
+    for place in range(1, len(line) - len(tokens) + 1):
+        if line[place : place + len(tokens)] == tokens:
+            before = [word for word in line[max(0, place - 3) : place] if word not in words.articles]
+            found.add(before[-1] if before and asked[-1] not in before[-2:] else "")
+    if found and found <= words.prepositions - words.genitive:
+        raise Reject("question is not true", f"{min(found)!r} before: {answer}, not as in: {question}")
+
+
+def _adds_nothing(
+    question_words: list[str], evidence_words: list[str], question: str, evidence: str, words: Language
+) -> None:
+    """Reject a content word that the sentence does not have: "When did it rise?" by "It fell in August"."""
+    if not words.inflections:
+        return
+    stems = set(map(words.stem, evidence_words))
+    forms = set[str]().union(*(base_forms(word, words) for word in evidence_words))
+    small = words.stop | words.modals | words.verbs | words.prepositions | words.opening_words
+    for word in question_words[OPENING:]:
+        if word not in small and words.stem(word) not in stems and not base_forms(word, words) & forms:
+            raise Reject("question is not true", f"{word!r} is not in: {evidence}, but in: {question}")
+
+
+def _same_participles(
+    question_words: list[str], evidence_words: list[str], question: str, evidence: str, words: Language
+) -> None:
+    """Reject "an officer describe in subsection (b)": only after "do" a verb loses its ending."""
+    if words.support & set(question_words):
+        return
+    participles = [word for word in evidence_words if word.endswith(words.participle_endings)]
+    for word in set(question_words[OPENING:]) - set(evidence_words) - words.stop:
+        if participle := next((form for form in participles if word in base_forms(form, words)), ""):
+            raise Reject("ungrammatical", f"{word!r} for {participle!r}: {question}, by: {evidence}")
+
+
+def _whole_definition(
+    question_words: list[str], answer: str, evidence: str, question: str, words: Language
+) -> None:
+    """Reject a definition that goes on after the answer: "means all books, correspondence, ..."."""
+    place = evidence.casefold().find(answer.casefold())
+    if place < 0 or not words.meaning & set(question_words[-1:]):
+        return
+    rest = evidence[place + len(answer) :].lstrip("\"'”’*`) ")
+    if rest and rest[0] not in ".;:":
+        raise Reject("cut from a longer answer", f"{question} {answer}, by: {evidence}")
+
+
+def _person_as_thing(
+    question_words: list[str], answer: str, question: str, evidence_words: list[str], words: Language
+) -> None:
+    """Reject "What may grant a patent?" "The Director"."""
+    subject = words_of(answer)
+    things = words.things - words.naming - {*words.of_kind}
+    verbs = {*question_words[1:2]}.union(*(words.permitting.get(word, ()) for word in question_words[1:2]))
+    asks_subject = any(follows(subject, verb, evidence_words) for verb in verbs)
+    head = list(takewhile(lambda word: word not in words.prepositions, subject))
+    if asks_subject and things & {question_words[0]} and words.people & {*head[-1:]}:
+        raise Reject("answer of another kind", f"{question_words[0]!r}: {question} {answer}")
+
+
+def _no_other_preposition(
+    question_words: list[str], evidence_words: list[str], question: str, evidence: str, words: Language
+) -> None:
+    """Reject a preposition inside a question that the sentence does not have there: "for the strike"."""
+    ends = words.prepositions | words.support | words.modals | words.verbs | words.open_ended
+    for place in range(1, len(question_words) - 1):
+        word = question_words[place]
+        if word not in words.prepositions - words.agent:
+            continue
+        phrase = takewhile(lambda next_word: next_word not in ends, question_words[place + 1 :])
+        named = next((next_word for next_word in phrase if next_word not in words.stop), "")
+        after = [
+            near
+            for at, written in enumerate(evidence_words)
+            if written == word
+            for near in evidence_words[at + 1 : at + 1 + PHRASE]
+        ]
+        if word not in evidence_words or (named in evidence_words and named not in after):
+            raise Reject(
+                "question is not true", f"{word!r} {named} is not in: {evidence}, but in: {question}"
+            )
+
+
+def _not_introduced(
+    question: str, answer: str, evidence: str, introducing: tuple[str, ...], words: Language
+) -> None:
+    """
+    Reject an answer that its sentence excepts, or gives as one of several.
+
+    "Which continent is it found on?" by "all except Asia"; "Which type has it?" by "types such as range".
+    """
     asked, tokens = f" {' '.join(words_of(question))} ", words_of(answer)
     for place in (at for at, word in enumerate(words_of(evidence)) if tokens and word == tokens[0]):
         line = words_of(evidence)
         if line[place : place + len(tokens)] != tokens:
             continue
         before = [word for word in line[:place] if word not in words.articles]
-        phrase = next((p for p in words.excepting if before[-len(p.split()) :] == p.split()), "")
+        phrase = next((p for p in introducing if before[-len(p.split()) :] == p.split()), "")
         if phrase and f" {phrase} " not in asked and phrase not in answer.casefold():
             raise Reject("question is not true", f"{phrase!r} before: {answer}, in: {evidence}")
 

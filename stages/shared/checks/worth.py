@@ -57,6 +57,8 @@ def _one_question(question: str, words: Language) -> None:
             raise Reject("asks about two things", question)
     if UNENDED.search(question):
         raise Reject("unfinished sentence", question)
+    if words.restricting & set(question_words[-1:]):
+        raise Reject("cut from its condition", question)
     trigrams = list(zip(question_words, question_words[1:], question_words[2:], strict=False))
     if len(set(trigrams)) < len(trigrams):
         raise Reject("repetition loop", question)
@@ -115,10 +117,11 @@ def _likened(question_words: list[str], words: Language) -> str:
 
 
 def _no_obligation(question: str, answer: str, evidence: str, words: Language) -> None:
-    """Reject a question for the subject of an obligation: "What must stop ...?"."""
+    """Reject a question for the subject of an obligation, "What must stop?"; but "Who must pay?" is asked."""
     question_words, subject = words_of(question), words_of(answer)
     if (
         len(question_words) > 1
+        and question_words[0] not in words.naming
         and question_words[1] in words.obliging
         and follows(subject, question_words[1], words_of(evidence))
     ):
@@ -134,6 +137,8 @@ def _tells_something(question: str, answer: str, words: Language) -> None:
     head = takewhile(lambda word: word not in words.prepositions, answer_words[:-1])
     if len(answer_words) <= SHORT and (indefinite := words.indefinite.intersection(head)):
         raise Reject("answer says nothing", f"{min(indefinite)!r}: {question} {answer}")
+    if answer_words and words.negations.issuperset(answer_words):
+        raise Reject("answer says nothing", f"{question} {answer}")
     if phrase := phrase_in(answer_words, words.unspecific):
         raise Reject("refers to the passage", f"{phrase!r} in: {answer}")
 

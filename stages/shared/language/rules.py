@@ -147,6 +147,26 @@ class Language(BaseModel):
     inversion: Inversion | None = None
     requesting: tuple[str, ...] = ()
     generic: frozenset[str] = frozenset()
+    inflections: dict[str, tuple[str, ...]] = {}
+    irregular: tuple[tuple[str, ...], ...] = ()
+    imperatives: frozenset[str] = frozenset()
+    adverbs: frozenset[str] = frozenset()
+    adverb_endings: tuple[str, ...] = ()
+    gerund_endings: tuple[str, ...] = ()
+    infinitive: frozenset[str] = frozenset()
+    permitting: dict[str, tuple[str, ...]] = {}
+    meaning: frozenset[str] = frozenset()
+    restricting: frozenset[str] = frozenset()
+    unreal: frozenset[str] = frozenset()
+    unfulfilled: frozenset[str] = frozenset()
+    perfect: frozenset[str] = frozenset()
+    disowning: frozenset[str] = frozenset()
+    exemplifying: tuple[str, ...] = ()
+    of_reason: tuple[str, ...] = ()
+    of_order: tuple[str, ...] = ()
+    object_pronouns: frozenset[str] = frozenset()
+    limiting: frozenset[str] = frozenset()
+    needs_subject: frozenset[str] = frozenset()
     abbreviations: Abbreviations = Abbreviations()
 
     @model_validator(mode="after")
@@ -173,6 +193,20 @@ class Language(BaseModel):
     def opening_words(self) -> frozenset[str]:
         """Words of phrases that open a question or a clause, which name nothing: "what happens", "if"."""
         return frozenset(words_of(" ".join((*self.happening, *self.connectives))))
+
+    @cached_property
+    def pasts(self) -> frozenset[str]:
+        """Past tenses and participles that do not have a regular ending."""
+        return frozenset(form for _, *forms in self.irregular for form in forms)
+
+    @cached_property
+    def infinitives(self) -> dict[str, tuple[str, ...]]:
+        """The verbs that each irregular form belongs to."""
+        found: dict[str, tuple[str, ...]] = {}
+        for base, *forms in self.irregular:
+            for form in forms:
+                found[form] = (*found.get(form, ()), base)
+        return found
 
     @cached_property
     def denying(self) -> re.Pattern[str]:
