@@ -153,7 +153,6 @@ class Language(BaseModel):
     adverbs: frozenset[str] = frozenset()
     adverb_endings: tuple[str, ...] = ()
     gerund_endings: tuple[str, ...] = ()
-    infinitive: frozenset[str] = frozenset()
     permitting: dict[str, tuple[str, ...]] = {}
     meaning: frozenset[str] = frozenset()
     restricting: frozenset[str] = frozenset()
