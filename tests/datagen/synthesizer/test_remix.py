@@ -205,13 +205,13 @@ def test_definitions_falsehoods_and_questions_by_rule(words):
     false = list(mined.falsified("The limit is 40 and is always checked.", words))
     assert any("never checked" in statement for statement in false)
     assert all("40" not in statement for statement in false[:1])
-    assert mined.inverted("The list is empty.", "") == "Is the list empty?"
-    assert mined.inverted("Adults were tested.", "Some adults came.") == "Were adults tested?"
+    assert mined.inverted("The list is empty.", "", words) == "Is the list empty?"
+    assert mined.inverted("Adults were tested.", "Some adults came.", words) == "Were adults tested?"
     assert (
-        mined.inverted("Tesla was born in Smiljan.", "It is said that Tesla lived.")
+        mined.inverted("Tesla was born in Smiljan.", "It is said that Tesla lived.", words)
         == "Was Tesla born in Smiljan?"
     )
-    assert mined.inverted("Gizmos are sold.", "Nothing tells.") == ""
+    assert mined.inverted("Gizmos are sold.", "Nothing tells.", words) == ""
 
 
 @pytest.mark.parametrize(
