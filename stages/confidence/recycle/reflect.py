@@ -16,8 +16,10 @@ from datagen.schema import LINEAGE
 from datagen.stage import Columns, Context, ModelStage, Outcome, lineage
 from datagen.stages.generate.operators.parents import PAGE, Operating, Parent, instruction_of, parents_of
 from datagen.stages.shared.checks.field_patterns import Text, parse
+from datagen.stages.shared.passage import overlap
 
 Part = Literal["question", "answer"]
+RELATED = 0.5  # share of an answer's content words that a better one has, without material to check it against
 
 PROPOSAL = pa.struct(
     [
@@ -119,6 +121,9 @@ def _proposal(
         proposal["answer"] = answer_text = parent.check_answer(question, written["answer"], instruction)
         if part == "answer" and answer_text.split() == parent.answer.split():
             raise Reject("repeats the answer", answer_text)
+        content = parent.language.content
+        if not parent.material and overlap(content(parent.answer), content(answer_text)) < RELATED:
+            raise Reject("unrelated to the answer", answer_text)
     except Reject as why:
         proposal["reason"] = str(why)[:300]
     return proposal

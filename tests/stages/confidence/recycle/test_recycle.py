@@ -118,6 +118,22 @@ def test_a_better_answer_keeps_the_form_of_the_answer():
     assert answered(student({}), row, IMPROVED | {"answer": better}, mode="all")[0]["answer"] == better
 
 
+@pytest.mark.parametrize("mode", ["student", "all"])
+def test_without_material_a_better_answer_keeps_half_of_the_words_of_the_old_one(mode):
+    own = parent(context=None, evidence=None)
+    other = "Manuals explain leases and terms with a picture of every field."
+    student_of_any = student({ANSWER: 2.0, FULL: 2.5, FULLER: 1.0, other: 2.5}, guessed={"": 1.0})
+    for said, stage in ((REFLECTED, reflect.questions), (IMPROVED, reflect.answers_)):
+        part = "question" if stage is reflect.questions else "answer"
+        for answer, reason in ((other, "unrelated to the answer"), (said["answer"], None)):
+            proposed, _ = through(stage, lambda _, said=said | {"answer": answer}: reply_text(said), own)
+            stored = proposed[f"{part}_proposal"]["reason"]
+            assert stored is None if reason is None else stored.startswith(reason)
+            decide = accept.questions if part == "question" else accept.answers_
+            after, _ = through(decide, student_of_any, proposed, mode=mode)
+            assert reason is None or (after["answer"], after[f"{part}_decision"]) == (ANSWER, "unsound")
+
+
 def test_a_rewritten_pair_loses_the_assessment_of_the_old_one():
     row = parent(metadata=json.dumps({"operator": "expand", "quality": 0.9}))
     after, _ = questioned({}, reflected(row)[0], mode="all")
