@@ -19,7 +19,7 @@ from datagen.stages.shared.checks.field_patterns import Text, parse
 from datagen.stages.shared.passage import overlap
 
 Part = Literal["question", "answer"]
-RELATED = 0.5  # share of an answer's content words that a better one has, without material to check it against
+RELATED = 0.5  # share of the old answer's content words in a better one, where no material can confirm it
 
 PROPOSAL = pa.struct(
     [

@@ -224,7 +224,7 @@ def _row(parent: Parent, links: Links, steps: Sequence[Step]) -> Fields:
     answer = _listed(links.output, [step.output for step in steps], "\n\n")
     recorded = [vars(step) for step in steps]
     recorded[0] = recorded[0] | {"input": None}  # the context of the row
-    return parent.child("chain", question, answer, links=recorded) | {"task": TASK}
+    return parent.restated("chain", question, answer, links=recorded) | {"task": TASK}
 
 
 def _listed(template: str, texts: Sequence[str], separator: str = "\n") -> str:

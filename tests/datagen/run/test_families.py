@@ -34,7 +34,7 @@ def finished(tmp_path_factory, run_on_workers):
     shares = {f"stages.{stage}.share": 1.0 for stage in ("instruct", "across_passages")}  # of fewer passages
     overrides = {
         "models": models,
-        "corpus": [articles, code.model_dump()],
+        "corpus": [articles, code.model_dump() | {"include": ["minhash.py", "rouge.py"]}],
         "cluster": {"workers": 1},
     } | shares
     return run_on_workers(

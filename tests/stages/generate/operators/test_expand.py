@@ -7,7 +7,7 @@ import pytest
 from datagen.stages.generate.operators.expand import ANSWER as TASK
 from datagen.stages.generate.operators.expand import expand, refine
 from tests.support.asked import ask
-from tests.support.generators import GERMAN, HOSTILE, HOSTILE_TEXT, INJECTED
+from tests.support.generators import GERMAN, HOSTILE, HOSTILE_TEXT, INJECTED, RENT, SUBLET
 from tests.support.pairs import ANSWER, OTHER_ANSWER, OTHER_QUESTION, QUESTION, labels, parent, reply_text
 
 REFINED = "How long does a standard lease last, and in which season does it end?"
@@ -164,6 +164,7 @@ def test_a_child_has_the_licence_of_its_parents_record():
     assert labels(kept) == {"operator": "expand", "licence": "CC-BY-NC-4.0"}
 
 
+STEPS = "1. The tenant files a notice with the registrar.\n2. The registrar records it."
 CLASSES = "Which word describes the term of a seasonal lease, short or long?"
 KEYS = "Extract the seasonal lease as JSON with the keys kind and term."
 
@@ -186,12 +187,21 @@ KEYS = "Extract the seasonal lease as JSON with the keys kind and term."
             False,
         ),
         (("Give the term as JSON.", '{"term": "12 years"}'), KEYS, OTHER_ANSWER, False),
+        (("How is a lease renewed?", STEPS), "How is a lease sublet?", f"1. {SUBLET}\n2. {RENT}", True),
+        (("How is a lease renewed?", STEPS), "How is a lease sublet?", f"{SUBLET} {RENT}", False),
     ],
 )
 def test_an_answer_has_the_form_of_its_parent(own, question, answer, kept):
     rows, dropped, _ = ask(expand, [parent(*own)], model({"questions": [question]}, {question: answer}))
     assert [row["answer"] for row in rows] == ([answer] if kept else [])
     assert [row["reason"] for row in dropped] == ([] if kept else ["another form than its parent"])
+
+
+def test_evidence_of_a_child_is_the_material_and_not_its_parents_quote():
+    (kept,), _, _ = ask(expand, [parent()], model({"questions": [OTHER_QUESTION]}))
+    assert kept["answer"] == OTHER_ANSWER and OTHER_ANSWER in kept["evidence"] == parent()["context"]
+    own = parent(context=None, evidence=None)
+    assert ask(expand, [own], model({"questions": [OTHER_QUESTION]}))[0][0]["evidence"] is None
 
 
 def test_a_closed_book_parent_gives_closed_book_children_from_its_evidence():
