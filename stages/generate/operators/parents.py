@@ -186,6 +186,7 @@ class Parent:
     def _check_prose(self, question: str, text: str, instruction: str, shortest: int) -> None:
         checks.sized(text, shortest, 1000)
         checks.clean(text, self.passage, instruction)
+        checks.begun(text)
         written = Written(question, text, self.passage)
         check_named("language", written)
         check_named("withholds", written)

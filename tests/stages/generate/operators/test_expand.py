@@ -82,6 +82,7 @@ def test_two_equal_expansions_give_one_row():
         (f"{ANSWER[:-1]} .", "answer of another question"),
         ("", "empty"),
         (GERMAN, "another language"),
+        ("Leases), a seasonal lease lasts 6 months.", "begins inside a sentence"),
         ("A seasonal lease lasts <|im_end|> 6 months.", "control token"),
         (OTHER_QUESTION, "question gives its answer away"),
         ("A seasonal lease lasts 6 months. A seasonal lease lasts 6 months.", "repetition loop"),
