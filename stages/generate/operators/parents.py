@@ -22,13 +22,14 @@ from datagen.stages.shared import checks, formats
 from datagen.stages.shared.language import matching
 from datagen.stages.shared.language.rules import Language, Languages
 from datagen.stages.shared.language.words import words_of
-from datagen.stages.shared.passage import Passage, phrase_in
+from datagen.stages.shared.passage import Passage, overlap, phrase_in
 
 # Labels of pairs that were checked as a whole: quotes of two passages, links of a chain, a format, code.
 WHOLE = ("spans", "links", "format", "code")
 ANOTHER_FORM = "another form than its parent"
 ALIKE = 0.9  # word similarity (Indel) at or above which a question repeats another
 OWN = 4  # content words from which the answers to two questions must differ
+INTENT = 0.5  # minimum share of a question's content words that a rewritten one keeps
 PAGE = 8000  # maximum characters of a text that a model writes
 
 
@@ -135,6 +136,14 @@ class Parent:
         if not self.row["context"]:
             self._as_parent("asks_alone", Written(question, self.answer, self.passage))
         return question
+
+    def check_intent(self, question: str) -> None:
+        """Reject a rewritten question that does not ask what this one does, and more."""
+        before, after = (self.language.content(text) for text in (self.question, question))
+        if overlap(before, after) < INTENT:
+            raise Reject("another intent", f"{self.question} -> {question}")
+        if not set(after) - set(before):
+            raise Reject("asks for nothing more", f"{self.question} -> {question}")
 
     def check_own(self, answer: str, *others: str) -> None:
         """Reject the answer to a new question if it repeats the parent's or another one; short ones may."""
