@@ -204,6 +204,8 @@ class _Writer:
         parts = formats.read(link.format, text).cells if link.format else [text]
         for part in parts:
             checks.clean(part, source, f"{self._echo}\n{link.instruction}")
+        if not link.format and text.count("{") != text.count("}"):
+            raise Reject("template leftover", f"a cut object: {text}")
         if link.most_words:
             checks.sized(text, 1, link.most_words)
         if link.asks:
