@@ -19,7 +19,10 @@ from tests.support.nulls import nulls_in
 from tests.support.sentence_writer import ARTICLES
 from tests.support.toys import SilentWatcher
 
-pytestmark = pytest.mark.cluster
+pytestmark = [
+    pytest.mark.cluster,
+    pytest.mark.timeout(1800),
+]  # 51 stages of up to 50 partitions on one worker
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "families.yaml"
 WRITER = {"engine": "scripted", "model": "tests.support.sentence_writer:model", "licence": "Apache-2.0"}
