@@ -227,3 +227,9 @@ def test_the_winner_has_the_largest_sum_or_an_equal(texts):
     else:
         sums = [sum(rouge_l(output, other) for other in texts) for output in texts]
         assert sums[agreed.winner] == pytest.approx(max(sums))
+
+
+def test_words_are_compared_by_their_stems():
+    forms = ("renews leases", "renewed lease", "renew leases")
+    assert consensus(forms, EN).winner == 0 and consensus(forms, EN).score == 1
+    assert consensus(forms, language_of("xx")).winner is None
