@@ -1,14 +1,17 @@
 """Expand and refine: the contract of the data augmentation models, with planted answers."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
+from datagen.schema import TABLES, table_of
 from datagen.stages.generate.operators.expand import ANSWER as TASK
 from datagen.stages.generate.operators.expand import expand, refine
-from tests.support.asked import ask
+from tests.support.asked import WHO, answers_to, ask
 from tests.support.generators import GERMAN, HOSTILE, HOSTILE_TEXT, INJECTED, RENT, SUBLET
 from tests.support.pairs import ANSWER, OTHER_ANSWER, OTHER_QUESTION, QUESTION, labels, parent, reply_text
+from tests.support.rows import context
 
 REFINED = "How long does a standard lease last, and in which season does it end?"
 ENDS = "A standard lease lasts 12 years, and it ends in autumn."
@@ -48,6 +51,15 @@ def test_one_row_gives_k_children_with_its_task_context_and_id():
         assert labels(row)["operator"] == "expand"
         keys = row["lineage"]["requests"]
         assert keys[0] == "r0" and len(keys) == 3  # the parent's, the question's and its own answer's
+
+
+def test_the_figures_count_the_parents():
+    table, where = (
+        table_of(TABLES["examples"], [parent(), parent(task="qa")]),
+        replace(context("expand"), model=WHO),
+    )
+    answers = answers_to(list(expand.ask(table, expand.options(), where)), model({"questions": []}), WHO)
+    assert expand.read(table, answers, expand.options(), where).figures == {"parents": 2}
 
 
 def test_surplus_children_are_ignored():
