@@ -127,6 +127,7 @@ def _checked(answer: Answer, question: str, passage: Passage, prompt: Prompt, op
         raise Reject("passages do not answer it", question)
     instruction = "\n".join(turn["content"] for turn in prompt.render(question="", passages=[]))
     checks.clean(output.answer, passage, instruction)
+    checks.begun(output.answer)
     for name in options.checks:
         check_named(name, Written(question, output.answer, passage))
     return output

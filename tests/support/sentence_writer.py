@@ -351,12 +351,14 @@ def _three(text):
 
 
 def _output(text, request):
-    """Answer a question over a passage: with a class or a JSON object if it asks for one, else with a sentence."""
+    """Answer a question over a passage in the form it asks for: a class, a JSON object, steps, or a sentence."""
     passage, _, question = text.strip().rpartition("\n")
     if classes := re.search(r"obligation(?:, \w+)+", question):
         return classes[0].split(", ")["must" not in passage]
     if keys := re.search(r"(?:keys|only:) (\w+(?:, \w+)+)", question):
         return json.dumps(dict(zip(keys[1].split(", "), _values(sentences(passage)), strict=False)))
+    if question.startswith("How do I work"):
+        return "\n".join(f"{number}. {line}" for number, line in enumerate(sentences(passage)[:3], 1))
     line = _match(passage, question)
     told = re.fullmatch(r".+? (?:is|are) (.+)\.", line)
     return told[1] if told and re.match("What (?:is|are)", question) else line

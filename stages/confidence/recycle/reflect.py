@@ -16,8 +16,13 @@ from datagen.schema import LINEAGE
 from datagen.stage import Columns, Context, ModelStage, Outcome, lineage
 from datagen.stages.generate.operators.parents import PAGE, Operating, Parent, instruction_of, parents_of
 from datagen.stages.shared.checks.field_patterns import Text, parse
+from datagen.stages.shared.language.words import words_of
+from datagen.stages.shared.passage import overlap
 
 Part = Literal["question", "answer"]
+RELATED = (
+    0.5  # minimum share of an answer's words that a better one keeps: rules cannot confirm another answer
+)
 
 PROPOSAL = pa.struct(
     [
@@ -116,12 +121,22 @@ def _proposal(
         question = parent.question
         if part == "question":
             proposal["question"] = question = parent.check_question(written["question"], instruction)
+            parent.check_intent(question)
         proposal["answer"] = answer_text = parent.check_answer(question, written["answer"], instruction)
         if part == "answer" and answer_text.split() == parent.answer.split():
             raise Reject("repeats the answer", answer_text)
+        _related(parent, answer_text)
     except Reject as why:
         proposal["reason"] = str(why)[:300]
     return proposal
+
+
+def _related(parent: Parent, answer: str) -> None:
+    """Reject an answer that shares few words with the parent's; one of function words is compared whole."""
+    language = parent.language
+    stems = [[language.stem(word) for word in words_of(text)] for text in (parent.answer, answer)]
+    if overlap(language.content(parent.answer) or stems[0], stems[1]) < RELATED:
+        raise Reject("unrelated to the answer", answer)
 
 
 def _stage(part: Part, summary: str) -> ModelStage[Options]:

@@ -2,9 +2,10 @@
 The consensus of each row's answer and the other models' outputs (`datagen.stages.shared.consensus`).
 
 A row whose answer wins keeps it. If another output wins and passes the checks of written answers, it replaces
-the answer; the lineage then names the winner's model, and the scores of the old answer are removed. A row
-without consensus, or with fewer than two other outputs, is dropped. Columns: ``consensus`` (mean ROUGE-L of
-the winner with the others), ``original_answer`` (if it was replaced).
+the answer; the lineage then names the winner's model, and the scores of the old answer are removed. A winner
+of another form, or one that may not replace the answer, supports it if it says the same. A row without
+consensus or support, or with fewer than two other outputs, is dropped. Columns: ``consensus`` (mean ROUGE-L
+of the winner with the others), ``original_answer`` (if it was replaced).
 """
 
 import pyarrow as pa
@@ -18,11 +19,14 @@ from datagen.rows import ContributorRow, Fields, Row
 from datagen.schema import EXAMPLES
 from datagen.stage import Columns, Context, MapStage, Outcome, Read
 from datagen.stages.generate.ensemble.outputs import COLUMN
-from datagen.stages.generate.operators.parents import Parent, label_of_whole
+from datagen.stages.generate.operators.parents import ANOTHER_FORM, Parent, label_of_whole
 from datagen.stages.shared.consensus import LEAST, consensus
 from datagen.stages.shared.language.rules import Language, Languages
+from datagen.stages.shared.passage import overlap
 
 OTHERS = 2  # minimum number of outputs of other models
+SUPPORT = 0.5  # share of a winner's content words that are in the answer which it may not replace
+CHECKED = "checked as a whole"
 
 COLUMNS = pa.schema([("consensus", pa.float64()), ("original_answer", pa.string())])
 
@@ -82,12 +86,23 @@ def _voted(row: Row, language: Language, options: Options, context: Context) -> 
         return {**row, "consensus": agreement.score, "original_answer": row.get("original_answer")}
     output = outputs[agreement.winner - 1]
     parent = Parent(row, language)
-    return _replaced(row, output, parent) | {"consensus": agreement.score}
+    try:
+        return _replaced(row, output, parent) | {"consensus": agreement.score}
+    except Reject as why:
+        if why.reason not in (CHECKED, ANOTHER_FORM) or not _says_the_same(output["text"], parent):
+            raise
+    return {**row, "consensus": agreement.score, "original_answer": row.get("original_answer")}
+
+
+def _says_the_same(text: str, parent: Parent) -> bool:
+    """Check whether an output supports the answer, by its content words."""
+    content = parent.language.content
+    return bool(content(text)) and overlap(content(text), content(parent.answer)) >= SUPPORT
 
 
 def _replaced(row: Row, output: Row, parent: Parent) -> Fields:
     if label := label_of_whole(row):
-        raise Reject("checked as a whole", f"its {label} would not hold for another answer")
+        raise Reject(CHECKED, f"its {label} would not hold for another answer")
     answer = parent.check_answer(parent.question, output["text"], "")
     lineage = row["lineage"]
     model: ContributorRow = {

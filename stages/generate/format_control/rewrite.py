@@ -113,9 +113,9 @@ class Wordings:
         return prompt.checked(Demands, ADVICE) if prompt else None
 
     def demands(self, parent: Parent) -> list[Demand]:
-        """Draw the demands for a row."""
+        """Draw the demands for a row; none if its question already demands a choice or a JSON object."""
         wordings = self.of(parent)
-        if wordings is None:
+        if wordings is None or parent.form in ("choice", "object"):
             return []
         words, draw = len(words_of(parent.answer)), (parent.id, self._seed)
         weights = {name: weight for name, weight in self._options.formats.items() if name in wordings.formats}
@@ -166,6 +166,8 @@ def _read(
     for cell in parsed.cells:
         if cell.strip():
             checks.clean(cell, parent.passage, instruction)
+    if demand.names and len(parsed.rows) == 1 and len(set(parsed.cells)) < len(parsed.cells):
+        raise Reject("repeats a value", text[:200])
     sources = f"{parent.material}\n{parent.question}\n{parent.answer}"
     checks.numbers("\n".join(parsed.cells), sources)
     scores = scorecard(parsed, parent)
@@ -230,12 +232,12 @@ def _row(
         mate = mates.of(view)
     if templates is None or mate is None:
         question = f"{parent.question}\n\n{demand.text}"
-        return parent.child(OPERATOR, question, view.answer, **labels, demand=demand.text), []
+        return parent.restated(OPERATOR, question, view.answer, **labels, demand=demand.text), []
     values = {"question": mate.parent.question, "answer": mate.answer}
     example = FIELD.sub(lambda field: values[field[1]], pick(templates.examples, parent.id, seed))
     labels |= {"shown": "example", "example": mate.parent.id}
     question, others = f"{example}\n\n{parent.question}", [mate.parent.row]
-    return parent.child(OPERATOR, question, view.answer, others, **labels), others
+    return parent.restated(OPERATOR, question, view.answer, others, **labels), others
 
 
 stage = ModelStage(

@@ -204,6 +204,8 @@ class _Writer:
         parts = formats.read(link.format, text).cells if link.format else [text]
         for part in parts:
             checks.clean(part, source, f"{self._echo}\n{link.instruction}")
+        if not link.format and text.count("{") != text.count("}"):
+            raise Reject("template leftover", f"a cut object: {text}")
         if link.most_words:
             checks.sized(text, 1, link.most_words)
         if link.asks:
@@ -224,7 +226,7 @@ def _row(parent: Parent, links: Links, steps: Sequence[Step]) -> Fields:
     answer = _listed(links.output, [step.output for step in steps], "\n\n")
     recorded = [vars(step) for step in steps]
     recorded[0] = recorded[0] | {"input": None}  # the context of the row
-    return parent.child("chain", question, answer, links=recorded) | {"task": TASK}
+    return parent.restated("chain", question, answer, links=recorded) | {"task": TASK}
 
 
 def _listed(template: str, texts: Sequence[str], separator: str = "\n") -> str:

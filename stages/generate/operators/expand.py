@@ -20,10 +20,8 @@ from datagen.stages.generate.operators.parents import (
     parents_of,
 )
 from datagen.stages.shared.checks.field_patterns import Text, parse
-from datagen.stages.shared.passage import overlap
 
 EXPAND, REFINE, ANSWER = "expand", "refine", "answer"
-INTENT = 0.5  # minimum share of a question's content words that its refinement keeps
 
 
 class Options(Operating):
@@ -82,11 +80,7 @@ def refined(answer: Answer, parent: Parent, options: Options, instruction: str) 
     """Check a refined question: it keeps the intent and asks for more."""
     try:
         question = parent.check_question(parse(answer, Question).question, instruction)
-        before, after = (parent.language.content(text) for text in (parent.question, question))
-        if overlap(before, after) < INTENT:
-            raise Reject("another intent", f"{parent.question} -> {question}")
-        if not set(after) - set(before):
-            raise Reject("asks for nothing more", f"{parent.question} -> {question}")
+        parent.check_intent(question)
     except Reject as why:
         yield why
     else:

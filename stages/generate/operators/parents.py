@@ -1,8 +1,10 @@
 """The rows that an operator starts from, and the checks that each child must pass."""
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from functools import cached_property
+from typing import Literal
 
 import pyarrow as pa
 from pydantic import Field
@@ -20,13 +22,14 @@ from datagen.stages.shared import checks, formats
 from datagen.stages.shared.language import matching
 from datagen.stages.shared.language.rules import Language, Languages
 from datagen.stages.shared.language.words import words_of
-from datagen.stages.shared.passage import Passage, phrase_in
+from datagen.stages.shared.passage import Passage, overlap, phrase_in
 
 # Labels of pairs that were checked as a whole: quotes of two passages, links of a chain, a format, code.
 WHOLE = ("spans", "links", "format", "code")
 ANOTHER_FORM = "another form than its parent"
 ALIKE = 0.9  # word similarity (Indel) at or above which a question repeats another
 OWN = 4  # content words from which the answers to two questions must differ
+INTENT = 0.5  # minimum share of a question's content words that a rewritten one keeps
 PAGE = 8000  # maximum characters of a text that a model writes
 
 
@@ -76,6 +79,15 @@ class Parent:
             {**row, "title": lineage.get("title"), "language": lineage.get("language")}, self.language
         )
 
+    @cached_property
+    def form(self) -> Literal["choice", "object", "steps", "prose"]:
+        """Form of the answer: a choice that the question offers, a JSON object, numbered steps, or prose."""
+        if _offers(self.question, self.answer):
+            return "choice"
+        if _in_format("json", self.answer):
+            return "object"
+        return "steps" if _in_format("numbered_list", self.answer) else "prose"
+
     def prompt(self, question: str) -> list[Message]:
         """Build the prompt for a new question, with the row's system message and context."""
         messages = self.row["prompt"] or []
@@ -95,10 +107,17 @@ class Parent:
             "question": question,
             "context": self.row["context"],
             "answer": answer,
-            "evidence": self.row["evidence"],
+            "evidence": self.material or None,  # the parent's may not support another answer
             "prompt": self.prompt(question),
             "metadata": json.dumps({"operator": operator, **labels}, ensure_ascii=False),
         }
+
+    def restated(
+        self, operator: str, question: str, answer: str, others: Sequence[Row] = (), /, **labels: object
+    ) -> Fields:
+        """Return the fields of a child that answers in other words or steps; the parent's evidence holds."""
+        child = self.child(operator, question, answer, others, **labels)
+        return child | {"evidence": self.row["evidence"]}
 
     def check_question(self, text: str, instruction: str, *others: str) -> str:
         """
@@ -117,6 +136,14 @@ class Parent:
         if not self.row["context"]:
             self._as_parent("asks_alone", Written(question, self.answer, self.passage))
         return question
+
+    def check_intent(self, question: str) -> None:
+        """Reject a rewritten question that does not ask what this one does, and more."""
+        before, after = (self.language.content(text) for text in (self.question, question))
+        if overlap(before, after) < INTENT:
+            raise Reject("another intent", f"{self.question} -> {question}")
+        if not set(after) - set(before):
+            raise Reject("asks for nothing more", f"{self.question} -> {question}")
 
     def check_own(self, answer: str, *others: str) -> None:
         """Reject the answer to a new question if it repeats the parent's or another one; short ones may."""
@@ -140,26 +167,35 @@ class Parent:
 
         Reject it if it is unsound, not from the material, or of another form than the parent's answer.
         If that is a choice that its question offers, the answer must be one, too; if it is a JSON object, the
-        answer must be one with keys that the question names.
+        answer must be one with keys that the question names; if it is a list of steps, it must be one.
         """
         answer = text.strip()
         if not answer:
             raise Reject("empty", "answer")
-        if _offers(self.question, self.answer):
-            checks.clean(answer, self.passage, instruction)
-            if not _offers(question, answer):
-                raise Reject(ANOTHER_FORM, f"not a choice of the question: {answer[:200]}")
-            return answer
-        if _object(self.answer):
-            answer, prose = _object_for(question, answer)
-        else:
-            prose = answer
+        prose = answer
+        match self.form:
+            case "choice":
+                checks.clean(answer, self.passage, instruction)
+                if not self._chosen(question, answer):
+                    raise Reject(ANOTHER_FORM, f"not a choice of the question: {answer[:200]}")
+                return answer
+            case "object":
+                answer, prose = _object_for(question, answer)
+            case "steps" if not _in_format("numbered_list", answer):
+                raise Reject(ANOTHER_FORM, f"not a list of steps: {answer[:200]}")
         self._check_prose(question, prose, instruction, shortest)
         return answer
+
+    def _chosen(self, question: str, answer: str) -> bool:
+        """Check whether an answer is one choice of a question, and no list of several."""
+        longer = len(words_of(answer)) > len(words_of(self.answer))
+        several = re.search(r"[,;]", answer) or (longer and _offers(answer, self.answer))
+        return _offers(question, answer) and not several
 
     def _check_prose(self, question: str, text: str, instruction: str, shortest: int) -> None:
         checks.sized(text, shortest, 1000)
         checks.clean(text, self.passage, instruction)
+        checks.begun(text)
         written = Written(question, text, self.passage)
         check_named("language", written)
         check_named("withholds", written)
@@ -170,9 +206,9 @@ class Parent:
             check_named("about 0.5", written)
 
 
-def _object(text: str) -> formats.Parsed | None:
+def _in_format(name: str, text: str) -> formats.Parsed | None:
     try:
-        return formats.read("json", text)
+        return formats.read(name, text)
     except Reject:
         return None
 
@@ -180,7 +216,7 @@ def _object(text: str) -> formats.Parsed | None:
 def _object_for(question: str, text: str) -> tuple[str, str]:
     """Return a JSON object without its code fence, and its values as sentences."""
     answer = formats.unfenced(text)
-    parsed = _object(answer)
+    parsed = _in_format("json", answer)
     if parsed is None or not set(words_of(question)).issuperset(words_of(" ".join(parsed.names))):
         raise Reject(ANOTHER_FORM, f"not an object with the keys of the question: {answer[:200]}")
     return answer, "\n".join(f"{cell.strip().rstrip('.')}." for cell in parsed.cells)

@@ -9,6 +9,7 @@ in its passage; the scoring stages decide whether it is also correct.
 from datagen.stages.shared.checks.alone import names_its_subject, needs_no_passage
 from datagen.stages.shared.checks.entailment import verdict
 from datagen.stages.shared.checks.form import (
+    begun,
     clean,
     finished,
     of_a_kind,
@@ -35,6 +36,7 @@ from datagen.stages.shared.checks.grounding import (
 
 __all__ = [
     "about",
+    "begun",
     "clean",
     "defined",
     "finished",

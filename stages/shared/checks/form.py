@@ -16,6 +16,9 @@ NAMED = re.compile(r"(?<=\w )[A-Z]|[\"'`“‘*_\d]")  # a name inside a questio
 LABELLED = re.compile(r"\n[\s*#_>]*(\w+)(?: \d+)?[*_]{0,2}[:：]")  # a later line with a label
 SENTENCE_END = rf"[{SENTENCE_MARKS}{QUESTION_MARKS}]\s+"
 BROKEN = re.compile(r"”\w[^”“]*\s”")  # ”x ”: quotation marks that a model spaced like words
+NO_PARENTHESIS = re.compile(
+    r"(?m)^\s*\w{1,3}\)|(?<=\s)\w{1,3}\)(?=\s)|\[[^\[\]()]*\)|[:;]-?[()]"
+)  # "1)", "[0, 1)", ":)"
 QUOTED = re.compile(r"[\"“`]([^\"”`]+)[\"”`]")
 ECHO = 5  # consecutive words that a field must not share with the prompt
 LOOP = 0.25  # maximum share of repeated trigrams
@@ -133,6 +136,15 @@ def finished(text: str) -> None:
     """Reject prose that ends before its sentence does."""
     if not text.rstrip(CLOSING).endswith(tuple(SENTENCE_MARKS + QUESTION_MARKS)):
         raise Reject("unfinished sentence", text)
+
+
+def begun(text: str) -> None:
+    """Reject prose that begins inside a sentence: it closes a parenthesis that it does not open."""
+    depth = 0
+    for sign in re.findall(r"[()]", NO_PARENTHESIS.sub("", text)):
+        depth += 1 if sign == "(" else -1
+        if depth < 0:
+            raise Reject("begins inside a sentence", text)
 
 
 def stands_alone(text: str, words: Language, *, asks: bool = False) -> None:

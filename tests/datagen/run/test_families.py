@@ -16,9 +16,13 @@ from datagen.store.parquet import parts
 from tests.support.declared import undeclared
 from tests.support.finished_run import load, rows
 from tests.support.nulls import nulls_in
+from tests.support.sentence_writer import ARTICLES
 from tests.support.toys import SilentWatcher
 
-pytestmark = pytest.mark.cluster
+pytestmark = [
+    pytest.mark.cluster,
+    pytest.mark.timeout(1800),
+]  # 51 stages of up to 50 partitions on one worker
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "families.yaml"
 WRITER = {"engine": "scripted", "model": "tests.support.sentence_writer:model", "licence": "Apache-2.0"}
@@ -26,15 +30,21 @@ OPERATORS = ("expand", "refine", "expand_pairs", "chain", "formats")
 MODELS = ("generator", "second", "third")
 
 
+CODE = Path(__file__).parents[3] / "stages" / "shared" / "similarity"
+
+
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory, run_on_workers):
     models = {role: WRITER | {"revision": str(number)} for number, role in enumerate(MODELS)}
-    _, code = load_recipe(EXAMPLE).corpus
-    articles = {"python": "tests.support.sentence_writer:ARTICLES"}
+    corpus = tmp_path_factory.mktemp("corpus")  # one folder: each source would be a partition of every stage
+    for name, text in ARTICLES.items():
+        (corpus / f"{name}.txt").write_text(text, encoding="utf-8")
+    for name in ("minhash.py", "rouge.py"):
+        (corpus / name).write_text((CODE / name).read_text(encoding="utf-8"), encoding="utf-8")
     shares = {f"stages.{stage}.share": 1.0 for stage in ("instruct", "across_passages")}  # of fewer passages
     overrides = {
         "models": models,
-        "corpus": [articles, code.model_dump()],
+        "corpus": [{"path": str(corpus)}],
         "cluster": {"workers": 1},
     } | shares
     return run_on_workers(

@@ -159,6 +159,10 @@ BAD = [
         {"evidence": "It can be renewed twice.", "answer": "Bananas grow in warm valleys."},
         "not about the passage",
     ),
+    (
+        {"evidence": "It can be renewed twice.", "answer": "For land), a lease can be renewed twice."},
+        "begins inside a sentence",
+    ),
     ({"evidence": "It can be renewed twice.", "answer": ""}, "empty"),
     ({"evidence": "It can be renewed twice."}, "unparsable"),
 ]

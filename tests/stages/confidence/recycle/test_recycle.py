@@ -84,6 +84,8 @@ def test_the_teacher_criticises_and_proposes_and_changes_nothing():
     ("change", "reason"),
     [
         ({"question": QUESTION}, "repeats its parent"),
+        ({"question": "Who files a notice with the registrar?"}, "another intent"),
+        ({"question": "Does a standard lease last long?"}, "asks for nothing more"),
         ({"question": "Say more about leases."}, "not a question"),
         ({"answer": "A standard lease lasts 13 years."}, "number not in passage"),
         ({"answer": "Cows graze on hills near every village."}, "not about the passage"),
@@ -116,6 +118,36 @@ def test_a_better_answer_keeps_the_form_of_the_answer():
     assert after["answer_proposal"]["reason"].startswith("another form than its parent")
     better = '{"term": "12 years, ends in autumn"}'
     assert answered(student({}), row, IMPROVED | {"answer": better}, mode="all")[0]["answer"] == better
+
+
+@pytest.mark.parametrize("mode", ["student", "all"])
+@pytest.mark.parametrize("own", [{}, {"context": None, "evidence": None}], ids=["passage", "no material"])
+@pytest.mark.parametrize("said", [REFLECTED, IMPROVED], ids=["question", "answer"])
+def test_a_better_answer_keeps_half_of_the_words_of_the_old_one(said, own, mode):
+    other = "The owner may object to a lease of land by a notice."
+    part = "question" if said is REFLECTED else "answer"
+    reflecting, deciding = {
+        "question": (reflect.questions, accept.questions),
+        "answer": (reflect.answers_, accept.answers_),
+    }[part]
+    for answer, reason in ((other, "unrelated to the answer"), (said["answer"], None)):
+        proposed, _ = through(
+            reflecting, lambda _, said=said | {"answer": answer}: reply_text(said), parent(**own)
+        )
+        assert (proposed[f"{part}_proposal"]["reason"] or "").partition(":")[0] == (reason or "")
+        if reason:
+            after, _ = through(deciding, student({}), proposed, mode=mode)
+            assert (after["answer"], after[f"{part}_decision"]) == (ANSWER, "unsound")
+
+
+@pytest.mark.parametrize(
+    ("answer", "better", "sound"),
+    [("if", "The suite is a block.", False), ("if", "It is the keyword if.", True), ("-c", "-c", True)],
+)
+def test_an_answer_of_function_words_or_signs_is_compared_whole(answer, better, sound):
+    row = parent(answer=answer, context=None, evidence=None)
+    proposed, _ = reflected(row, REFLECTED | {"answer": better})
+    assert (proposed["question_proposal"]["reason"] is None) == sound
 
 
 def test_a_rewritten_pair_loses_the_assessment_of_the_old_one():

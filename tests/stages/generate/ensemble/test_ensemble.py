@@ -24,6 +24,7 @@ SECOND, THIRD = Identity("second", "1", "MIT"), Identity("third", "2", "other")
 SAME = "a standard lease lasts 12 years, and ends in AUTUMN"
 NEAR = "A standard lease lasts 12 years and ends in the autumn of the last year."
 FAR = "Bananas ripen."
+OTHER = "A seasonal lease ends for good after 6 months."
 
 
 def outputs(*texts, row=None, whos=(SECOND, THIRD)):
@@ -120,6 +121,7 @@ OTHER_FIELDS = '{"term": "12 years", "end": "in autumn"}'
         (CHOICE, "Right.", "Right."),
         (CHOICE, "A standard lease lasts 12 years.", None),
         (CHOICE, "obligation", None),
+        (CHOICE, "duty, right, neither", None),
         (CHOICE, "", None),
         (FIELDS, OTHER_FIELDS, OTHER_FIELDS),
         (FIELDS, f"```json\n{OTHER_FIELDS}\n```", OTHER_FIELDS),
@@ -131,10 +133,7 @@ OTHER_FIELDS = '{"term": "12 years", "end": "in autumn"}'
 def test_an_output_replaces_an_answer_only_in_its_form(pair, text, answer):
     row = voted(text, text, row=parent(**pair))
     if answer is None:
-        assert (
-            row["reason"] in ("another form than its parent", "no consensus")
-            and row["answer"] == pair["answer"]
-        )
+        assert row["answer"] == pair["answer"] and row.get("original_answer") is None
     else:
         assert (row["answer"], row["original_answer"]) == (answer, pair["answer"])
 
@@ -147,8 +146,33 @@ def test_values_of_a_winning_object_must_be_from_the_passage():
 @pytest.mark.parametrize("label", ["spans", "links", "format", "code"])
 def test_an_answer_that_was_checked_with_its_question_is_not_replaced(label):
     row = parent(metadata=json.dumps({label: "x"}))
-    assert voted(NEAR, NEAR, row=row)["reason"] == "checked as a whole"
-    assert voted(SAME, FAR, row=row)["answer"] == ANSWER
+    assert voted(OTHER, OTHER, row=row)["reason"] == "checked as a whole"
+    for text in (NEAR, SAME):  # says the same
+        kept = voted(text, text, row=row)
+        assert kept["answer"] == ANSWER and kept["original_answer"] is None
+
+
+LISTED = "1. A standard lease lasts 12 years.\n2. It ends in autumn."
+
+
+@pytest.mark.parametrize(
+    ("pair", "text", "kept"),
+    [
+        (CHOICE, "It is a duty.", True),
+        (CHOICE, "A right, and never a duty of anyone.", False),
+        (FIELDS, "12 years, autumn", True),
+        (FIELDS, "The text does not say.", False),
+        ({"answer": LISTED}, "A standard lease lasts 12 years and ends in autumn.", True),
+        ({"answer": LISTED}, "The owner of the land pays a fee to the registrar.", False),
+    ],
+)
+def test_a_winner_of_another_form_supports_an_answer_if_it_says_the_same(pair, text, kept):
+    row = voted(text, text, row=parent(**pair))
+    if kept:
+        assert row["answer"] == pair["answer"] and row["lineage"]["model"] == "writer"
+        assert row["consensus"] == 1 and row["original_answer"] is None
+    else:
+        assert row["reason"] in ("another form than its parent", "no consensus")
 
 
 def test_outputs_of_two_other_models_are_required():
@@ -203,3 +227,9 @@ def test_the_winner_has_the_largest_sum_or_an_equal(texts):
     else:
         sums = [sum(rouge_l(output, other) for other in texts) for output in texts]
         assert sums[agreed.winner] == pytest.approx(max(sums))
+
+
+def test_words_are_compared_by_their_stems():
+    forms = ("renews leases", "renewed lease", "renew leases")
+    assert consensus(forms, EN).winner == 0 and consensus(forms, EN).score == 1
+    assert consensus(forms, language_of("xx")).winner is None

@@ -168,6 +168,31 @@ def test_a_short_answer_is_not_written_as_a_table_or_a_list():
     assert len(requests) == 1
 
 
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        ("Is this a duty, a right or neither? Answer with the class alone.", "duty"),
+        ("Extract the lease as JSON with the keys term and end.", '{"term": "12 years", "end": "autumn"}'),
+    ],
+)
+def test_a_question_that_demands_a_form_gets_no_other_demand(question, answer):
+    kept, (dropped,), requests = ask(stage, [parent(question, answer)], good)
+    assert not kept and not requests and dropped["reason"] == "no format for it"
+
+
+def test_an_object_that_repeats_a_value_is_dropped():
+    def repeated(request):
+        names, _ = demanded(request)
+        return json.dumps(dict.fromkeys(names, LONG_ANSWER))
+
+    kept, (dropped,), _ = only("json", repeated)
+    assert not kept and dropped["reason"] == "repeats a value"
+
+
+def test_a_view_has_the_evidence_of_its_parent():
+    assert only("json")[0][0]["evidence"] == ANSWER
+
+
 def test_a_row_in_a_language_without_demands_is_dropped():
     other = row()
     other["lineage"] = other["lineage"] | {"language": "fr"}

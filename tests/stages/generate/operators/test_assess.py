@@ -1,9 +1,12 @@
 """The quality gate for candidates."""
 
+from dataclasses import replace
+
 import pytest
 
+from datagen.schema import TABLES, table_of
 from datagen.stages.generate.operators.assess import stage
-from tests.support.asked import ask
+from tests.support.asked import WHO, answers_to, ask
 from tests.support.pairs import (
     ANSWER,
     LONG_ANSWER,
@@ -16,6 +19,7 @@ from tests.support.pairs import (
     says_no,
     says_yes,
 )
+from tests.support.rows import context
 
 CANDIDATE = parent(metadata='{"operator": "expand"}')
 SOUND = {QUESTION: ANSWER, OTHER_QUESTION: "It ends after 6 months.", RENEWAL: LONG_ANSWER}
@@ -29,6 +33,15 @@ def test_a_sound_candidate_becomes_an_example_with_its_score_and_its_parents():
     assert row["lineage"]["parents"] == [CANDIDATE["id"], "p"]
     assert len(row["lineage"]["requests"]) == 3 and row["id"] != CANDIDATE["id"]
     assert (row["question"], row["answer"]) == (CANDIDATE["question"], CANDIDATE["answer"])
+
+
+def test_the_figures_count_assessed_and_sound_candidates_of_each_operator():
+    table, where = table_of(TABLES["candidates"], CANDIDATES), replace(context("assess"), model=WHO)
+    options = stage.options(control=0)
+    answers = answers_to(list(stage.ask(table, options, where)), says_yes, WHO)
+    assert stage.read(table, answers, options, where).figures == {"assessed_expand": 3, "sound_expand": 3}
+    answers = answers_to(list(stage.ask(table, options, where)), says_no, WHO)
+    assert stage.read(table, answers, options, where).figures == {"assessed_expand": 3, "sound_expand": 0}
 
 
 def test_the_judge_is_not_among_the_models_that_wrote_the_row():

@@ -116,6 +116,14 @@ def test_a_link_that_only_repeats_or_invents_is_dropped(tmp_path):
     assert dropped["reason"] == "not the demanded format"
 
 
+def test_a_cut_object_is_no_output(tmp_path):
+    record = '{"rule": "a tenant who wants to renew files a notice with the registrar", "term": "12 years"}'
+    recipe, own = only(tmp_path, "title"), parent(RENEWAL, record)
+    kept, (dropped,), _ = ask(stage, [own], model({"title": '{"rule": "a tenant who'}), recipe=recipe)
+    assert not kept and dropped["reason"] == "template leftover"
+    assert ask(stage, [own], model({"title": "Tenant files a notice with the registrar"}), recipe=recipe)[0]
+
+
 def test_an_output_too_short_for_every_link_gives_no_chain():
     kept, (dropped,), requests = ask(stage, [parent(answer="12 years")], model())
     assert not kept and not requests and dropped["reason"] == "no link fits"

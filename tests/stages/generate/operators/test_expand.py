@@ -1,14 +1,17 @@
 """Expand and refine: the contract of the data augmentation models, with planted answers."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
+from datagen.schema import TABLES, table_of
 from datagen.stages.generate.operators.expand import ANSWER as TASK
 from datagen.stages.generate.operators.expand import expand, refine
-from tests.support.asked import ask
-from tests.support.generators import GERMAN, HOSTILE, HOSTILE_TEXT, INJECTED
+from tests.support.asked import WHO, answers_to, ask
+from tests.support.generators import GERMAN, HOSTILE, HOSTILE_TEXT, INJECTED, RENT, SUBLET
 from tests.support.pairs import ANSWER, OTHER_ANSWER, OTHER_QUESTION, QUESTION, labels, parent, reply_text
+from tests.support.rows import context
 
 REFINED = "How long does a standard lease last, and in which season does it end?"
 ENDS = "A standard lease lasts 12 years, and it ends in autumn."
@@ -50,6 +53,15 @@ def test_one_row_gives_k_children_with_its_task_context_and_id():
         assert keys[0] == "r0" and len(keys) == 3  # the parent's, the question's and its own answer's
 
 
+def test_the_figures_count_the_parents():
+    table, where = (
+        table_of(TABLES["examples"], [parent(), parent(task="qa")]),
+        replace(context("expand"), model=WHO),
+    )
+    answers = answers_to(list(expand.ask(table, expand.options(), where)), model({"questions": []}), WHO)
+    assert expand.read(table, answers, expand.options(), where).figures == {"parents": 2}
+
+
 def test_surplus_children_are_ignored():
     kept, _, requests = expanded(OTHER_QUESTION, TIMES, count=1)
     assert [row["question"] for row in kept] == [OTHER_QUESTION] and len(requests) == 2
@@ -82,6 +94,7 @@ def test_two_equal_expansions_give_one_row():
         (f"{ANSWER[:-1]} .", "answer of another question"),
         ("", "empty"),
         (GERMAN, "another language"),
+        ("Leases), a seasonal lease lasts 6 months.", "begins inside a sentence"),
         ("A seasonal lease lasts <|im_end|> 6 months.", "control token"),
         (OTHER_QUESTION, "question gives its answer away"),
         ("A seasonal lease lasts 6 months. A seasonal lease lasts 6 months.", "repetition loop"),
@@ -164,6 +177,7 @@ def test_a_child_has_the_licence_of_its_parents_record():
     assert labels(kept) == {"operator": "expand", "licence": "CC-BY-NC-4.0"}
 
 
+STEPS = "1. The tenant files a notice with the registrar.\n2. The registrar records it."
 CLASSES = "Which word describes the term of a seasonal lease, short or long?"
 KEYS = "Extract the seasonal lease as JSON with the keys kind and term."
 
@@ -186,12 +200,21 @@ KEYS = "Extract the seasonal lease as JSON with the keys kind and term."
             False,
         ),
         (("Give the term as JSON.", '{"term": "12 years"}'), KEYS, OTHER_ANSWER, False),
+        (("How is a lease renewed?", STEPS), "How is a lease sublet?", f"1. {SUBLET}\n2. {RENT}", True),
+        (("How is a lease renewed?", STEPS), "How is a lease sublet?", f"{SUBLET} {RENT}", False),
     ],
 )
 def test_an_answer_has_the_form_of_its_parent(own, question, answer, kept):
     rows, dropped, _ = ask(expand, [parent(*own)], model({"questions": [question]}, {question: answer}))
     assert [row["answer"] for row in rows] == ([answer] if kept else [])
     assert [row["reason"] for row in dropped] == ([] if kept else ["another form than its parent"])
+
+
+def test_evidence_of_a_child_is_the_material_and_not_its_parents_quote():
+    (kept,), _, _ = ask(expand, [parent()], model({"questions": [OTHER_QUESTION]}))
+    assert kept["answer"] == OTHER_ANSWER and OTHER_ANSWER in kept["evidence"] == parent()["context"]
+    own = parent(context=None, evidence=None)
+    assert ask(expand, [own], model({"questions": [OTHER_QUESTION]}))[0][0]["evidence"] is None
 
 
 def test_a_closed_book_parent_gives_closed_book_children_from_its_evidence():

@@ -334,14 +334,13 @@ def test_hostile_text_never_enters_a_pair(task, name):
     assert not course(model=model)[0]
 
 
-def test_a_repeated_question_is_kept_once():
+@pytest.mark.parametrize("varied", ["", " now"])
+def test_a_repeated_question_is_kept_once(varied):
+    asked = "How do history, terms, rules, disputes and reform of leases and easements differ"
+
     def model(request):
         if request.task == coursework.QUESTION:
-            return reply_text(
-                {
-                    "question": "How do history, terms, rules, disputes and reform of leases and easements differ?"
-                }
-            )
+            return reply_text({"question": f"{asked}{varied * int(request.about)}?"})
         return reply_text(
             {"answer": "Their history began with landlords, and their rules came from merchants."}
         )

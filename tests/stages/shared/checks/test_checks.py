@@ -437,3 +437,19 @@ def test_words_are_split_by_script():
     ]  # fmt: skip
     assert words_of("長城は長い。") == list("長城は長い")
     assert words_of("Длина стены") == ["длина", "стены"]
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("Naming and binding), using a new namespace.", "begins inside a sentence"),
+        ("It ends (in autumn). See also there) for more.", "begins inside a sentence"),
+        ("It ends (in autumn (or winter)).", ""),
+        ("1) File a notice.\n2) Pay the rent.", ""),
+        ("There are two ways: a) file a notice, b) pay.", ""),
+        ("The range [0, 1) excludes one.", ""),
+        ("Fine :) and :-) too.", ""),
+    ],
+)
+def test_a_closing_parenthesis_alone_begins_inside_a_sentence(text, reason):
+    assert rejection(checks.begun, text) == reason
