@@ -26,6 +26,22 @@ HTML_TAG = re.compile(
 BASE64 = re.compile(r"[A-Za-z0-9+/=\s]+")
 MIN_BINARY = 240  # characters of binary data
 MARKDOWN = "markdown-of-html"  # an element with text as it is to be written
+# Errors of prefixes and attributes, and of a DTD that is elsewhere: it is not loaded.
+HARMLESS = frozenset(
+    {
+        *("NS_ERR_UNDEFINED_NAMESPACE", "NS_ERR_ATTRIBUTE_REDEFINED", "ERR_ATTRIBUTE_REDEFINED"),
+        *("NS_ERR_XML_NAMESPACE", "NS_ERR_COLON", "NS_ERR_QNAME", "NS_ERR_EMPTY"),
+        *(
+            "IO_NETWORK_ATTEMPT",
+            "IO_ENOENT",
+            "IO_LOAD_ERROR",
+            "IO_UNKNOWN",
+            "WAR_NS_URI",
+            "WAR_NS_URI_RELATIVE",
+        ),
+        *("WAR_UNDECLARED_ENTITY", "WAR_NS_COLUMN"),
+    }
+)
 MAX_DEPTH = 200  # of elements; deeper ones are read as plain text
 
 
@@ -36,24 +52,36 @@ def read(file: File) -> Iterator[Record | Reject]:
     if b"<mediawiki" in head:
         yield from _pages(file)
         return
-    parser = etree.XMLParser(
-        resolve_entities=False,
-        no_network=True,
-        remove_comments=True,
-        remove_pis=True,
-        collect_ids=False,  # an id that occurs twice is no reason not to read the text
-    )
-    try:
-        root = etree.fromstring(file.read(), parser)
-    except etree.XMLSyntaxError as error:
-        raise Reject("unreadable file", f"{error}") from error
+    root = _parse(file.read())
     parts: list[str] = []
-    name = etree.QName(root).localname
+    name = _name(root)
     _write_entities(root)
     if name in FEEDS:
         _unescape(root)
     _walk(root, 0, 0, parts)
     yield Record("\n\n".join(parts), metadata={"root": name})
+
+
+def _parse(data: bytes) -> Element:
+    """Parse a document, in spite of errors that leave its text unambiguous (`HARMLESS`)."""
+    parser = _parser(recover=False)
+    try:
+        return etree.fromstring(data, parser)
+    except etree.XMLSyntaxError as error:
+        if not {entry.type_name for entry in parser.error_log} <= HARMLESS:
+            raise Reject("unreadable file", f"{error}") from error
+        return etree.fromstring(data, _parser(recover=True))
+
+
+def _parser(recover: bool) -> etree.XMLParser:
+    return etree.XMLParser(
+        resolve_entities=False,
+        no_network=True,
+        remove_comments=True,
+        remove_pis=True,
+        collect_ids=False,  # an id that occurs twice is no reason not to read the text
+        recover=recover,
+    )
 
 
 def _pages(file: File) -> Iterator[Record | Reject]:
@@ -146,7 +174,8 @@ def _is_binary(text: str) -> bool:
 
 
 def _name(element: Element) -> str:
-    return etree.QName(element).localname if isinstance(element.tag, str) else ""
+    """Return an element's name without its prefix, whether that is declared or not; "" of no element."""
+    return re.split("[}:]", element.tag)[-1] if isinstance(element.tag, str) else ""
 
 
 def _text(element: Element) -> str:

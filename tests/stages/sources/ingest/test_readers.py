@@ -642,6 +642,30 @@ def test_literals_of_wikitext_are_code(text_of):
     assert text_of("a.wiki", "Type <code>ls -l</code> or <tt>dir</tt>.") == "Type `ls -l` or `dir`."
 
 
+DTD = '<!DOCTYPE %s PUBLIC "-//OASIS//DTD DocBook XML V4.1.2//EN" "%s">'
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        '<x:doc><x:title>Lamps</x:title><x:p y:href="a">They burn <z:b>oil</z:b>.</x:p></x:doc>',
+        "<doc><title>Lamps</title><p id='1' id='2'>They burn oil.</p></doc>",
+        '<doc xmlns:x="a b"><title>Lamps</title><p a:b:c="1">They burn oil.</p></doc>',
+        DTD % ("doc", "http://www.example.org/docbookx.dtd")
+        + "<doc><title>Lamps</title><p>They burn oil.</p></doc>",
+        DTD % ("doc", "/missing/docbookx.dtd")
+        + "<doc><title>Lamps</title><x:p>They burn&nbsp;oil.</x:p></doc>",
+    ],
+)
+def test_xml_whose_prefixes_attributes_or_dtd_are_wrong_is_read(text_of, data):
+    assert text_of("a.xml", data).replace("\xa0", " ") == "# Lamps\n\nThey burn oil."
+
+
+def test_xml_with_other_errors_is_dropped(read):
+    _, (row,) = read("a.xml", DTD % ("doc", "http://example.org/a.dtd") + "<doc><x:p>One</x:q></doc>")
+    assert row["reason"] == "unreadable file"
+
+
 def test_xml_with_an_id_twice_is_read(text_of):
     assert text_of("a.xml", '<a><p xml:id="x">One.</p><p xml:id="x">Two.</p></a>') == "One.\n\nTwo."
 
