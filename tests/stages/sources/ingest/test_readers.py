@@ -305,6 +305,108 @@ def test_each_message_of_a_mailbox_is_a_document(read):
     ]
 
 
+DIGEST = f"""From: list@example.org
+Subject: Lamps Digest, Vol 3, Issue 2
+
+Send Lamps mailing list submissions to
+\tlamps@example.org
+
+Today's Topics:
+
+   1. Oil (A)
+
+{"-" * 70}
+
+Message: 1
+Date: Sun, 31 Dec 2023 10:00:00 +0000
+From: A <a@example.org>
+Subject: [Lamps] Oil
+Message-ID: <1@x>
+Content-Type: text/plain; charset="utf-8"
+
+Which oil?
+
+-- 
+A
+
+
+{"-" * 30}
+
+Message: 2
+From: B <b@example.org>
+Subject: Re: [Lamps] Oil
+ of lamps
+
+Rape oil.
+
+{"-" * 30}
+
+It is cheap.
+
+> Which oil?
+
+
+{"-" * 30}
+
+Subject: Digest Footer
+
+____
+Lamps mailing list
+
+{"-" * 30}
+
+End of Lamps Digest, Vol 3, Issue 2
+***
+"""
+
+
+def test_each_message_of_a_digest_is_a_document_without_contents_and_footer(read):
+    kept, dropped = read("a.eml", DIGEST)
+    assert not dropped and [(row["title"], row["text"]) for row in kept] == [
+        ("[Lamps] Oil", "Which oil?"),
+        ("Re: [Lamps] Oil of lamps", "Rape oil.\n\nIt is cheap."),
+    ]
+    assert kept[0]["source"] == "a.eml#1@x"
+    first, second = (json.loads(row["metadata"]) for row in kept)
+    assert first["digest"] == "Lamps Digest, Vol 3, Issue 2" and second["from"] == "B <b@example.org>"
+    assert first["left_out"] == {"lines of the digest": 10} and second["left_out"] == {"quoted lines": 1}
+
+
+def test_a_letter_with_a_rule_is_no_digest(text_of):
+    text = f"Dear B,\n\n{'-' * 70}\n\nFrom: here\n\n{'-' * 30}\n\nAda"
+    assert text_of("a.eml", f"From: a@example.org\n\n{text}") == text
+
+
+def test_attached_messages_and_those_of_a_digest_in_parts_are_documents(read):
+    def inner(number, name=""):
+        disposition = f'Content-Disposition: attachment; filename="{name}"\n' if name else ""
+        return (
+            f"Content-Type: message/rfc822\n{disposition}\nFrom: a@x\nSubject: S{number}\n\nText {number}.\n"
+        )
+
+    digest = f"Content-Type: multipart/digest; boundary=i\n\n--i\n{inner(1)}--i\n{inner(2)}--i--\n"
+    parts = ["Content-Type: text/plain\n\nContents.\n", digest, inner(3, "b.eml"), inner(4, "Re: lamps")]
+    body = "".join(f"--o\n{part}\n" for part in parts)
+    kept, dropped = read("a.eml", f"From: a@x\nContent-Type: multipart/mixed; boundary=o\n\n{body}--o--\n")
+    assert not dropped
+    assert {row["source"]: row["text"] for row in kept} == {
+        "a.eml": "Contents.",
+        "a.eml!message-1.eml": "Text 1.",
+        "a.eml!message-2.eml": "Text 2.",
+        "a.eml!b.eml": "Text 3.",
+        "a.eml!Re: lamps-4.eml": "Text 4.",
+    }
+
+
+def test_a_saved_web_page_is_read(read):
+    page = "<html><body><h1>Lamps</h1><p>They burn =C3=B6l.</p></body></html>"
+    part = f"Content-Type: text/html; charset=utf-8\nContent-Transfer-Encoding: quoted-printable\n\n{page}\n"
+    ((row,), _) = read(
+        "a.mht", f"Subject: Lamps\nContent-Type: multipart/related; boundary=b\n\n--b\n{part}--b--"
+    )
+    assert (row["title"], row["text"]) == ("Lamps", "# Lamps\n\nThey burn öl.")
+
+
 def test_a_notebook(text_of):
     assert text_of("a.ipynb", json.dumps(NOTEBOOK)) == (
         "# Analysis\n\nSome words.\n\n```python\nprint(6 * 7)\n```\n\n```\n42\n```\n\n```python\nplot()\n```"
