@@ -175,6 +175,22 @@ def test_a_sheet_is_titles_tables_and_notes():
     ]
 
 
+@pytest.mark.parametrize(
+    ("header", "row", "written"),
+    [
+        ([["", "Sales", "", "Profit", ""], ["Zone", "2022", "2023", "2022", "2023"]], "A|1|2|3|4", "Zone | Sales: 2022 | Sales: 2023 | Profit: 2022 | Profit: 2023"),
+        ([["Zone", "Sales", ""], ["", "home", "abroad"], ["", "t", "EUR"]], "A|1|2", "Zone | Sales: home: t | Sales: abroad: EUR"),
+        ([["Zone", "x" * 99, ""], ["", "home", "abroad"]], "A|1|2", f"Zone | {'x' * 99}: home | abroad"),
+        ([["", "Owner", "Height"], ["A", "Bo", "tall"]], "B|Cy|3", " | Owner | Height"),
+        ([["Zone", "Sales", ""], ["A", "12", "few"]], "B|1|2", "Zone | Sales | "),
+    ],
+)  # fmt: skip
+def test_a_header_in_several_rows_names_each_column_once(header, row, written):
+    (table,) = blocks([*header, row.split("|")])
+    assert table.split("\n")[0] == f"| {written} |"
+    assert table.count("\n") == 2 or written.endswith((" | ", "Height"))
+
+
 def test_the_parts_of_a_long_table_have_its_header():
     sheet = [["No", "Remark"], *([str(number), "word " * 20] for number in range(100))]
     tables = list(blocks(sheet))
