@@ -45,8 +45,8 @@ def blocks(rows: Iterable[Row]) -> Iterator[str]:
     """
     Write a sheet's rows as tables and paragraphs.
 
-    A row with one cell is a paragraph: a title or a note. The first other row is the header of a table, or the
-    first rows (`_one_header`); after an empty row, one without a number is the next header. The header is
+    A row with one cell is a paragraph: a title or a note. The first other row is the header of a table, or
+    the first rows are (`_one_header`); after an empty row, one without a number is the next header. It is
     repeated in tables of at most `MAX_CHARS` characters, so that passages have it.
     """
     table: list[Row] = []  # the header, and the rows that are not yet written
