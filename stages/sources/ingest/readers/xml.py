@@ -7,17 +7,44 @@ from collections.abc import Iterator
 from lxml import etree
 
 from datagen.request import Reject
+from datagen.stages.sources.ingest.readers.mathml import linear
 from datagen.stages.sources.ingest.readers.mediawiki import to_markdown
 from datagen.stages.sources.ingest.readers.tables import write_table
 from datagen.stages.sources.ingest.readers.webpage import read_webpage
 from datagen.stages.sources.ingest.readers.zipped import Element
 from datagen.stages.sources.ingest.record import File, Record
 
-TITLES = frozenset({"title", "head", "heading", "bridgehead"})
+TITLES = frozenset({"title", "head", "heading", "bridgehead", "article-title", "invention-title"})
 CODE = frozenset({"programlisting", "screen", "literallayout", "codeblock", "pre", "verbatim"})
 ITEMS = frozenset({"listitem", "item", "li"})
 TABLES = frozenset({"table", "informaltable", "tgroup"})
 ROWS, CELLS = frozenset({"tr", "row"}), frozenset({"td", "th", "cell", "entry"})
+# Markup within a paragraph: an element that directly contains it is one.
+INLINE = frozenset(
+    {
+        *("b", "i", "u", "bold", "italic", "em", "emph", "emphasis", "strong", "hi", "hil"),
+        *("sub", "sup", "sb", "sp", "xref"),
+    }
+)
+BLOCKS = frozenset({"p", "para", "sec", "section", "list"}) | TITLES | CODE | ITEMS | TABLES
+# Elements whose parts are read as one line: references and names.
+LINES = frozenset(
+    {
+        *(
+            "ref",
+            "mixed-citation",
+            "element-citation",
+            "nlm-citation",
+            "biblioentry",
+            "bibliomixed",
+            "biblStruct",
+        ),
+        *("contrib", "personname", "aff"),
+    }
+)
+# Of the fields of a journal's article (JATS), those with prose; the others are identifiers and dates.
+ARTICLE, JOURNAL = "article-meta", "journal-meta"
+PROSE = frozenset({"title-group", "contrib-group", "aff", "abstract", "trans-abstract", "kwd-group"})
 TEX, TEX_BEGIN, TEX_END = "\\documentclass", "\\begin{document}", "\\end{document}"  # of one formula
 FEEDS = frozenset({"rss", "feed", "RDF"})  # their elements may contain HTML, escaped or in CDATA
 HTML_TAG = re.compile(
@@ -56,10 +83,14 @@ def read(file: File) -> Iterator[Record | Reject]:
     parts: list[str] = []
     name = _name(root)
     _write_entities(root)
+    _write_formulas(root)
+    metadata: dict[str, object] = {"root": name}
+    if fields := _remove_fields(root):
+        metadata["left_out"] = {"fields of the article": fields}
     if name in FEEDS:
         _unescape(root)
     _walk(root, 0, 0, parts)
-    yield Record("\n\n".join(parts), metadata={"root": name})
+    yield Record("\n\n".join(parts), metadata=metadata)
 
 
 def _parse(data: bytes) -> Element:
@@ -121,6 +152,34 @@ def _write_entities(root: Element) -> None:
                 before, texts = child, [child.tail or ""]
 
 
+def _write_formulas(root: Element) -> None:
+    """Write formulas on one line; of the alternatives for one formula, the one in TeX."""
+    for alternatives in list(root.iter("{*}alternatives")):
+        if (tex := alternatives.find("{*}tex-math")) is not None:
+            alternatives[:] = [tex]
+    for formula in list(root.iter("{*}math")):
+        written = linear(formula)
+        formula.clear(keep_tail=True)
+        formula.text = written
+
+
+def _remove_fields(root: Element) -> int:
+    """Remove the fields of an article that are not prose, and return their number."""
+    fields = [
+        *(field for journal in root.iter(f"{{*}}{JOURNAL}") for field in journal),
+        *(
+            field
+            for article in root.iter(f"{{*}}{ARTICLE}")
+            for field in article
+            if _name(field) not in PROSE
+        ),
+    ]
+    for field in fields:
+        if (parent := field.getparent()) is not None:
+            parent.remove(field)
+    return len(fields)
+
+
 def _unescape(feed: Element) -> None:
     """Put the text of a feed's HTML, which is text within the XML, in place of the HTML."""
     for element in feed.iter(etree.Element):
@@ -146,7 +205,13 @@ def _walk(element: Element, depth: int, level: int, parts: list[str]) -> None:
         parts += [text for child in element if _name(child) in TITLES if (text := _text(child))]
         parts.append(write_table(rows))
         return
+    if name in LINES:
+        text = " ".join(" ".join(element.itertext()).split())
+        parts += [text] if text else []
+        return
+    names = {_name(child).lower() for child in element}
     inline = (element.text or "").strip() or any((child.tail or "").strip() for child in element)
+    inline = inline or (names & INLINE and not names & BLOCKS)
     if inline or len(element) == 0 or depth == MAX_DEPTH:
         text = _text(element)
         if text:

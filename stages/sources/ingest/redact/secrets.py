@@ -130,9 +130,9 @@ BEFORE_NAME = re.compile(r"[ \t]*(?:-[ \t]+|export[ \t]+|\{[ \t]*)?[\"']?[\w.-]*
 AFTER_VALUE = re.compile(r"[ \t]*[;}]?[ \t]*(?:[#;].*)?")
 AFTER_QUOTE = re.compile(r"[ \t]*[,;}]{0,2}[ \t]*(?:[#;].*)?")
 LOGIN = re.compile(
-    r"[ \t]*(?:-[ \t]+|export[ \t]+|\{[ \t]*)?[\"']?[\w.-]*(?:user(?:[_ -]?name)?|usr|uid|login|account|usuario"
-    r"|benutzer(?:name)?|utilisateur|host(?:[_ -]?name)?|server|port|database|db(?:[_-]?name)?|e-?mail)"
-    r"[\"']?[ \t]*[:=][ \t]*\S",
+    r"[ \t]*(?:-[ \t]+|export[ \t]+|\{[ \t]*)?[\"']?[\w.-]*(?:user(?:[_ -]?name)?|usr|uid|login|account"
+    r"|usuario|benutzer(?:name)?|utilisateur|host(?:[_ -]?name)?|server|port"
+    r"|database|db(?:[_-]?name)?|e-?mail)[\"']?[ \t]*[:=][ \t]*\S",
     re.IGNORECASE,
 )
 # What a line about a password says in one word.

@@ -763,6 +763,26 @@ def test_xml_whose_prefixes_attributes_or_dtd_are_wrong_is_read(text_of, data):
     assert text_of("a.xml", data).replace("\xa0", " ") == "# Lamps\n\nThey burn oil."
 
 
+def test_an_article_is_its_title_and_prose_without_its_other_fields(read):
+    front = (
+        "<front><journal-meta><journal-id>pmc</journal-id></journal-meta><article-meta>"
+        "<article-id>77</article-id><title-group><article-title>Lamps</article-title></title-group>"
+        "<pub-date><day>3</day><year>2001</year></pub-date><abstract><p>They burn.</p></abstract>"
+        "</article-meta></front>"
+    )
+    formula = "<alternatives><tex-math>$e=mc^2$</tex-math><math><mi>e</mi><mo>=</mo><mi>m</mi></math></alternatives>"
+    body = (
+        f"<body><sec><title>Oil</title><p>So {formula} holds.</p><p><math><mi>a</mi><mo>=</mo><mi>b</mi></math></p>"
+        "<p><d>N</d><sub>1</sub><d>x</d></p></sec></body>"
+    )
+    back = "<back><ref-list><ref><element-citation><name>Ada</name><year>1901</year></element-citation></ref></ref-list></back>"
+    ((row,), _) = read("a.nxml", f"<article>{front}{body}{back}</article>")
+    assert row["title"] == "Lamps" and json.loads(row["metadata"])["left_out"] == {"fields of the article": 3}
+    assert row["text"].split("\n\n") == [
+        *("# Lamps", "They burn.", "# Oil", "So $e=mc^2$ holds.", "a=b", "N1x", "Ada 1901"),
+    ]
+
+
 def test_xml_with_other_errors_is_dropped(read):
     _, (row,) = read("a.xml", DTD % ("doc", "http://example.org/a.dtd") + "<doc><x:p>One</x:q></doc>")
     assert row["reason"] == "unreadable file"
