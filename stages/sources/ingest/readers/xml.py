@@ -2,6 +2,7 @@
 
 import html
 import re
+from collections import Counter
 from collections.abc import Iterator
 
 from lxml import etree
@@ -42,9 +43,17 @@ LINES = frozenset(
         *("contrib", "personname", "aff"),
     }
 )
-# Of the fields of a journal's article (JATS), those with prose; the others are identifiers and dates.
-ARTICLE, JOURNAL = "article-meta", "journal-meta"
-PROSE = frozenset({"title-group", "contrib-group", "aff", "abstract", "trans-abstract", "kwd-group"})
+# Containers of the fields of an article (JATS) or patent -> those with prose, unlike identifiers and dates.
+FIELDS = {
+    "journal-meta": frozenset[str](),
+    "article-meta": frozenset(
+        {"title-group", "contrib-group", "aff", "abstract", "trans-abstract", "kwd-group"}
+    ),
+    **dict.fromkeys(
+        ("us-bibliographic-data-application", "us-bibliographic-data-grant"), frozenset({"invention-title"})
+    ),
+}
+REFERENCES, IDENTIFIER = "ref-list", "object-id"
 TEX, TEX_BEGIN, TEX_END = "\\documentclass", "\\begin{document}", "\\end{document}"  # of one formula
 FEEDS = frozenset({"rss", "feed", "RDF"})  # their elements may contain HTML, escaped or in CDATA
 HTML_TAG = re.compile(
@@ -85,8 +94,8 @@ def read(file: File) -> Iterator[Record | Reject]:
     _write_entities(root)
     _write_formulas(root)
     metadata: dict[str, object] = {"root": name}
-    if fields := _remove_fields(root):
-        metadata["left_out"] = {"fields of the article": fields}
+    if left_out := _remove_fields(root):
+        metadata["left_out"] = left_out
     if name in FEEDS:
         _unescape(root)
     _walk(root, 0, 0, parts)
@@ -163,21 +172,20 @@ def _write_formulas(root: Element) -> None:
         formula.text = written
 
 
-def _remove_fields(root: Element) -> int:
-    """Remove the fields of an article that are not prose, and return their number."""
-    fields = [
-        *(field for journal in root.iter(f"{{*}}{JOURNAL}") for field in journal),
-        *(
-            field
-            for article in root.iter(f"{{*}}{ARTICLE}")
-            for field in article
-            if _name(field) not in PROSE
-        ),
-    ]
-    for field in fields:
-        if (parent := field.getparent()) is not None:
-            parent.remove(field)
-    return len(fields)
+def _remove_fields(root: Element) -> dict[str, int]:
+    """Remove the fields of an article or patent that are not prose, and the references; count them."""
+    counts = Counter[str]()
+    for element in list(root.iter(*(f"{{*}}{name}" for name in (*FIELDS, REFERENCES, IDENTIFIER)))):
+        name, parent = _name(element), element.getparent()
+        if name in FIELDS:
+            fields = [field for field in element if _name(field) not in FIELDS[name]]
+            counts["fields of the article"] += len(fields)
+            for field in fields:
+                element.remove(field)
+        elif parent is not None:
+            counts["references"] += sum(1 for _ in element.iter("{*}ref"))
+            parent.remove(element)
+    return {kind: count for kind, count in counts.items() if count}
 
 
 def _unescape(feed: Element) -> None:

@@ -321,3 +321,10 @@ def test_numbered_lists_are_numbered_and_go_on_where_they_say_so(read):
         archive.writestr("styles.xml", styles)
     lines = [line for line in read("a.odt", stream.getvalue())[0]["text"].split("\n") if line.strip()]
     assert lines == ["1. one", "   - in", "2. two", "Between.", "3. three", "After.", "- none"]
+
+
+def test_items_with_inner_lists_are_written_without_space_between_them(text_of):
+    inner = "<text:list><text:list-item><text:p>flax</text:p></text:list-item></text:list>"
+    items = f"<text:list-item><text:p>Oil</text:p>{inner}</text:list-item><text:list-item><text:p>Gas</text:p></text:list-item>"
+    text = text_of("a.odt", opendocument(f"<office:text><text:list>{items}</text:list></office:text>"))
+    assert text == "- Oil\n  - flax\n- Gas"

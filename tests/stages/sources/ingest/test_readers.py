@@ -474,30 +474,61 @@ def test_links_that_track_the_reader_are_removed_from_mail_and_counted(read):
     assert json.loads(row["metadata"])["left_out"] == {"links": 3}
 
 
-def test_boxes_of_a_slide_are_read_from_the_top_and_code_is_code(text_of):
-    a = 'xmlns:a="http://schemas.openxmlformats.org/drawingml/2006/main"'
-    p = 'xmlns:p="http://schemas.openxmlformats.org/presentationml/2006/main"'
+DRAWN = 'xmlns:a="http://schemas.openxmlformats.org/drawingml/2006/main"'
+SHOWN = 'xmlns:p="http://schemas.openxmlformats.org/presentationml/2006/main"'
 
-    def box(text, x, y, font="Arial"):
-        lines = "<a:br/>".join(
-            f'<a:r><a:rPr><a:latin typeface="{font}"/></a:rPr><a:t>{line}</a:t></a:r>' for line in text
-        )
-        place = f'<p:spPr><a:xfrm><a:off x="{x}" y="{y}"/></a:xfrm></p:spPr>'
-        return f"<p:sp>{place}<p:txBody><a:p>{lines}</a:p></p:txBody></p:sp>"
 
-    boxes = box(["below"], 0, 4_000_000) + box(["right"], 5_000_000, 1_050_000) + box(["left"], 0, 1_000_000)
-    code = box(["def f():", "    pass"], 0, 6_000_000, "Courier New")
-    slide = f"<p:sld {a} {p}>{code}{boxes}</p:sld>"
-    presentation = f'<p:presentation {p} xmlns:r="{OFFICE}"><p:sldIdLst><p:sldId r:id="r1"/></p:sldIdLst></p:presentation>'
+def box(*lines, x=0, y=0, font="Arial", kind=""):
+    """Write a box of a slide; with `kind`, a placeholder."""
+    runs = "<a:br/>".join(
+        f'<a:r><a:rPr><a:latin typeface="{font}"/></a:rPr><a:t>{line}</a:t></a:r>' for line in lines
+    )
+    place = f'<p:spPr><a:xfrm><a:off x="{x}" y="{y}"/></a:xfrm></p:spPr>'
+    holder = f'<p:nvSpPr><p:nvPr><p:ph type="{kind}"/></p:nvPr></p:nvSpPr>' if kind else ""
+    return f"<p:sp>{holder}{place}<p:txBody><a:p>{runs}</a:p></p:txBody></p:sp>"
+
+
+def drawn(*boxes):
+    """Make a presentation of one slide with boxes."""
+    presentation = f'<p:presentation {SHOWN} xmlns:r="{OFFICE}"><p:sldIdLst><p:sldId r:id="r1"/></p:sldIdLst></p:presentation>'
     relations = f'<Relationships xmlns="{RELATIONS}"><Relationship Id="r1" Target="slides/slide1.xml"/></Relationships>'
-    data = zipped(
+    return zipped(
         **{
             "ppt/presentation.xml": presentation,
             "ppt/_rels/presentation.xml.rels": relations,
-            "ppt/slides/slide1.xml": slide,
+            "ppt/slides/slide1.xml": f"<p:sld {DRAWN} {SHOWN}>{''.join(boxes)}</p:sld>",
         }
     )
+
+
+def test_boxes_of_a_slide_are_read_from_the_top_and_code_is_code(text_of):
+    code = box("def f():", "    pass", y=6_000_000, font="Courier New")
+    below, right = box("below", y=4_000_000), box("right", x=5_000_000, y=1_050_000)
+    data = drawn(code, below, right, box("left", y=1_000_000))
     assert text_of("a.pptx", data) == ("## Slide 1\n\nleft\n\nright\n\nbelow\n\n```\ndef f():\n    pass\n```")
+
+
+@pytest.mark.parametrize(
+    ("first", "heading"),
+    [
+        (box("Lamps of oil"), "Lamps of oil"),
+        (box("Lamps", kind="title") + box("Oil"), "Lamps"),
+        (box("") + box("Lamps of oil") + box("", kind="title") + box("7", kind="sldNum"), "Lamps of oil"),
+        (box("Lamps burn oil."), "Slide 1"),
+        (box("word " * 17), "Slide 1"),
+        (box("42"), "Slide 1"),
+        (box("Lamps", kind="body"), "Slide 1"),
+        (box("Lamps", y=3_950_000), "Slide 1"),
+        ("", "Slide 1"),
+    ],
+)
+def test_a_short_line_on_top_is_the_title_of_a_slide_without_one(text_of, first, heading):
+    text = text_of("a.pptx", drawn(box("The rest.", y=4_000_000, x=9), first))
+    assert text.startswith(f"## {heading}\n\n") and text.count("Lamps") <= 1 and "The rest." in text
+
+
+def test_a_body_of_one_paragraph_is_no_list(text_of):
+    assert text_of("a.pptx", drawn(box("It burns.", kind="body"))) == "## Slide 1\n\nIt burns."
 
 
 def test_html_within_a_feed_is_read_and_in_other_xml_it_is_text(text_of):
@@ -777,10 +808,15 @@ def test_an_article_is_its_title_and_prose_without_its_other_fields(read):
     )
     back = "<back><ref-list><ref><element-citation><name>Ada</name><year>1901</year></element-citation></ref></ref-list></back>"
     ((row,), _) = read("a.nxml", f"<article>{front}{body}{back}</article>")
-    assert row["title"] == "Lamps" and json.loads(row["metadata"])["left_out"] == {"fields of the article": 3}
+    assert row["title"] == "Lamps" and json.loads(row["metadata"])["left_out"] == {
+        "fields of the article": 3,
+        "references": 1,
+    }
     assert row["text"].split("\n\n") == [
-        *("# Lamps", "They burn.", "# Oil", "So $e=mc^2$ holds.", "a=b", "N1x", "Ada 1901"),
+        *("# Lamps", "They burn.", "# Oil", "So $e=mc^2$ holds.", "a=b", "N1x"),
     ]
+    reference = "<bibliography><biblioentry><a>Ada</a><year>1901</year></biblioentry></bibliography>"
+    assert read("a.xml", reference)[0][0]["text"] == "Ada 1901"
 
 
 def test_xml_with_other_errors_is_dropped(read):
