@@ -7,7 +7,7 @@ from datetime import date, datetime, time, timedelta
 from python_calamine import CalamineError, CalamineWorkbook, PasswordError
 
 from datagen.request import Reject
-from datagen.stages.sources.ingest.readers.tables import MAX_CHARS, write_table
+from datagen.stages.sources.ingest.readers.tables import MAX_CHARS, size_of, write_table
 from datagen.stages.sources.ingest.readers.zipped import OLE, opened
 from datagen.stages.sources.ingest.record import File, Record
 
@@ -60,7 +60,7 @@ def blocks(rows: Iterable[Row]) -> Iterator[str]:
             continue
         new_header = after_space and not any(NUMBER.fullmatch(cell) for cell in filled)
         after_space = False
-        length = sum(len(cell) + 3 for cell in row)
+        length = sum(size_of(cell) + 3 for cell in row)
         is_text = len(filled) == 1
         if table and (is_text or new_header or size + length > MAX_CHARS):
             if len(table) > 1 or not header_written:
