@@ -65,6 +65,8 @@ local function inlines(macro)
       found:insert(pandoc.Code((group:gsub("%s", ""))))
     elseif name == "cs" then
       found:insert(pandoc.Code("\\" .. group))
+    elseif not group:find("[^%w%s.,;:!?()]") then  -- plain words need no parser, which is slow
+      found:insert(pandoc.Str((group:gsub("%s+", " "))))
     else
       found:extend(pandoc.utils.blocks_to_inlines(read(group), {pandoc.Space()}))
     end

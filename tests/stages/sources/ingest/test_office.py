@@ -189,6 +189,7 @@ def test_the_parts_of_a_table_in_ideographs_are_as_short_as_their_passages():
         ([["Zone", "Sales", ""], ["", "home", "abroad"], ["", "t", "EUR"]], "A|1|2", "Zone | Sales: home: t | Sales: abroad: EUR"),
         ([["Zone", "x" * 99, ""], ["", "home", "abroad"]], "A|1|2", f"Zone | {'x' * 99}: home | abroad"),
         ([["", "Owner", "Height"], ["A", "Bo", "tall"]], "B|Cy|3", " | Owner | Height"),
+        ([["Zone", "Sales", "Height"], ["A", "few", "low"]], "B|1|2", "Zone | Sales | Height"),
         ([["Zone", "Sales", ""], ["A", "12", "few"]], "B|1|2", "Zone | Sales | "),
     ],
 )  # fmt: skip

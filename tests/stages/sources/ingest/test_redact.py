@@ -185,6 +185,7 @@ def test_the_value_of_an_environment_variable_is_a_secret_even_if_it_is_a_word(l
         ("user: the name\npassword: string", None),
         ("user: the name\npassword: encrypted", None),
         ("user: the name\npassword: the word that the user chose", None),
+        ("user: app\npassword: swordfish is one", None),
         ("The user: he gives\na password: swordfish is one.", None),
         ("host: the server\npassword:\n  changes daily", None),
         ("host: db1\npassword: /run/secrets/db", None),
