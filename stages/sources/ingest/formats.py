@@ -135,12 +135,17 @@ FORMATS = (
     # Office documents, books, mail, markup and code.
     Format("pdf", "pdf", (".pdf",), "the file", sniff=lambda head: b"%PDF-" in head[:1024]),
     Format("rtf", "rtf", (".rtf",), "the file", sniff=lambda head: head.lstrip().startswith(b"{\\rtf")),
-    Format("mail", "mail", (".eml", ".mbox"), "each letter, and each attachment of a known format"),
+    Format(
+        "mail",
+        "mail",
+        (".eml", ".mbox", ".mbx", ".mht", ".mhtml"),
+        "each letter, and each attachment of a known format; a saved page",
+    ),
     Format("notebook", "notebook", (".ipynb",), "the file: text, code and what it printed"),
     Format(
         "xml",
         "xml",
-        (".xml", ".dbk", ".docbook", ".tei", ".nxml", ".jats"),
+        (".xml", ".dbk", ".docbook", ".tei", ".nxml", ".jats", ".rss", ".atom"),
         "the file; of a wiki's export, each page",
     ),
     Format("latex", "latex", (".tex", ".latex"), "the file; needs pandoc"),
@@ -172,7 +177,7 @@ REMEDIES = {
     **dict.fromkeys((".mobi", ".azw", ".azw3", ".fb2"), "convert it to .epub"),
     **dict.fromkeys((".ps", ".eps", ".djvu", ".dvi", ".xps"), "convert it to .pdf"),
     **dict.fromkeys((".lyx", ".rnw"), "export it as .tex or .pdf"),
-    **dict.fromkeys((".org", ".adoc", ".texi", ".textile", ".typ"), "convert it to .md or .html"),
+    **dict.fromkeys((".org", ".opml", ".adoc", ".texi", ".textile", ".typ"), "convert it to .md or .html"),
     **dict.fromkeys(
         (".png", ".jpg", ".jpeg", ".gif", ".tif", ".tiff", ".webp", ".heic", ".bmp"),
         "an image: run OCR on it",

@@ -18,7 +18,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 
@@ -116,7 +116,7 @@ class Child:
 
     def end(self) -> None:
         """Kill it."""
-        self._process.kill()
+        self._kill()
         self._process.wait()
         self._connection.close()
         self._current.close()
@@ -128,8 +128,7 @@ class Child:
         idle, checked = 0.0, time.monotonic()
         while not self._connection.poll(POLL_SECONDS):
             try:
-                rss, now = self._rss(), sum(self._process_info.cpu_times()[:2])
-                runnable = self._process_info.status() == psutil.STATUS_RUNNING
+                rss, now, runnable = self._usage()
             except psutil.Error:
                 continue  # it has ended; the connection reports it next
             worked = now if worked is None else worked
@@ -140,16 +139,41 @@ class Child:
             place = child.PLACE.unpack_from(self._current)
             seconds = seconds_for(self._files[place[0]].size, self.limits)
             if now - worked > seconds or idle > IDLE_SHARE * seconds:
-                self._process.kill()
+                self._kill()
                 detail = f"over {seconds:.3g} seconds; see stages.ingest.seconds"
                 raise ChildEnded("took too long", detail, place)
             if rss > megabytes * 1e6:
-                self._process.kill()
+                self._kill()
                 raise self._out_of_memory()
         return self._connection.recv_bytes()
 
     def _out_of_memory(self) -> ChildEnded:
         return ChildEnded("out of memory", f"over {self.limits.memory_mb} MB; see stages.ingest.memory_mb")
+
+    def _usage(self) -> tuple[int, float, bool]:
+        """Return memory in bytes, processor time in seconds, and whether it runs: with its programs."""
+        mine = self._process_info
+        rss, seconds = self._rss(), sum(mine.cpu_times()[:4])  # with the programs that have ended
+        runs = mine.status() == psutil.STATUS_RUNNING
+        for program in [] if runs else self._programs():
+            rss += program.memory_info().rss
+            seconds += sum(program.cpu_times()[:2])
+            runs = runs or program.status() == psutil.STATUS_RUNNING
+        return rss, seconds, runs
+
+    def _programs(self) -> list[psutil.Process]:
+        """Find the programs that it runs and waits for, such as pandoc."""
+        try:
+            return list(self._process_info.children(recursive=True))
+        except psutil.Error:
+            return []
+
+    def _kill(self) -> None:
+        programs = self._programs()
+        self._process.kill()
+        for program in programs:
+            with suppress(psutil.Error):
+                program.kill()
 
     def _rss(self) -> int:
         return int(self._process_info.memory_info().rss)

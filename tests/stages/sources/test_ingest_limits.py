@@ -8,10 +8,13 @@ import lzma
 import mmap
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections import Counter
 
+import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -78,6 +81,14 @@ def obey(file: File):
                     held.append(mmap.mmap(-1, 10_000_000))
                     held[-1].write(bytes(10_000_000))
                 time.sleep(1)
+            case "spin in a program":
+                subprocess.run([sys.executable, "-c", "while True: pass", str(file.path)], check=False)
+            case "grow in a program":
+                code = "a = bytearray(350_000_000); import time; time.sleep(60)"
+                subprocess.run([sys.executable, "-c", code, str(file.path)], check=False)
+            case "work in a program":
+                code = "import time\nwhile time.process_time() < 3: pass"
+                subprocess.run([sys.executable, "-c", code], check=False)
             case "raise":
                 raise KeyError("unforeseen")
             case text:
@@ -110,10 +121,31 @@ def test_a_file_that_kills_its_reader_is_dropped_and_all_others_are_read(tmp_pat
 
 
 @pytest.mark.slow
-def test_a_reader_that_works_is_not_limited_in_wall_clock_time(tmp_path, hostile, monkeypatch):
+@pytest.mark.parametrize(
+    ("does", "reason"), [("spin in a program", "took too long"), ("grow in a program", "out of memory")]
+)
+def test_a_program_that_a_reader_runs_has_its_limits_and_ends_with_it(tmp_path, hostile, does, reason):
+    """Pandoc, for LaTeX."""
+    path = write(tmp_path, "docs/a.bad", does)
+    write(tmp_path, "docs/b.txt", "After.")
+    kept, dropped = ingested(tmp_path, "docs", options=ingest.Options(seconds=3, memory_mb=300))
+    assert reasons(dropped) == {"docs/a.bad": reason} and list(kept) == ["docs/b.txt"]
+    deadline = time.monotonic() + 60
+    while running := [
+        process
+        for process in psutil.process_iter(["cmdline", "status"])
+        if str(path) in (process.info["cmdline"] or ()) and process.info["status"] != psutil.STATUS_ZOMBIE
+    ]:
+        assert time.monotonic() < deadline, running
+        time.sleep(0.05)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("does", ["work", "work in a program"])
+def test_a_reader_that_works_is_not_limited_in_wall_clock_time(tmp_path, hostile, monkeypatch, does):
     """On a busy machine, a few seconds of processor time take minutes."""
     monkeypatch.setattr(watch, "IDLE_SHARE", 0.01)
-    write(tmp_path, "docs/a.bad", "work\none")
+    write(tmp_path, "docs/a.bad", f"{does}\none")
     kept, dropped = ingested(tmp_path, "docs")
     assert list(kept) == ["docs/a.bad#one"] and not dropped
 

@@ -12,6 +12,7 @@ from datagen.stages.sources.ingest.lines import NOT_UTF8, REMEDY, numbered_lines
 from datagen.stages.sources.ingest.record import File, Record
 
 SEPARATORS = ",;\t|"
+RARE = "^~¦\x1f"  # separators of files without any of the others in the header
 STATED = re.compile(r'"?sep=([^\r\n])"?\s*', re.IGNORECASE)  # a first line written by spreadsheets
 SAMPLE = 200_000  # characters from which the escape character is inferred
 END = "\0"  # after the last line; NULs are removed from the others
@@ -26,11 +27,11 @@ def records(file: File) -> Iterator[tuple[int, object]]:
     """Read each row as a mapping of column to text, numbered; a row that is damaged is a `Reject`."""
     csv.field_size_limit(file.limits.document_bytes)
     lines = (line.replace(END, "") for _, line in numbered_lines(file, escaped=True) if isinstance(line, str))
-    header = next((line for line in lines if line.strip()), "")
-    separator = "\t" if file.basename.lower().endswith(".tsv") else max(SEPARATORS, key=header.count)
+    header, before = _header(lines)
+    separator = "\t" if file.basename.lower().endswith(".tsv") else _separator(header)
     if stated := STATED.fullmatch(header):
         separator, header = stated[1], next(lines, "")
-    sample = [header, *_first(lines)]
+    sample = [header, *_first(chain(before, lines))]
     escape = _escape(sample, separator)
     rows = csv.reader(
         chain(sample, lines, [END]), delimiter=separator, escapechar=escape, doublequote=not escape
@@ -47,6 +48,26 @@ def records(file: File) -> Iterator[tuple[int, object]]:
                 yield number, dict(zip(names, row, strict=True))
     except csv.Error as error:
         raise Reject("bad csv row", f"{file.name}: near line {rows.line_num + 1}: {error}") from error
+
+
+def _header(lines: Iterator[str]) -> tuple[str, list[str]]:
+    """Return the first line that is not blank, after comments; and the lines read after it to know that."""
+    header = next((line for line in lines if line.strip()), "")
+    while header.startswith("#") and not _has_separator(header):
+        following = next((line for line in lines if line.strip()), "")
+        if not following.startswith("#") and not _has_separator(following):
+            return header, [following] if following else []  # its only column is called "# ..."
+        header = following
+    return header, []
+
+
+def _has_separator(line: str) -> bool:
+    return any(line.count(separator) for separator in SEPARATORS + RARE)
+
+
+def _separator(header: str) -> str:
+    has_common = any(separator in header for separator in SEPARATORS)
+    return max(SEPARATORS if has_common or not _has_separator(header) else RARE, key=header.count)
 
 
 def _first(lines: Iterator[str]) -> Iterator[str]:

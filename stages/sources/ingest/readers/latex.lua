@@ -24,17 +24,21 @@ local function names_one_of(words, name)
   return false
 end
 
+-- The words of a text without its markup, where it is too deep or not understood.
+local function plain(text)
+  local words = text:gsub("\\%a+%*?", " "):gsub("[{}\\$&~]", " "):gsub("%s+", " ")
+  return pandoc.Blocks {pandoc.Para {pandoc.Str(words)}}
+end
+
 local function read(text)
-  if depth >= MAX_DEPTH then return pandoc.Blocks {} end
+  if depth >= MAX_DEPTH then return plain(text) end
   depth = depth + 1
   local understood, blocks = pcall(function()
     local parsed = pandoc.read(text, "latex+raw_tex").blocks
     return pandoc.walk_block(pandoc.Div(parsed), filter).content
   end)
   depth = depth - 1
-  if understood then return blocks end
-  local plain = text:gsub("\\%a+%*?", " "):gsub("[{}\\$&~]", " ")
-  return pandoc.Blocks {pandoc.Para {pandoc.Str((plain:gsub("%s+", " ")))}}
+  return understood and blocks or plain(text)
 end
 
 -- A macro without arguments: \BibTeX and \pgfname are words, \medskip is none.
@@ -61,6 +65,8 @@ local function inlines(macro)
       found:insert(pandoc.Code((group:gsub("%s", ""))))
     elseif name == "cs" then
       found:insert(pandoc.Code("\\" .. group))
+    elseif not group:find("[^%w%s.,;:!?()]") then  -- plain words need no parser, which is slow
+      found:insert(pandoc.Str((group:gsub("%s+", " "))))
     else
       found:extend(pandoc.utils.blocks_to_inlines(read(group), {pandoc.Space()}))
     end

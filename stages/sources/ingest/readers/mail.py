@@ -12,6 +12,7 @@ from typing import IO, cast
 from datagen.request import Reject
 from datagen.stages.sources.ingest.decoding import decode
 from datagen.stages.sources.ingest.formats import by_name
+from datagen.stages.sources.ingest.readers.digest import Message, split_digest
 from datagen.stages.sources.ingest.readers.webpage import read_webpage
 from datagen.stages.sources.ingest.record import File, Record
 
@@ -90,20 +91,69 @@ def _letter(data: bytes, file: File, line: int) -> Iterator[Record | File | Reje
         key: value for key, header in HEADERS.items() if (value := _header(letter, header))
     }
     subject = _header(letter, "Subject")
-    body, quoted = _body(letter), 0
+    body = _body(letter)
+    messages, lines = split_digest(body)
+    if messages:
+        yield from _messages(messages, subject, line, lines)
+    else:
+        yield _record(body, subject, message_id, line, metadata)
+    for number, attachment in enumerate(_attachments(letter), start=1):
+        content, name = _content(attachment), attachment.get_filename() or ""
+        if attachment.get_content_type() == "message/rfc822" and not name.lower().endswith(".eml"):
+            name = f"{name or 'message'}-{number}.eml"
+        if name and by_name(name):
+            path = f"{line}!{name}" if line else name
+            yield file.member(path, partial(_open, content), len(content))
+
+
+def _record(
+    body: str, subject: str, name: str | None, line: int, metadata: dict[str, object], digest: int = 0
+) -> Record:
+    """Make a message's document, without what it quotes below its text; `digest` lines are left out."""
+    quoted = 0
     if not FORWARD.match(subject):  # the forwarded message may be nowhere else
         body, quoted = without_quote(body)
     body, links = without_tracking(body)
-    if left_out := {kind: count for kind, count in (("quoted lines", quoted), ("links", links)) if count}:
+    counts = {"quoted lines": quoted, "links": links, "lines of the digest": digest}
+    if left_out := {kind: count for kind, count in counts.items() if count}:
         metadata["left_out"] = left_out
-    yield Record(body, subject, message_id, line, metadata)
-    for attachment in letter.iter_attachments():
-        name = attachment.get_filename() or ""
-        if name and by_name(name):
-            content = attachment.get_payload(decode=True) or b""
-            if isinstance(content, bytes):
-                path = f"{line}!{name}" if line else name
-                yield file.member(path, partial(_open, content), len(content))
+    return Record(body, subject, name, line, metadata)
+
+
+def _messages(messages: list[Message], digest: str, line: int, left_out: int) -> Iterator[Record]:
+    """Make a document of each message of a digest; the first counts the lines around them."""
+    for message in messages:
+        metadata: dict[str, object] = {
+            key: value for key, header in HEADERS.items() if (value := message.headers.get(header.lower()))
+        }
+        name = message.headers.get("message-id", "").strip("<>")
+        text = SIGNATURE.sub("", message.text)
+        subject = message.headers.get("subject", digest)
+        yield _record(text, subject, name, line, metadata | {"digest": digest}, left_out)
+        left_out = 0
+
+
+def _attachments(part: EmailMessage) -> Iterator[EmailMessage]:
+    """Find the attachments of a message, and the messages of a digest (``multipart/digest``)."""
+    for attachment in part.iter_attachments():
+        if not isinstance(attachment, EmailMessage):
+            continue
+        if attachment.get_content_subtype() == "digest":
+            yield from (inner for inner in attachment.iter_parts() if isinstance(inner, EmailMessage))
+        else:
+            yield attachment
+
+
+def _content(attachment: EmailMessage) -> bytes:
+    """Return an attachment's bytes; of an attached message, its source."""
+    inner = attachment.get_payload()
+    if attachment.get_content_type() == "message/rfc822" and isinstance(inner, list) and inner:
+        try:
+            return bytes(inner[0])  # type: ignore[arg-type]
+        except (ValueError, LookupError, AttributeError, TypeError):  # raised by the writer on broken headers
+            return b""
+    content = attachment.get_payload(decode=True)
+    return content if isinstance(content, bytes) else b""
 
 
 def without_quote(text: str) -> tuple[str, int]:
@@ -193,7 +243,8 @@ def _text(part: EmailMessage) -> str:
         text, _ = decode(data)
     if part.get_content_subtype() == "html":
         return read_webpage(text, whole=True)[0]
-    return SIGNATURE.sub("", text.replace("\r\n", "\n"))
+    text = text.replace("\r\n", "\n")
+    return text if split_digest(text)[0] else SIGNATURE.sub("", text)  # each message of a digest has its own
 
 
 def _open(content: bytes) -> IO[bytes]:

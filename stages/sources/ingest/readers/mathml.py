@@ -1,7 +1,5 @@
 """Write formulas of MathML on one line."""
 
-from lxml import etree
-
 from datagen.stages.sources.ingest.readers.word_xml import grouped
 from datagen.stages.sources.ingest.readers.zipped import Element
 
@@ -15,7 +13,7 @@ def linear(formula: Element) -> str:
 
 
 def _written(element: Element, depth: int) -> str:
-    name = etree.QName(element).localname
+    name = element.tag.rpartition("}")[2]
     inner = [child for child in element if isinstance(child.tag, str)]
     if name in LEFT_OUT:
         return ""

@@ -126,6 +126,9 @@ def _nest_lists(page: Element) -> None:
             previous.extend(list(item))
         if not len(item) and not (item.text or "").strip():
             item.drop_tree()
+    for item in page.iter("li"):
+        if len(item) > 1 and item[0].tag == "p" and all(child.tag in LISTS for child in item[1:]):
+            item[0].drop_tag()
 
 
 def _free_headings(page: Element) -> None:

@@ -15,6 +15,7 @@ RELATION = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships
 TITLES = ("title", "ctrTitle")
 ROW = 360_000  # 1 cm in the unit of positions: boxes whose tops differ by less are beside each other
 MONO = re.compile(r"courier|consol|mono|menlo|typewriter", re.IGNORECASE)
+MAX_TITLE = 80  # characters of a box that is taken as a title
 FURNITURE = ("dt", "ftr", "sldNum", "hdr", "sldImg")  # dates, footers, slide numbers
 
 
@@ -31,11 +32,19 @@ def read(file: File) -> Iterator[Record]:
 
 def _slide(archive: zipfile.ZipFile, name: str, number: int) -> str:
     heading, parts = "", []
-    for shape in _in_order(list(_shapes(part(archive, name)))):
+    shapes = [
+        shape
+        for shape in _in_order(list(_shapes(part(archive, name))))
+        if _kind(shape) not in FURNITURE and any(text.text for text in shape.iter(f"{DRAWING}t"))
+    ]
+    if not any(_kind(shape) in TITLES for shape in shapes):
+        heading = _title_of(shapes)
+        shapes = shapes[bool(heading) :]
+    for shape in shapes:
         kind = _kind(shape)
         if kind in TITLES and not heading:
             heading = " ".join(" ".join(_paragraphs(shape, bullets=False)).split())
-        elif kind not in FURNITURE:
+        else:
             parts += _content(shape, kind)
     for target in _relations(archive, name).values():
         if "notesSlide" in target and target in archive.namelist():
@@ -55,23 +64,38 @@ def _in_order(shapes: list[Element]) -> list[Element]:
 
     They stay as they are if one has no position of its own, or the positions of a group.
     """
-    places: list[tuple[int, int, int]] = []
-    for shape in shapes:
-        offset = shape.find(f"{SLIDES}spPr/{DRAWING}xfrm/{DRAWING}off")
-        if offset is None:
-            offset = shape.find(f"{SLIDES}xfrm/{DRAWING}off")
-        kind = _kind(shape)
-        if kind in TITLES or kind in FURNITURE:
-            places.append((0, 0, 0))
-            continue
-        in_group = shape.getparent() is not None and shape.getparent().tag == f"{SLIDES}grpSp"
-        if offset is None or in_group:
-            return shapes
-        left, top = (
-            value if (value := offset.get(name, "")).lstrip("-").isdecimal() else "0" for name in "xy"
-        )
-        places.append((1, round(int(top) / ROW), int(left)))
-    return [shape for _, shape in sorted(zip(places, shapes, strict=True), key=lambda pair: pair[0])]
+    places = [_place(shape) for shape in shapes]
+    if None in places:
+        return shapes
+    return [shape for _, shape in sorted(zip(places, shapes, strict=True), key=lambda pair: pair[0] or ())]
+
+
+def _place(shape: Element) -> tuple[int, int, int] | None:
+    """Return where a shape is read: titles first, then by row and by column; None if its place is unknown."""
+    offset = shape.find(f"{SLIDES}spPr/{DRAWING}xfrm/{DRAWING}off")
+    if offset is None:
+        offset = shape.find(f"{SLIDES}xfrm/{DRAWING}off")
+    if _kind(shape) in (*TITLES, *FURNITURE):
+        return 0, 0, 0
+    in_group = shape.getparent() is not None and shape.getparent().tag == f"{SLIDES}grpSp"
+    if offset is None or in_group:
+        return None
+    left, top = (value if (value := offset.get(name, "")).lstrip("-").isdecimal() else "0" for name in "xy")
+    return 1, round(int(top) / ROW), int(left)
+
+
+def _title_of(shapes: list[Element]) -> str:
+    """Return the text of the first box if its place and form are those of a title: a short line on top."""
+    if len(shapes) < 2 or _kind(shapes[0]):
+        return ""
+    place, below = map(_place, shapes[:2])
+    lines = _paragraphs(shapes[0], bullets=False)
+    if place is None or below is None or place[1] == below[1] or len(lines) != 1:
+        return ""
+    is_title = (
+        len(lines[0]) <= MAX_TITLE and lines[0][-1] not in ".,;:`" and re.search(r"[^\W\d_]{2}", lines[0])
+    )
+    return lines[0] if is_title else ""
 
 
 def _kind(shape: Element) -> str:
@@ -89,6 +113,8 @@ def _content(shape: Element, kind: str) -> list[str]:
     if tables:
         return tables
     lines = _paragraphs(shape, bullets=kind == "body")
+    if len(lines) == 1:
+        return [lines[0].lstrip().removeprefix("- ")]  # no list
     return _joined(lines) if kind == "body" else lines
 
 

@@ -7,11 +7,14 @@ from datetime import date, datetime, time, timedelta
 from python_calamine import CalamineError, CalamineWorkbook, PasswordError
 
 from datagen.request import Reject
-from datagen.stages.sources.ingest.readers.tables import MAX_CHARS, write_table
+from datagen.stages.sources.ingest.readers.tables import MAX_CHARS, size_of, write_table
 from datagen.stages.sources.ingest.readers.zipped import OLE, opened
 from datagen.stages.sources.ingest.record import File, Record
 
 LOCKED = b"E\0n\0c\0r\0y\0p\0t\0e\0d\0P\0a\0c\0k\0a\0g\0e\0"  # the stream of an encrypted workbook
+MAX_HEADER_ROWS = 4
+MAX_GROUP = 60  # characters of a cell over several columns that is repeated in each
+YEAR = re.compile(r"(?:19|20)\d\d")
 NUMBER = re.compile(r"[-−+]?[\d.,]+\s?%?")
 
 Row = Sequence[str]
@@ -42,9 +45,9 @@ def blocks(rows: Iterable[Row]) -> Iterator[str]:
     """
     Write a sheet's rows as tables and paragraphs.
 
-    A row with one cell is a paragraph: a title or a note. The first other row is the header of a table; after
-    an empty row, one without a number is the next header. The header is repeated in tables of at most
-    `MAX_CHARS` characters, so that passages have it.
+    A row with one cell is a paragraph: a title or a note. The first other row is the header of a table, or
+    the first rows are (`_one_header`); after an empty row, one without a number is the next header. It is
+    repeated in tables of at most `MAX_CHARS` characters, so that passages have it.
     """
     table: list[Row] = []  # the header, and the rows that are not yet written
     header_written = False
@@ -57,7 +60,7 @@ def blocks(rows: Iterable[Row]) -> Iterator[str]:
             continue
         new_header = after_space and not any(NUMBER.fullmatch(cell) for cell in filled)
         after_space = False
-        length = sum(len(cell) + 3 for cell in row)
+        length = sum(size_of(cell) + 3 for cell in row)
         is_text = len(filled) == 1
         if table and (is_text or new_header or size + length > MAX_CHARS):
             if len(table) > 1 or not header_written:
@@ -68,10 +71,43 @@ def blocks(rows: Iterable[Row]) -> Iterator[str]:
         elif new_header or not table:
             table, header_written = [row], False
         else:
+            if not header_written and 1 < len(table) <= MAX_HEADER_ROWS and _has_figures(row):
+                table = _one_header(table)
             table.append(row)
             size += length
     if len(table) > 1 or (table and not header_written):
         yield write_table(table)
+
+
+def _has_figures(row: Row) -> bool:
+    """Check whether a row is data: numbers in half of its cells, at least."""
+    filled = [cell for cell in row if cell]
+    return 2 * sum(bool(NUMBER.fullmatch(cell)) for cell in filled) >= len(filled)
+
+
+def _one_header(rows: list[Row]) -> list[Row]:
+    """
+    Join the rows above the first data to one header; return them as they are if they are no header.
+
+    They are one if none has a number and a cell spans several columns that are named below it: "Sales" over
+    "2022" and "2023" gives "Sales: 2022", "Sales: 2023".
+    """
+    width = max(map(len, rows))
+    cells = [[*row, *[""] * (width - len(row))] for row in rows]
+    if any(NUMBER.fullmatch(cell) and not YEAR.fullmatch(cell) for row in cells for cell in row):
+        return rows
+    spans = False
+    for number, row in enumerate(cells[:-1]):
+        group = ""
+        for column, cell in enumerate(row):
+            if cell:
+                group = cell
+            elif group and any(below[column] for below in cells[number + 1 :]):
+                spans = True
+                row[column] = group if len(group) <= MAX_GROUP else ""
+    if not spans:
+        return rows
+    return [[": ".join(dict.fromkeys(filter(None, parts))) for parts in zip(*cells, strict=True)]]
 
 
 def _cell(value: object) -> str:

@@ -3,9 +3,17 @@
 import re
 from collections.abc import Sequence
 
+from datagen.scripts import WIDE, characters
+
 MAX_CHARS = 1000  # of a table: a longer one is written as several, each with the header
 MAX_HEADER = 300  # characters of a header that is repeated
+IDEOGRAPH = re.compile(f"[{characters(WIDE)}]")
 TABLE = re.compile(r"^(\|.*\|\n\|(?: ?:?-+:? ?\|)+\n)((?:\|.*\|(?:\n|\Z))+)", re.MULTILINE)
+
+
+def size_of(text: str) -> int:
+    """Measure a text as `chunk` does, in characters; an ideograph counts as three."""
+    return len(text) if text.isascii() else len(text) + 2 * len(IDEOGRAPH.findall(text))
 
 
 def write_table(rows: Sequence[Sequence[str]]) -> str:
@@ -30,14 +38,14 @@ def repeat_headers(text: str) -> str:
 
 def _divided(table: re.Match[str]) -> str:
     header, rows = table[1], table[2]
-    if len(table[0]) <= 1.5 * MAX_CHARS or len(header) > MAX_HEADER or not re.search(r"\w", header):
+    if size_of(table[0]) <= 1.5 * MAX_CHARS or len(header) > MAX_HEADER or not re.search(r"\w", header):
         return table[0]
     parts: list[str] = []
     size = MAX_CHARS + 1
     for row in rows.splitlines(keepends=True):
-        if size + len(row) > MAX_CHARS:
+        if size + size_of(row) > MAX_CHARS:
             parts.append(("\n" if parts else "") + header)
-            size = len(header)
+            size = size_of(header)
         parts.append(row)
-        size += len(row)
+        size += size_of(row)
     return "".join(parts)

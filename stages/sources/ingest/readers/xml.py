@@ -2,22 +2,58 @@
 
 import html
 import re
+from collections import Counter
 from collections.abc import Iterator
 
 from lxml import etree
 
 from datagen.request import Reject
+from datagen.stages.sources.ingest.readers.mathml import linear
 from datagen.stages.sources.ingest.readers.mediawiki import to_markdown
 from datagen.stages.sources.ingest.readers.tables import write_table
 from datagen.stages.sources.ingest.readers.webpage import read_webpage
 from datagen.stages.sources.ingest.readers.zipped import Element
 from datagen.stages.sources.ingest.record import File, Record
 
-TITLES = frozenset({"title", "head", "heading", "bridgehead"})
+TITLES = frozenset({"title", "head", "heading", "bridgehead", "article-title", "invention-title"})
 CODE = frozenset({"programlisting", "screen", "literallayout", "codeblock", "pre", "verbatim"})
 ITEMS = frozenset({"listitem", "item", "li"})
 TABLES = frozenset({"table", "informaltable", "tgroup"})
 ROWS, CELLS = frozenset({"tr", "row"}), frozenset({"td", "th", "cell", "entry"})
+# Markup within a paragraph: an element that directly contains it is one.
+INLINE = frozenset(
+    {
+        *("b", "i", "u", "bold", "italic", "em", "emph", "emphasis", "strong", "hi", "hil"),
+        *("sub", "sup", "sb", "sp", "xref"),
+    }
+)
+BLOCKS = frozenset({"p", "para", "sec", "section", "list"}) | TITLES | CODE | ITEMS | TABLES
+# Elements whose parts are read as one line: references and names.
+LINES = frozenset(
+    {
+        *(
+            "ref",
+            "mixed-citation",
+            "element-citation",
+            "nlm-citation",
+            "biblioentry",
+            "bibliomixed",
+            "biblStruct",
+        ),
+        *("contrib", "personname", "aff"),
+    }
+)
+# Containers of the fields of an article (JATS) or patent -> those with prose, unlike identifiers and dates.
+FIELDS = {
+    "journal-meta": frozenset[str](),
+    "article-meta": frozenset(
+        {"title-group", "contrib-group", "aff", "abstract", "trans-abstract", "kwd-group"}
+    ),
+    **dict.fromkeys(
+        ("us-bibliographic-data-application", "us-bibliographic-data-grant"), frozenset({"invention-title"})
+    ),
+}
+REFERENCES, IDENTIFIER = "ref-list", "object-id"
 TEX, TEX_BEGIN, TEX_END = "\\documentclass", "\\begin{document}", "\\end{document}"  # of one formula
 FEEDS = frozenset({"rss", "feed", "RDF"})  # their elements may contain HTML, escaped or in CDATA
 HTML_TAG = re.compile(
@@ -26,6 +62,22 @@ HTML_TAG = re.compile(
 BASE64 = re.compile(r"[A-Za-z0-9+/=\s]+")
 MIN_BINARY = 240  # characters of binary data
 MARKDOWN = "markdown-of-html"  # an element with text as it is to be written
+# Errors of prefixes and attributes, and of a DTD that is elsewhere: it is not loaded.
+HARMLESS = frozenset(
+    {
+        *("NS_ERR_UNDEFINED_NAMESPACE", "NS_ERR_ATTRIBUTE_REDEFINED", "ERR_ATTRIBUTE_REDEFINED"),
+        *("NS_ERR_XML_NAMESPACE", "NS_ERR_COLON", "NS_ERR_QNAME", "NS_ERR_EMPTY"),
+        *(
+            "IO_NETWORK_ATTEMPT",
+            "IO_ENOENT",
+            "IO_LOAD_ERROR",
+            "IO_UNKNOWN",
+            "WAR_NS_URI",
+            "WAR_NS_URI_RELATIVE",
+        ),
+        *("WAR_UNDECLARED_ENTITY", "WAR_NS_COLUMN"),
+    }
+)
 MAX_DEPTH = 200  # of elements; deeper ones are read as plain text
 
 
@@ -36,24 +88,40 @@ def read(file: File) -> Iterator[Record | Reject]:
     if b"<mediawiki" in head:
         yield from _pages(file)
         return
-    parser = etree.XMLParser(
+    root = _parse(file.read())
+    parts: list[str] = []
+    name = _name(root)
+    _write_entities(root)
+    _write_formulas(root)
+    metadata: dict[str, object] = {"root": name}
+    if left_out := _remove_fields(root):
+        metadata["left_out"] = left_out
+    if name in FEEDS:
+        _unescape(root)
+    _walk(root, 0, 0, parts)
+    yield Record("\n\n".join(parts), metadata=metadata)
+
+
+def _parse(data: bytes) -> Element:
+    """Parse a document, in spite of errors that leave its text unambiguous (`HARMLESS`)."""
+    parser = _parser(recover=False)
+    try:
+        return etree.fromstring(data, parser)
+    except etree.XMLSyntaxError as error:
+        if not {entry.type_name for entry in parser.error_log} <= HARMLESS:
+            raise Reject("unreadable file", f"{error}") from error
+        return etree.fromstring(data, _parser(recover=True))
+
+
+def _parser(recover: bool) -> etree.XMLParser:
+    return etree.XMLParser(
         resolve_entities=False,
         no_network=True,
         remove_comments=True,
         remove_pis=True,
         collect_ids=False,  # an id that occurs twice is no reason not to read the text
+        recover=recover,
     )
-    try:
-        root = etree.fromstring(file.read(), parser)
-    except etree.XMLSyntaxError as error:
-        raise Reject("unreadable file", f"{error}") from error
-    parts: list[str] = []
-    name = etree.QName(root).localname
-    _write_entities(root)
-    if name in FEEDS:
-        _unescape(root)
-    _walk(root, 0, 0, parts)
-    yield Record("\n\n".join(parts), metadata={"root": name})
 
 
 def _pages(file: File) -> Iterator[Record | Reject]:
@@ -93,6 +161,33 @@ def _write_entities(root: Element) -> None:
                 before, texts = child, [child.tail or ""]
 
 
+def _write_formulas(root: Element) -> None:
+    """Write formulas on one line; of the alternatives for one formula, the one in TeX."""
+    for alternatives in list(root.iter("{*}alternatives")):
+        if (tex := alternatives.find("{*}tex-math")) is not None:
+            alternatives[:] = [tex]
+    for formula in list(root.iter("{*}math")):
+        written = linear(formula)
+        formula.clear(keep_tail=True)
+        formula.text = written
+
+
+def _remove_fields(root: Element) -> dict[str, int]:
+    """Remove the fields of an article or patent that are not prose, and the references; count them."""
+    counts = Counter[str]()
+    for element in list(root.iter(*(f"{{*}}{name}" for name in (*FIELDS, REFERENCES, IDENTIFIER)))):
+        name, parent = _name(element), element.getparent()
+        if name in FIELDS:
+            fields = [field for field in element if _name(field) not in FIELDS[name]]
+            counts["fields of the article"] += len(fields)
+            for field in fields:
+                element.remove(field)
+        elif parent is not None:
+            counts["references"] += sum(1 for _ in element.iter("{*}ref"))
+            parent.remove(element)
+    return {kind: count for kind, count in counts.items() if count}
+
+
 def _unescape(feed: Element) -> None:
     """Put the text of a feed's HTML, which is text within the XML, in place of the HTML."""
     for element in feed.iter(etree.Element):
@@ -118,7 +213,13 @@ def _walk(element: Element, depth: int, level: int, parts: list[str]) -> None:
         parts += [text for child in element if _name(child) in TITLES if (text := _text(child))]
         parts.append(write_table(rows))
         return
+    if name in LINES:
+        text = " ".join(" ".join(element.itertext()).split())
+        parts += [text] if text else []
+        return
+    names = {_name(child).lower() for child in element}
     inline = (element.text or "").strip() or any((child.tail or "").strip() for child in element)
+    inline = inline or (names & INLINE and not names & BLOCKS)
     if inline or len(element) == 0 or depth == MAX_DEPTH:
         text = _text(element)
         if text:
@@ -146,7 +247,8 @@ def _is_binary(text: str) -> bool:
 
 
 def _name(element: Element) -> str:
-    return etree.QName(element).localname if isinstance(element.tag, str) else ""
+    """Return an element's name without its prefix, whether that is declared or not; "" of no element."""
+    return re.split("[}:]", element.tag)[-1] if isinstance(element.tag, str) else ""
 
 
 def _text(element: Element) -> str:

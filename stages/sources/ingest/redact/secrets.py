@@ -9,7 +9,8 @@ import math
 import re
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import takewhile
 
 # A text in the key -> pattern of the whole key. The text is searched first, because that is fast.
 KEYS = {
@@ -123,6 +124,28 @@ STAND_IN = re.compile(
 )
 NO_SECRET = re.compile(r"[a-z]+(?:[-_.][a-z0-9]+)*|\d{1,5}|[\w./-]+/[\w./-]*|https?:.*|[\w.]+\(.*")
 NOT_GIVEN = re.compile(r"\d{1,5}\Z|/|https?:|[\w./-]*/[\w./-]*\Z")  # to an environment variable
+# A line of configuration that assigns one word to a password, between lines for the user or the server. The
+# same line on its own may be documentation or an argument of a function.
+BEFORE_NAME = re.compile(r"[ \t]*(?:-[ \t]+|export[ \t]+|\{[ \t]*)?[\"']?[\w.-]*")
+AFTER_VALUE = re.compile(r"[ \t]*[;}]?[ \t]*(?:[#;].*)?")
+AFTER_QUOTE = re.compile(r"[ \t]*[,;}]{0,2}[ \t]*(?:[#;].*)?")
+LOGIN = re.compile(
+    r"[ \t]*(?:-[ \t]+|export[ \t]+|\{[ \t]*)?[\"']?[\w.-]*(?:user(?:[_ -]?name)?|usr|uid|login|account"
+    r"|usuario|benutzer(?:name)?|utilisateur|host(?:[_ -]?name)?|server|port"
+    r"|database|db(?:[_-]?name)?|e-?mail)[\"']?[ \t]*[:=][ \t]*\S",
+    re.IGNORECASE,
+)
+# What a line about a password says in one word.
+SAID = re.compile(
+    r"(?:any|some|no)thing|whatever|(?:in)?correct|(?:in)?valid|wrong|missing|expired|(?:un)?changed|unknown|protected"
+    r"|passphrase|password|plain(?:text)?|hash(?:ed)?|encrypted|masked|enabled?|disabled?|never|always|prompt|interactive"
+    r"|keyring|inherit(?:ed)?|internal|external|random|generated|automatic|varchar\d*|number|integer|boolean|object|bytes",
+    re.IGNORECASE,
+)
+# A variable or a type of code.
+CODE = re.compile(r"\w*(?i:passw\w*|pwd)|[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+|(?:[A-Z][a-z]+){2,}")
+NEAR, LINES_NEAR = 400, 4  # characters and lines before and after
+LONGEST_LINE = 100  # characters before the name, and after the value
 MIN_TOKEN, MIN_BITS = 16, 3.0  # characters, and bits per character, of a value assigned to a token's name
 
 
@@ -193,6 +216,37 @@ def _given(text: str) -> Iterator[tuple[int, int, str]]:
         if _is_given(value, is_phrase or bool(match["password"]), bool(match["quote"]), is_phrase):
             begin = match.start(part)
             yield begin, begin + len(value), value
+        elif match["password"] and _is_configuration(text, start, match, part):
+            yield *match.span(part), match[part]
+
+
+def _is_configuration(text: str, start: int, match: re.Match[str], part: str) -> bool:
+    """Check for a line that only assigns a word to a password, next to one for the user or the server."""
+    value = match[part]
+    if STAND_IN.fullmatch(value) or SAID.fullmatch(value) or NOT_GIVEN.match(value) or len(value) < 6:
+        return False
+    if not match["quote"] and CODE.fullmatch(value):
+        return False
+    if " " in value or "\n" in text[match.end("password") : match.start(part)]:
+        return False
+    begin = text.rfind("\n", max(0, start - LONGEST_LINE), start) + 1
+    if (not begin and start > LONGEST_LINE) or not BEFORE_NAME.fullmatch(text, begin, start):
+        return False
+    end = text.find("\n", match.end(), match.end() + LONGEST_LINE)
+    if end < 0:
+        end = len(text)
+    if end - match.end() > LONGEST_LINE:
+        return False
+    after = AFTER_QUOTE if match["quote"] else AFTER_VALUE
+    if not after.fullmatch(text, match.end(), end):
+        return False
+    above = text[max(0, begin - NEAR) : max(0, begin - 1)].split("\n")[-LINES_NEAR:]
+    below = text[end + 1 : end + NEAR].split("\n")[:LINES_NEAR]
+    return any(LOGIN.match(line) for line in (*_until_blank(reversed(above)), *_until_blank(below)))
+
+
+def _until_blank(lines: Iterable[str]) -> Iterator[str]:
+    return takewhile(str.strip, lines)
 
 
 def _private_keys(text: str) -> Iterator[tuple[int, int, str]]:

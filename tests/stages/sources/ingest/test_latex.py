@@ -89,3 +89,16 @@ def test_words_in_unknown_macros_and_environments_are_kept_and_drawings_are_not(
     assert row["text"].endswith(f"{words}\n\nThe speed is in seconds.\n\n```\nprint(1)\n```")
     assert row["title"] == "Animations"
     assert ("lines of the preamble" in row["metadata"]) == bool(preamble)
+
+
+@pytest.mark.skipif(shutil.which("pandoc") is None, reason="pandoc is not installed")
+def test_the_words_of_deeply_nested_macros_are_kept_and_macros_that_contain_themselves_end(tmp_path):
+    def read(body):
+        path = tmp_path / "a.tex"
+        path.write_text(rf"\documentclass{{article}}\begin{{document}}First. {body}\end{{document}}")
+        (row,) = rows(File(path, path.name, Source(path=path.name), path.stat().st_size))
+        return row
+
+    assert read("\\foo{" * 500 + "word" + "}" * 500)["text"] == "First. word"
+    loop = read(r"\newcommand{\a}[1]{\b{#1#1}}\newcommand{\b}[1]{\a{#1#1}}\a{x}")
+    assert loop["reason"] == "unreadable file" and "Loop encountered" in loop["detail"]

@@ -175,6 +175,30 @@ def test_a_sheet_is_titles_tables_and_notes():
     ]
 
 
+def test_the_parts_of_a_table_in_ideographs_are_as_short_as_their_passages():
+    sheet = [["番号", "備考"], *([str(number), "製品戦略事業" * 5] for number in range(30))]
+    tables = list(blocks(sheet))
+    assert all(table.startswith("| 番号 | 備考 |\n") for table in tables)
+    assert len(tables) > 2 and max(map(len, tables)) < 700
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "written"),
+    [
+        ([["", "Sales", "", "Profit", ""], ["Zone", "2022", "2023", "2022", "2023"]], "A|1|2|3|4", "Zone | Sales: 2022 | Sales: 2023 | Profit: 2022 | Profit: 2023"),
+        ([["Zone", "Sales", ""], ["", "home", "abroad"], ["", "t", "EUR"]], "A|1|2", "Zone | Sales: home: t | Sales: abroad: EUR"),
+        ([["Zone", "x" * 99, ""], ["", "home", "abroad"]], "A|1|2", f"Zone | {'x' * 99}: home | abroad"),
+        ([["", "Owner", "Height"], ["A", "Bo", "tall"]], "B|Cy|3", " | Owner | Height"),
+        ([["Zone", "Sales", "Height"], ["A", "few", "low"]], "B|1|2", "Zone | Sales | Height"),
+        ([["Zone", "Sales", ""], ["A", "12", "few"]], "B|1|2", "Zone | Sales | "),
+    ],
+)  # fmt: skip
+def test_a_header_in_several_rows_names_each_column_once(header, row, written):
+    (table,) = blocks([*header, row.split("|")])
+    assert table.split("\n")[0] == f"| {written} |"
+    assert table.count("\n") == 2 or written.endswith((" | ", "Height"))
+
+
 def test_the_parts_of_a_long_table_have_its_header():
     sheet = [["No", "Remark"], *([str(number), "word " * 20] for number in range(100))]
     tables = list(blocks(sheet))
@@ -305,3 +329,10 @@ def test_numbered_lists_are_numbered_and_go_on_where_they_say_so(read):
         archive.writestr("styles.xml", styles)
     lines = [line for line in read("a.odt", stream.getvalue())[0]["text"].split("\n") if line.strip()]
     assert lines == ["1. one", "   - in", "2. two", "Between.", "3. three", "After.", "- none"]
+
+
+def test_items_with_inner_lists_are_written_without_space_between_them(text_of):
+    inner = "<text:list><text:list-item><text:p>flax</text:p></text:list-item></text:list>"
+    items = f"<text:list-item><text:p>Oil</text:p>{inner}</text:list-item><text:list-item><text:p>Gas</text:p></text:list-item>"
+    text = text_of("a.odt", opendocument(f"<office:text><text:list>{items}</text:list></office:text>"))
+    assert text == "- Oil\n  - flax\n- Gas"

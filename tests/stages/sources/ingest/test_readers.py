@@ -305,6 +305,108 @@ def test_each_message_of_a_mailbox_is_a_document(read):
     ]
 
 
+DIGEST = f"""From: list@example.org
+Subject: Lamps Digest, Vol 3, Issue 2
+
+Send Lamps mailing list submissions to
+\tlamps@example.org
+
+Today's Topics:
+
+   1. Oil (A)
+
+{"-" * 70}
+
+Message: 1
+Date: Sun, 31 Dec 2023 10:00:00 +0000
+From: A <a@example.org>
+Subject: [Lamps] Oil
+Message-ID: <1@x>
+Content-Type: text/plain; charset="utf-8"
+
+Which oil?
+
+-- 
+A
+
+
+{"-" * 30}
+
+Message: 2
+From: B <b@example.org>
+Subject: Re: [Lamps] Oil
+ of lamps
+
+Rape oil.
+
+{"-" * 30}
+
+It is cheap.
+
+> Which oil?
+
+
+{"-" * 30}
+
+Subject: Digest Footer
+
+____
+Lamps mailing list
+
+{"-" * 30}
+
+End of Lamps Digest, Vol 3, Issue 2
+***
+"""
+
+
+def test_each_message_of_a_digest_is_a_document_without_contents_and_footer(read):
+    kept, dropped = read("a.eml", DIGEST)
+    assert not dropped and [(row["title"], row["text"]) for row in kept] == [
+        ("[Lamps] Oil", "Which oil?"),
+        ("Re: [Lamps] Oil of lamps", "Rape oil.\n\nIt is cheap."),
+    ]
+    assert kept[0]["source"] == "a.eml#1@x"
+    first, second = (json.loads(row["metadata"]) for row in kept)
+    assert first["digest"] == "Lamps Digest, Vol 3, Issue 2" and second["from"] == "B <b@example.org>"
+    assert first["left_out"] == {"lines of the digest": 10} and second["left_out"] == {"quoted lines": 1}
+
+
+def test_a_letter_with_a_rule_is_no_digest(text_of):
+    text = f"Dear B,\n\n{'-' * 70}\n\nFrom: here\n\n{'-' * 30}\n\nAda"
+    assert text_of("a.eml", f"From: a@example.org\n\n{text}") == text
+
+
+def test_attached_messages_and_those_of_a_digest_in_parts_are_documents(read):
+    def inner(number, name=""):
+        disposition = f'Content-Disposition: attachment; filename="{name}"\n' if name else ""
+        return (
+            f"Content-Type: message/rfc822\n{disposition}\nFrom: a@x\nSubject: S{number}\n\nText {number}.\n"
+        )
+
+    digest = f"Content-Type: multipart/digest; boundary=i\n\n--i\n{inner(1)}--i\n{inner(2)}--i--\n"
+    parts = ["Content-Type: text/plain\n\nContents.\n", digest, inner(3, "b.eml"), inner(4, "Re: lamps")]
+    body = "".join(f"--o\n{part}\n" for part in parts)
+    kept, dropped = read("a.eml", f"From: a@x\nContent-Type: multipart/mixed; boundary=o\n\n{body}--o--\n")
+    assert not dropped
+    assert {row["source"]: row["text"] for row in kept} == {
+        "a.eml": "Contents.",
+        "a.eml!message-1.eml": "Text 1.",
+        "a.eml!message-2.eml": "Text 2.",
+        "a.eml!b.eml": "Text 3.",
+        "a.eml!Re: lamps-4.eml": "Text 4.",
+    }
+
+
+def test_a_saved_web_page_is_read(read):
+    page = "<html><body><h1>Lamps</h1><p>They burn =C3=B6l.</p></body></html>"
+    part = f"Content-Type: text/html; charset=utf-8\nContent-Transfer-Encoding: quoted-printable\n\n{page}\n"
+    ((row,), _) = read(
+        "a.mht", f"Subject: Lamps\nContent-Type: multipart/related; boundary=b\n\n--b\n{part}--b--"
+    )
+    assert (row["title"], row["text"]) == ("Lamps", "# Lamps\n\nThey burn öl.")
+
+
 def test_a_notebook(text_of):
     assert text_of("a.ipynb", json.dumps(NOTEBOOK)) == (
         "# Analysis\n\nSome words.\n\n```python\nprint(6 * 7)\n```\n\n```\n42\n```\n\n```python\nplot()\n```"
@@ -372,30 +474,61 @@ def test_links_that_track_the_reader_are_removed_from_mail_and_counted(read):
     assert json.loads(row["metadata"])["left_out"] == {"links": 3}
 
 
-def test_boxes_of_a_slide_are_read_from_the_top_and_code_is_code(text_of):
-    a = 'xmlns:a="http://schemas.openxmlformats.org/drawingml/2006/main"'
-    p = 'xmlns:p="http://schemas.openxmlformats.org/presentationml/2006/main"'
+DRAWN = 'xmlns:a="http://schemas.openxmlformats.org/drawingml/2006/main"'
+SHOWN = 'xmlns:p="http://schemas.openxmlformats.org/presentationml/2006/main"'
 
-    def box(text, x, y, font="Arial"):
-        lines = "<a:br/>".join(
-            f'<a:r><a:rPr><a:latin typeface="{font}"/></a:rPr><a:t>{line}</a:t></a:r>' for line in text
-        )
-        place = f'<p:spPr><a:xfrm><a:off x="{x}" y="{y}"/></a:xfrm></p:spPr>'
-        return f"<p:sp>{place}<p:txBody><a:p>{lines}</a:p></p:txBody></p:sp>"
 
-    boxes = box(["below"], 0, 4_000_000) + box(["right"], 5_000_000, 1_050_000) + box(["left"], 0, 1_000_000)
-    code = box(["def f():", "    pass"], 0, 6_000_000, "Courier New")
-    slide = f"<p:sld {a} {p}>{code}{boxes}</p:sld>"
-    presentation = f'<p:presentation {p} xmlns:r="{OFFICE}"><p:sldIdLst><p:sldId r:id="r1"/></p:sldIdLst></p:presentation>'
+def box(*lines, x=0, y=0, font="Arial", kind=""):
+    """Write a box of a slide; with `kind`, a placeholder."""
+    runs = "<a:br/>".join(
+        f'<a:r><a:rPr><a:latin typeface="{font}"/></a:rPr><a:t>{line}</a:t></a:r>' for line in lines
+    )
+    place = f'<p:spPr><a:xfrm><a:off x="{x}" y="{y}"/></a:xfrm></p:spPr>'
+    holder = f'<p:nvSpPr><p:nvPr><p:ph type="{kind}"/></p:nvPr></p:nvSpPr>' if kind else ""
+    return f"<p:sp>{holder}{place}<p:txBody><a:p>{runs}</a:p></p:txBody></p:sp>"
+
+
+def drawn(*boxes):
+    """Make a presentation of one slide with boxes."""
+    presentation = f'<p:presentation {SHOWN} xmlns:r="{OFFICE}"><p:sldIdLst><p:sldId r:id="r1"/></p:sldIdLst></p:presentation>'
     relations = f'<Relationships xmlns="{RELATIONS}"><Relationship Id="r1" Target="slides/slide1.xml"/></Relationships>'
-    data = zipped(
+    return zipped(
         **{
             "ppt/presentation.xml": presentation,
             "ppt/_rels/presentation.xml.rels": relations,
-            "ppt/slides/slide1.xml": slide,
+            "ppt/slides/slide1.xml": f"<p:sld {DRAWN} {SHOWN}>{''.join(boxes)}</p:sld>",
         }
     )
+
+
+def test_boxes_of_a_slide_are_read_from_the_top_and_code_is_code(text_of):
+    code = box("def f():", "    pass", y=6_000_000, font="Courier New")
+    below, right = box("below", y=4_000_000), box("right", x=5_000_000, y=1_050_000)
+    data = drawn(code, below, right, box("left", y=1_000_000))
     assert text_of("a.pptx", data) == ("## Slide 1\n\nleft\n\nright\n\nbelow\n\n```\ndef f():\n    pass\n```")
+
+
+@pytest.mark.parametrize(
+    ("first", "heading"),
+    [
+        (box("Lamps of oil"), "Lamps of oil"),
+        (box("Lamps", kind="title") + box("Oil"), "Lamps"),
+        (box("") + box("Lamps of oil") + box("", kind="title") + box("7", kind="sldNum"), "Lamps of oil"),
+        (box("Lamps burn oil."), "Slide 1"),
+        (box("word " * 17), "Slide 1"),
+        (box("42"), "Slide 1"),
+        (box("Lamps", kind="body"), "Slide 1"),
+        (box("Lamps", y=3_950_000), "Slide 1"),
+        ("", "Slide 1"),
+    ],
+)
+def test_a_short_line_on_top_is_the_title_of_a_slide_without_one(text_of, first, heading):
+    text = text_of("a.pptx", drawn(box("The rest.", y=4_000_000, x=9), first))
+    assert text.startswith(f"## {heading}\n\n") and text.count("Lamps") <= 1 and "The rest." in text
+
+
+def test_a_body_of_one_paragraph_is_no_list(text_of):
+    assert text_of("a.pptx", drawn(box("It burns.", kind="body"))) == "## Slide 1\n\nIt burns."
 
 
 def test_html_within_a_feed_is_read_and_in_other_xml_it_is_text(text_of):
@@ -640,6 +773,55 @@ def test_the_named_characters_of_manual_pages(text_of):
 
 def test_literals_of_wikitext_are_code(text_of):
     assert text_of("a.wiki", "Type <code>ls -l</code> or <tt>dir</tt>.") == "Type `ls -l` or `dir`."
+
+
+DTD = '<!DOCTYPE %s PUBLIC "-//OASIS//DTD DocBook XML V4.1.2//EN" "%s">'
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        '<x:doc><x:title>Lamps</x:title><x:p y:href="a">They burn <z:b>oil</z:b>.</x:p></x:doc>',
+        "<doc><title>Lamps</title><p id='1' id='2'>They burn oil.</p></doc>",
+        '<doc xmlns:x="a b"><title>Lamps</title><p a:b:c="1">They burn oil.</p></doc>',
+        DTD % ("doc", "http://www.example.org/docbookx.dtd")
+        + "<doc><title>Lamps</title><p>They burn oil.</p></doc>",
+        DTD % ("doc", "/missing/docbookx.dtd")
+        + "<doc><title>Lamps</title><x:p>They burn&nbsp;oil.</x:p></doc>",
+    ],
+)
+def test_xml_whose_prefixes_attributes_or_dtd_are_wrong_is_read(text_of, data):
+    assert text_of("a.xml", data).replace("\xa0", " ") == "# Lamps\n\nThey burn oil."
+
+
+def test_an_article_is_its_title_and_prose_without_its_other_fields(read):
+    front = (
+        "<front><journal-meta><journal-id>pmc</journal-id></journal-meta><article-meta>"
+        "<article-id>77</article-id><title-group><article-title>Lamps</article-title></title-group>"
+        "<pub-date><day>3</day><year>2001</year></pub-date><abstract><p>They burn.</p></abstract>"
+        "</article-meta></front>"
+    )
+    formula = "<alternatives><tex-math>$e=mc^2$</tex-math><math><mi>e</mi><mo>=</mo><mi>m</mi></math></alternatives>"
+    body = (
+        f"<body><sec><title>Oil</title><p>So {formula} holds.</p><p><math><mi>a</mi><mo>=</mo><mi>b</mi></math></p>"
+        "<p><d>N</d><sub>1</sub><d>x</d></p></sec></body>"
+    )
+    back = "<back><ref-list><ref><element-citation><name>Ada</name><year>1901</year></element-citation></ref></ref-list></back>"
+    ((row,), _) = read("a.nxml", f"<article>{front}{body}{back}</article>")
+    assert row["title"] == "Lamps" and json.loads(row["metadata"])["left_out"] == {
+        "fields of the article": 3,
+        "references": 1,
+    }
+    assert row["text"].split("\n\n") == [
+        *("# Lamps", "They burn.", "# Oil", "So $e=mc^2$ holds.", "a=b", "N1x"),
+    ]
+    reference = "<bibliography><biblioentry><a>Ada</a><year>1901</year></biblioentry></bibliography>"
+    assert read("a.xml", reference)[0][0]["text"] == "Ada 1901"
+
+
+def test_xml_with_other_errors_is_dropped(read):
+    _, (row,) = read("a.xml", DTD % ("doc", "http://example.org/a.dtd") + "<doc><x:p>One</x:q></doc>")
+    assert row["reason"] == "unreadable file"
 
 
 def test_xml_with_an_id_twice_is_read(text_of):

@@ -169,6 +169,44 @@ def test_the_value_of_an_environment_variable_is_a_secret_even_if_it_is_a_word(l
     assert findings(line) == ([("secret", secret)] if secret else [])
 
 
+@pytest.mark.parametrize(
+    ("text", "secret"),
+    [
+        ("[db]\nuser=app\npasswd=letmein\nport=5432", "letmein"),
+        ("database:\n  host: db1\n  password: swordfish\n", "swordfish"),
+        ("- user: app\n  password: swordfish  # old", "swordfish"),
+        ("DB_HOST = 'db1'\nDB_PASSWORD = 'opensesame'", "opensesame"),
+        ('{\n  "password": "swordfish",\n  "username": "app"\n}', "swordfish"),
+        ('connect(\n    host="db1",\n    password="opensesame",\n)', "opensesame"),
+        ("Benutzer: anna\nPasswort: sommerzeit", "sommerzeit"),
+        ("passwd=letmein", None),
+        ("user=app\n\npassword: swordfish", None),
+        ("connect(host=host,\n    password=swordfish, user=user)", None),
+        ("user: the name\npassword: string", None),
+        ("user: the name\npassword: encrypted", None),
+        ("user: the name\npassword: the word that the user chose", None),
+        ("user: app\npassword: swordfish is one", None),
+        ("The user: he gives\na password: swordfish is one.", None),
+        ("host: the server\npassword:\n  changes daily", None),
+        ("host: db1\npassword: /run/secrets/db", None),
+        ("host: db1\npassword: ${DB_PASSWORD}", None),
+        ("user: app\npassword_encryption: scrambled", None),
+        ("self.user = parsed.user\nself.password = parsed.secret", None),
+        ("self.user = user\nself.user_password = user_password", None),
+        ("user: str\npassword: SecretStr", None),
+    ],
+)
+def test_a_word_is_a_secret_where_a_line_of_configuration_assigns_it_next_to_the_user_or_server(text, secret):
+    assert findings(text) == ([("secret", secret)] if secret else [])
+
+
+@pytest.mark.slow
+def test_many_passwords_on_one_line_take_linear_time():
+    """At a constant cost per name, this takes a second; with a scan of the line for each, an hour."""
+    text = "user: app " + "password: swordfish " * 100_000
+    assert not [kind for kind, _ in findings(text) if kind == "secret"]
+
+
 def test_the_parameters_of_documented_functions_are_no_secrets():
     text = "password: string\npassword=None\npassword = os.environ['X']\nThe password is stored in the file."
     assert findings(text) == []
