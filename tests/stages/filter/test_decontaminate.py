@@ -289,6 +289,8 @@ QUALIFIED = [
     ("What is the maximum load that the old stone bridge carries?", "maximum", "minimum", False),
     ("What is the maximum load that the old stone bridge carries?", "maximum ", "", False),
     ("How large is the field behind the mill of the monks?", "large", "small", False),
+    ("Why does the iron gate feel colder than the wooden one?", "colder", "hotter", False),
+    ("Does the valve of the pump turn clockwise when it shuts?", "clockwise", "anticlockwise", False),
     ("Which lamp may not be lit before the bell is rung?", "not", "then", False),
     ("Which lamp may not be lit before the bell is rung?", "before", "after", False),
     ("How many mg of the powder does the keeper take daily?", "mg", "spoons", False),
