@@ -63,8 +63,8 @@ def promise_for(data: GroupData, unmatched: Sequence[bool], target: float, sure:
     Promise a precision of all rows of a group or, failing that, of the rows of an earlier promise.
 
     The rows of the earlier promise are tested first, with most of the error; if they pass, all rows are
-    tested with the full error (a fixed sequence). So a refresh neither ends the old promise nor adds a
-    second one.
+    tested with the full error (a fixed sequence). Both promises are valid then, and the one that covers more
+    rows is made. So a refresh neither ends the old promise nor adds a second one.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ def promise_for(data: GroupData, unmatched: Sequence[bool], target: float, sure:
         return _tested(data, training, none, FIRST)
     for_old = _tested(data, training, none, FIRST, old=True)
     for_all = _tested(data, training, none, 1.0 if for_old.threshold is not None else 1 - FIRST)
-    if for_all.threshold is not None or for_old.threshold is None:
+    if for_old.threshold is None or for_all.rows >= for_old.rows:
         return for_all
     missing = int(data.rows.gaps.later.sum())
     return replace(

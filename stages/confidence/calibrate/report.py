@@ -71,7 +71,7 @@ def _promised(
 def _notices(promises: Mapping[str, Promise], unmatched: Lost) -> Iterator[str]:
     if lost := sum(unmatched.counts.values()):
         counts = ", ".join(f"{count:,} {verdict}" for verdict, count in unmatched.counts.items() if count)
-        yield f"{lost:,} verdicts match no row ({counts})"
+        yield f"{lost:,} verdict{'s match' if lost > 1 else ' matches'} no row ({counts})"
     for name, promise in promises.items():
         if promise.threshold is None:
             yield f"{name}: nothing is promised: {promise.why}{advice(promise)}"

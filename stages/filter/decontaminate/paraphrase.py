@@ -3,7 +3,7 @@ Reworded test items.
 
 Rows are compared with items as vectors (`datagen.stages.shared.similarity.vectors`): their questions, and the
 lines of their texts, since an exercise in a reading text is one line among many. Near pairs are verified: a
-paraphrase keeps the names, numbers, signs and negations of the item
+paraphrase keeps the names, numbers, signs and negations of the item, and adds no negation
 (`datagen.stages.shared.language.anchor_terms`).
 """
 
@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from datagen.context import Each
-from datagen.stages.shared.language.anchor_terms import subjects
+from datagen.stages.shared.language.anchor_terms import negations, subjects
 from datagen.stages.shared.language.columns import words
 from datagen.stages.shared.similarity.ngrams import Numbers
 from datagen.stages.shared.similarity.sketch import Reader
@@ -68,8 +68,8 @@ class Reworded:
             line_numbers, item_numbers = np.nonzero(near >= threshold)
             terms = subjects(lines.slice(start, BLOCK))
             for line, number in zip(line_numbers.tolist(), item_numbers.tolist(), strict=True):
-                row = int(owners[start + line])
-                if row not in leaks and self.terms[number] <= terms[line]:
+                row, added = int(owners[start + line]), terms[line] - self.terms[number]
+                if row not in leaks and self.terms[number] <= terms[line] and not added & negations():
                     text = lines[start + line].as_py()
                     leaks[row] = f"rewords {self.names[number]} (cosine {near[line, number]:.3f}): {text}"
         return leaks

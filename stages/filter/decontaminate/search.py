@@ -121,20 +121,19 @@ def find_leaks(table: pa.Table, items: Items, common: Numbers, similar: float) -
     items
         The test items.
     common
-        Runs that occur in many documents. Such a run is excused if the row contains less than half of the
-        item, or several items share the run.
+        Runs that occur in many documents. Such a run is excused if several items share it, or if the row
+        contains less than half of the item and nothing similar to all of it.
     similar
         Minimum ROUGE-L between an item and a part of a row.
     """
     leaks: dict[int, str] = {}
     for hits in _search(table, items):
-        excused = np.isin(hits.runs.first + hits.matched, common)
-        shares = hits.shares(items)
-        excused &= (shares < HALF) | hits.runs.phrases()[hits.matched]
-        if hits.runs.how in (LOOSELY, CLOSELY):
-            _compare(hits.take(~excused), shares[~excused], items, similar, leaks)
+        is_common = np.isin(hits.runs.first + hits.matched, common)
+        phrases, shares = is_common & hits.runs.phrases()[hits.matched], hits.shares(items)
+        if hits.runs.how in (LOOSELY, CLOSELY):  # an edit breaks most runs, so a low share is no evidence
+            _compare(hits.take(~phrases), shares[~phrases], items, similar, leaks)
             continue
-        hits = hits.take(~excused)
+        hits = hits.take(~(phrases | is_common & (shares < HALF)))
         texts = hits.runs.texts[hits.matched]
         for row, start, text in zip(hits.rows.tolist(), hits.starts.tolist(), texts.tolist(), strict=True):
             if row not in leaks:

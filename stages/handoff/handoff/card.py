@@ -137,7 +137,11 @@ def _weaknesses(tally: Tally, measure: Ruler, context: Context) -> Iterator[str]
     stages = list(stages_of(context.recipe, context.folder))
     used = {stage.name: options for _, stage, options in stages}
     if any(isinstance(stage, ModelStage) for _, stage, _ in stages):
-        yield "Models wrote and judged most chat rows. No person has read them for this card."
+        labelled = getattr(used.get("calibrate"), "labels", None)
+        readers = (
+            "Only rows with a verdict in the label files were read" if labelled else "No person has read them"
+        )
+        yield f"Models wrote and judged most chat rows. {readers} for this card."
     if trained := tally.rows("instructions", "train"):
         share = tally.open_book / trained
         yield (

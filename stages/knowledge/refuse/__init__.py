@@ -34,11 +34,13 @@ from datagen.rows import Fields, Row
 from datagen.schema import chat, fraction
 from datagen.stage import Builder, Context, ModelStage, Outcome
 from datagen.stages.knowledge.refuse.formats import FORMS, HEDGED
+from datagen.stages.knowledge.refuse.secrets import same
 from datagen.stages.knowledge.refuse.wording import decline, title_of
 from datagen.stages.shared import passage_qa
 from datagen.stages.shared.language.matching import Aliases, attempts
 from datagen.stages.shared.language.rules import Languages, code_of
 
+MAYBE = "the guess may be right"
 NO_WORDING, NO_RULES = "no wording in its language", "no rules for its language"
 _SHARES = {"refusal": "does_not_know", "instruction": "known_question"}  # kind of a closed-book row -> option
 
@@ -153,10 +155,12 @@ class _Maker:
         pair |= {"answer": refusal, "rejected": guess}
         if not language.declines:  # cannot distinguish a guess from a refusal
             builder.drop(Reject(NO_RULES, f"declines: of {code_of(row)}"), pair, row)
-        elif row["right"][0] is False and attempts(guess, row["question"], language=language):
-            builder.keep(pair, row)
-        else:
+        elif row["right"][0] is not False or not attempts(guess, row["question"], language=language):
             builder.drop(Reject("no wrong answer to reject", guess), pair, row)
+        elif self._may_be_right(guess, row):
+            builder.drop(Reject(MAYBE, f"answer: {row['answer']}; guess: {guess}"), pair, row)
+        else:
+            builder.keep(pair, row)
 
     def corrected(self, row: Row) -> int:
         """Prefer the right answer to the error that a misleading prompt caused."""
@@ -164,7 +168,10 @@ class _Maker:
             return 0
         fields = {"kind": "preference", "task": "hold_to_answer", "question": row["question"]}
         fields |= {"prompt": row["lure"], "answer": row["answer"], "rejected": row["lured"]}
-        self._plain.keep(fields, row)
+        if self._may_be_right(row["lured"], row):
+            self._plain.drop(Reject(MAYBE, f"answer: {row['answer']}; guess: {row['lured']}"), fields, row)
+        else:
+            self._plain.keep(fields, row)
         return 1
 
     def near_miss(self, row: Row, answers: list[Answer]) -> int:
@@ -250,6 +257,11 @@ class _Maker:
         drawn_by = (self._seed, row["question"])
         language, secrets = self._languages.of(row), self._secrets(row)
         return decline(wording, *drawn_by, language=language, source=source, secrets=secrets)
+
+    def _may_be_right(self, guess: str, row: Row) -> bool:
+        """Test whether a guess may be the answer in another form."""
+        language = self._languages.of(row)
+        return any(same(guess, answer, language) for answer in self._secrets(row))
 
     def _secrets(self, row: Row) -> tuple[str, ...]:
         """Return the answers that a refusal must not contain."""

@@ -127,6 +127,18 @@ def test_a_whole_item_is_never_a_set_phrase(recipe):
     assert len(leaks(rows, recipe, size=4)) == 40
 
 
+@pytest.mark.parametrize("item", ["Which gas do plants absorb from the air during photosynthesis?", TEST])
+def test_an_edited_item_of_many_documents_is_never_a_set_phrase(recipe, tmp_path, item):
+    (tmp_path / "one.jsonl").write_text(json.dumps({"question": item}), encoding="utf-8")
+    cut = item.split()
+    cut[len(cut) // 2] = "toward"
+    if len(cut) > 12:
+        cut[4], cut[16] = "toward", "toward"
+    edited = " ".join(cut)
+    rows = [example("reading", document=f"d{number}", text=f"{edited} {number}") for number in range(40)]
+    assert len(leaks(rows, recipe, size=4, against=["one.jsonl"])) == 40
+
+
 def test_many_rows_of_one_document_do_not_make_boilerplate(recipe):
     rows = [example(question=f"Question {number}?", context=TEST, answer="Yes.") for number in range(50)]
     assert len(leaks(rows, recipe, size=7)) == 50
@@ -277,6 +289,8 @@ QUALIFIED = [
     ("What is the maximum load that the old stone bridge carries?", "maximum", "minimum", False),
     ("What is the maximum load that the old stone bridge carries?", "maximum ", "", False),
     ("How large is the field behind the mill of the monks?", "large", "small", False),
+    ("Why does the iron gate feel colder than the wooden one?", "colder", "hotter", False),
+    ("Does the valve of the pump turn clockwise when it shuts?", "clockwise", "anticlockwise", False),
     ("Which lamp may not be lit before the bell is rung?", "not", "then", False),
     ("Which lamp may not be lit before the bell is rung?", "before", "after", False),
     ("How many mg of the powder does the keeper take daily?", "mg", "spoons", False),
@@ -408,6 +422,7 @@ REWORDED = {
     [
         ("Through the old town of Bern, which is the river that flows?", True),
         ("Through the old town of Basel, which is the river that flows?", False),  # another town
+        ("Through the old town of Bern, which is the river that never flows?", False),
         ("Which herons nest on the island of the lake when the ice breaks in Bern?", False),
     ],
 )

@@ -76,6 +76,23 @@ def test_new_rows_keep_the_promise_but_are_not_covered_until_sampled(home):
     assert all_wrong["labels"]["without verdict"] == 0
 
 
+@pytest.mark.parametrize(("judged", "added", "seed"), [(1200, 80, 0), (1400, 100, 4)])
+def test_unjudged_new_rows_never_reduce_the_rows_that_are_covered(home, judged, added, seed):
+    """A stricter promise about all rows is possible, but covers fewer rows than the old promise."""
+    old, truth = planted(1500, seed=seed)
+    labels = verdicts(truth, judged)
+    new, _ = planted(added, "new", seed=5)
+    before, _, _ = home("2026-1", old, labels)
+    after, report, notices = home("2026-2", [*old, *new], labels)
+    covered = [
+        sum(row["threshold"] is not None and row["confidence"] >= row["threshold"] for row in rows)
+        for rows in (before, after)
+    ]
+    assert 0 < covered[0] <= covered[1]
+    assert (report["promise"]["release"], report["promise"]["later"]) == ("2026-1", added)
+    assert len(notices) == 1 and f"does not cover {added} rows added since" in notices[0]
+
+
 def test_a_few_verdicts_on_the_new_rows_extend_the_promise_to_them(home):
     old, truth = planted(1500)
     new, more = planted(75, "new", seed=5)

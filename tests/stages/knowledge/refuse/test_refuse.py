@@ -72,6 +72,14 @@ def test_an_answer_that_is_not_a_guess_is_not_rejected(guess):
     assert [(row["reason"], row["kind"]) for row in dropped] == [("no wrong answer to reject", "preference")]
 
 
+def test_an_answer_in_another_form_is_not_rejected():
+    row = probe(0, "unknown", answers=["a hundred mile", "7 miles"])
+    misled = probe(1, "known", misled=True, lure=[{"role": "user", "content": "How long?"}], lured="mile 101")
+    kept, dropped, _ = ask(stage, [row, misled], judge)
+    assert kinds(kept) == {("refusal", "does_not_know"): 1, ("instruction", "known_question"): 1}
+    assert [row["reason"] for row in dropped] == ["the guess may be right"] * 2
+
+
 def test_a_right_answer_is_not_rejected_where_entropy_drew_the_label():
     row = probe(0, "unknown", answers=["100 miles", "7 miles"], right=[True, False])
     kept, dropped, _ = ask(stage, [row], judge)

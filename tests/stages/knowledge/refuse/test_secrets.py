@@ -3,7 +3,7 @@
 import pytest
 
 from datagen.prompt import load
-from datagen.stages.knowledge.refuse.secrets import contains, reveals
+from datagen.stages.knowledge.refuse.secrets import contains, reveals, same
 from datagen.stages.knowledge.refuse.wording import decline
 from datagen.stages.shared.language.rules import language_of
 
@@ -30,12 +30,16 @@ EN, DE = language_of("en"), language_of("de")
         ("Das Haus", "Häuser", DE),
         ("Rechte des Mieters", "der Mieter", DE),
         ("Strassenbau", "die Straße", DE),
+        ("Grey lamps", "gray", EN),
+        ("Müller und Söhne", "Mueller", DE),
         # Numbers
         ("Thirty Days of Notice", "30 days", EN),
         ("21 questions", "twenty-one", EN),
         ("Fifty percent", "50%", EN),
         ("14 July 1789", "the 14th of July", EN),
         ("22 Regeln", "zweiundzwanzig", DE),
+        ("Half of all fees", "50%", EN),
+        ("Ein Dutzend Pumpen", "zwölf", DE),
         # Abbreviations
         ("USA and its history", "the United States", EN),
         ("The United Nations", "the UN", EN),
@@ -76,3 +80,38 @@ def test_no_sentence_of_a_refusal_contains_the_answer(kind, name, language, answ
         assert not contains(
             decline(wording, str(number), language=language, secrets=(answer,)), answer, language
         )
+
+
+@pytest.mark.parametrize(
+    ("guess", "answer", "language"),
+    [
+        ("USA", "the United States", EN),
+        ("The FDA.", "the Food and Drug Administration", EN),
+        ("the 14th of July in 1931", "July 14, 1931", EN),
+        ("a key error", "KeyError", EN),
+        ("grey", "gray", EN),
+        ("decorated functions", "a function with a decorator", EN),
+        ("Die Lampe leuchtet in gelber Farbe.", "gelb", DE),
+        ("ein Dutzend", "zwölf", DE),
+    ],
+)
+def test_a_guess_may_be_the_answer_in_another_form(guess, answer, language):
+    assert same(guess, answer, language)
+
+
+@pytest.mark.parametrize(
+    ("guess", "answer", "language"),
+    [
+        ("Pierre Curie", "Marie Curie", EN),
+        ("immutable", "mutable", EN),
+        ("1913", "1912", EN),
+        ("15 July 1931", "14 July 1931", EN),
+        ("30 hours", "30 days", EN),
+        ("the United Kingdom", "the United States", EN),
+        ("ValueError", "KeyError", EN),
+        ("der Vermieter", "der Mieter", DE),
+        ("", "two", EN),
+    ],
+)
+def test_another_answer_is_a_wrong_guess(guess, answer, language):
+    assert not same(guess, answer, language)
