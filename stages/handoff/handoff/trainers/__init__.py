@@ -3,8 +3,12 @@ Configuration files for three trainers, with the target model, the length and th
 
 All paths are relative to the hand-off, so that the folder can be moved. LLaMA-Factory reads every file of a
 folder, so each split has its own folder, and ``dataset_info.json`` lists them.
+
+In an ordered hand-off, instructions and refusals are interleaved by their numbers of rows, and not shuffled.
+One after the other, training would end with refusals only.
 """
 
+from itertools import pairwise
 from pathlib import Path
 
 import yaml
@@ -21,6 +25,7 @@ from datagen.template import render_file
 
 FOLDER = "trainers"
 DEFAULT_LENGTH = 4096  # if the target states none
+SLICES = 20  # of a configuration, where a trainer can interleave whole data sets only
 TAGS = {
     "role_tag": "role",
     "content_tag": "content",
@@ -95,6 +100,13 @@ def llamafactory(
     tested = [_entry(name, "validation") for name in names if tally.rows(name, "validation")]
     if not trained:
         return {}
+    mixing: dict[str, object] = {}
+    if ordered and len(trained) > 1:
+        counts = [tally.rows(name, "train") for name in trained]
+        shares = ",".join(f"{count / sum(counts):.6f}" for count in counts)
+        mixing = {"mix_strategy": "interleave_once", "interleave_probs": shares}
+        if len(tested) < len(trained):  # it requires as many sets for validation as shares
+            tested = []
     return {
         "model_name_or_path": model,
         "stage": kind,
@@ -103,6 +115,7 @@ def llamafactory(
         "lora_target": "all",
         "dataset_dir": ".",
         "dataset": ",".join(trained),
+        **mixing,
         **({"eval_dataset": ",".join(tested), "eval_strategy": "epoch"} if tested else {}),
         "cutoff_len": length,
         **({"mask_history": True} if kind == "sft" else {}),
@@ -116,7 +129,9 @@ def axolotl(
     tally: Tally, stage: str, names: tuple[str, ...], model: str, length: int, ordered: bool
 ) -> dict[str, object]:
     """Configure a stage of training for axolotl; {} if it has no rows."""
-    trained = [_axolotl_data(name, "train") for name in names if tally.rows(name, "train")]
+    counts = {name: tally.rows(name, "train") for name in names if tally.rows(name, "train")}
+    splits = _interleaved(counts) if ordered and len(counts) > 1 else [(name, "train") for name in counts]
+    trained = [_axolotl_data(name, split) for name, split in splits]
     tested = [_axolotl_data(name, "validation") for name in names if tally.rows(name, "validation")]
     if not trained:
         return {}
@@ -132,7 +147,7 @@ def axolotl(
         **({"test_datasets": tested} if tested else {}),
         **({} if stage == "reading" else {"chat_template": "tokenizer_default"}),
         "sequence_len": length,
-        **({"curriculum_sampling": True} if ordered else {}),
+        **({"curriculum_sampling": True, "shuffle_merged_datasets": False} if ordered else {}),
         "output_dir": f"trained/{stage}",
         "micro_batch_size": rates["per_device_train_batch_size"],
         "gradient_accumulation_steps": rates["gradient_accumulation_steps"],
@@ -141,6 +156,16 @@ def axolotl(
         "lr_scheduler": rates["lr_scheduler_type"],
         "optimizer": "adamw_torch",
     }
+
+
+def _interleaved(counts: dict[str, int]) -> list[tuple[str, str]]:
+    """Split configurations into slices of rows, in the order of their relative places."""
+    slices: list[tuple[float, str, str]] = []
+    for name, rows in counts.items():
+        number = min(SLICES, rows)
+        bounds = [rows * place // number for place in range(number + 1)]
+        slices += [((start + end) / rows, name, f"train[{start}:{end}]") for start, end in pairwise(bounds)]
+    return [(name, split) for _, name, split in sorted(slices, key=lambda part: part[0])]
 
 
 def _axolotl_data(name: str, split: str) -> dict[str, object]:
