@@ -55,11 +55,11 @@ def write(folder: Path, tally: Tally, measure: Ruler, context: Context) -> None:
     for stage, (kind, names) in LLAMAFACTORY.items():
         if config := llamafactory(tally, stage, kind, names, model, length, ordered):
             run = f"llamafactory-cli train {FOLDER}/llamafactory/{stage}.yaml"
-            _write_yaml(config, run, folder / FOLDER / "llamafactory" / f"{stage}.yaml")
+            _write_yaml(config, run, "model_name_or_path", folder / FOLDER / "llamafactory" / f"{stage}.yaml")
     for stage, names in AXOLOTL.items():
         if config := axolotl(tally, stage, names, model, length, ordered):
             run = f"axolotl train {FOLDER}/axolotl/{stage}.yaml"
-            _write_yaml(config, run, folder / FOLDER / "axolotl" / f"{stage}.yaml")
+            _write_yaml(config, run, "base_model", folder / FOLDER / "axolotl" / f"{stage}.yaml")
 
 
 def target(context: Context) -> str:
@@ -195,9 +195,10 @@ def _entry(name: str, split: str) -> str:
     return name if split == "train" else f"{name}_{split}"
 
 
-def _write_yaml(config: dict[str, object], run: str, path: Path) -> None:
+def _write_yaml(config: dict[str, object], run: str, base: str, path: Path) -> None:
     text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
-    _write_text(f"# Run in the hand-off's folder: {run}\n{text}", path)
+    start = f"# Trains an adapter. To continue from another stage, merge its adapter and set {base} to the result."
+    _write_text(f"# Run in the hand-off's folder: {run}\n{start}\n{text}", path)
 
 
 def _write_text(text: str, path: Path) -> None:
