@@ -25,7 +25,7 @@ from datagen.stages.shared.language.rules import Language, Languages
 from datagen.stages.shared.language.words import words_of
 from datagen.stages.shared.passage import phrase_in
 
-COLUMNS = ["id", "kind", "task", "question", "context", "answer", "prompt", "lineage"]
+COLUMNS = ["id", "kind", "task", "question", "context", "answer", "evidence", "prompt", "lineage"]
 LONGEST_ANSWER = 80  # maximum characters of an answer in the test
 CHOICES = 3  # wrong answers per question
 FAR = 0.5  # share of the requested questions below which more are held out than the draws select
@@ -64,15 +64,39 @@ class Plan:
 
 
 @dataclass(frozen=True)
+class Fact:
+    """What a pair asks, normalised; its answer; and the words of the passage that support it, normalised."""
+
+    question: str
+    answer: str
+    evidence: str
+
+    def is_in(self, other: "Fact") -> bool:
+        """Whether a pair with another question trains this fact: by its answer or by its evidence."""
+        quoted = self.evidence and other.evidence
+        same_words = quoted and (self.evidence in other.evidence or other.evidence in self.evidence)
+        return self.question != other.question and bool(same(self.answer) == same(other.answer) or same_words)
+
+
+@dataclass(frozen=True)
 class Pair:
     """A training row with a question and its answer."""
 
     id: str
     document: str
     passage: str
-    question: str
-    answer: str
     shown: bool  # whether its prompt has the passage
+    fact: Fact
+
+    @property
+    def question(self) -> str:
+        """The normalised question."""
+        return self.fact.question
+
+    @property
+    def answer(self) -> str:
+        """The answer."""
+        return self.fact.answer
 
 
 @dataclass(frozen=True)
@@ -82,15 +106,15 @@ class Trained:
 
     Parameters
     ----------
-    answers
-        Document -> its questions and answers.
+    facts
+        Document -> its pairs.
     texts
         Document and passage -> ids of the reading texts.
     asked
         Question -> ids of the rows that contain it.
     """
 
-    answers: dict[str, list[tuple[str, str]]]
+    facts: dict[str, list[Fact]]
     texts: dict[tuple[str, str], set[str]]
     asked: dict[str, set[str]]
 
@@ -123,7 +147,7 @@ def plan(
     """
     seed, languages = str(context.seed), Languages(context)
     result, refused, contrasted = Plan(), set[str](), set[str]()
-    answers = dict[str, list[tuple[str, str]]]()
+    facts = dict[str, list[Fact]]()
     pairs: list[Pair] = []
     for row, trained in _rows(partitions, train):
         document, passage = _origin(row)
@@ -131,15 +155,15 @@ def plan(
             if trained:
                 (contrasted if row["context"] else refused).add(same(row["question"]))
         elif trained and row["kind"] == "instruction" and row["answer"]:
-            answers.setdefault(document, []).append((same(row["question"] or ""), row["answer"]))
+            fact = Fact(same(row["question"] or ""), row["answer"], same(row["evidence"] or ""))
+            facts.setdefault(document, []).append(fact)
             if stands_alone(row, languages.of(row)):
-                shown = bool(row["context"])
-                pairs.append(Pair(row["id"], document, passage, same(row["question"]), row["answer"], shown))
+                pairs.append(Pair(row["id"], document, passage, bool(row["context"]), fact))
     if test:
         candidates = _candidates(pairs, test, seed)
         asked = mentions.find(partitions, train, {pair.question for pair in candidates}, context)
         texts = _read_texts(partitions, train, {pair.document for pair in candidates})
-        _hold_out(result, candidates, Trained(answers, texts, asked), test, test * len(pairs), seed)
+        _hold_out(result, candidates, Trained(facts, texts, asked), test, test * len(pairs), seed)
     pairs = [pair for pair in pairs if pair.question not in refused]
     result.alone = len(pairs)
     excluded = result.spent | result.held.keys()
@@ -207,12 +231,7 @@ def _hold_out(
         taken.add(pair.question)
         result.spent |= revealing
         choices = sorted([*wrong, pair.answer], key=lambda text: fraction("place", seed, pair.id, text))
-        # Another pair about the same document with the same answer trains the fact.
-        in_pairs = any(
-            same(answer) == same(pair.answer)
-            for question, answer in trained.answers.get(pair.document, ())
-            if question != pair.question
-        )
+        in_pairs = any(pair.fact.is_in(other) for other in trained.facts.get(pair.document, ()))
         result.held[pair.id] = {
             "choices": choices,
             "gold": choices.index(pair.answer),
@@ -222,7 +241,7 @@ def _hold_out(
 
 def _pool(trained: Trained, seed: str) -> dict[str, list[str]]:
     """Sample answers of training pairs, by shape."""
-    answers = sorted({answer for pairs in trained.answers.values() for _, answer in pairs})
+    answers = sorted({fact.answer for facts in trained.facts.values() for fact in facts})
     pool: dict[str, list[str]] = {}
     for answer in sorted(answers, key=lambda text: fraction("pool", seed, text)):
         if len(answer) <= LONGEST_ANSWER and len(of_shape := pool.setdefault(shape(answer), [])) < POOL:

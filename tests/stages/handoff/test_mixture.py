@@ -389,6 +389,19 @@ def test_questions_answered_by_a_pair_of_the_document_are_marked():
     assert tested and any(row["knowledge"]["in_pairs"] for row in tested)
 
 
+def test_questions_about_the_sentence_of_a_pair_are_marked():
+    """A question turned round has another answer, and trains the same fact."""
+    sentence = {n: f"The harbour company number {n} keeps its ledger in {TOWNS[n % 12]}." for n in range(40)}
+    rows = [row | {"evidence": sentence.get(n)} for n in range(60) for row in town(n)]
+    turned = [
+        example(question="Who keeps a ledger?", answer="A company", evidence=f"{sentence[n]} It is old.",
+                id=f"turned {n}", **at("a.md", n)) for n in range(20)
+    ]  # fmt: skip
+    kept, _ = mixed([*rows, *turned], knowledge_test=0.5)
+    marked = {int(row["id"].split()[1]): row["knowledge"]["in_pairs"] for row in kept if row["knowledge"]}
+    assert len(marked) > 15 and marked == {number: number < 20 for number in marked}
+
+
 def test_a_mixture_is_found_if_any_allocation_has_it():
     rows = [*pairs(50, "law.md"), *pairs(50, "art.md"), *texts(50, "law.md"), *texts(50, "art.md")]
     phases = [

@@ -197,7 +197,7 @@ def _entry(name: str, split: str) -> str:
 
 def _write_yaml(config: dict[str, object], run: str, base: str, path: Path) -> None:
     text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
-    start = f"# Trains an adapter. To continue from another stage, merge its adapter and set {base} to the result."
+    start = f"# Trains an adapter. To continue from another stage, merge its adapter and set {base} to it."
     _write_text(f"# Run in the hand-off's folder: {run}\n{start}\n{text}", path)
 
 
