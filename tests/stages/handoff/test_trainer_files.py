@@ -47,36 +47,35 @@ def config(folder, trainer):
     return yaml.safe_load((folder / "trainers" / trainer / "chat.yaml").read_text())
 
 
+def slices_of(folder, trainer):
+    """The folder and the split of each data set that a trainer joins, in order."""
+    chats = config(folder, trainer)
+    if trainer == "axolotl":
+        assert chats["curriculum_sampling"] and chats["shuffle_merged_datasets"] is False
+        return [(folder / entry["path"] / "train", entry["split"]) for entry in chats["datasets"]]
+    assert chats["disable_shuffling"]
+    info = json.loads((folder / "dataset_info.json").read_text())
+    entries = [info[name] for name in chats["dataset"].split(",")]
+    return [(folder / entry["file_name"], entry["split"]) for entry in entries]
+
+
+@pytest.mark.parametrize("trainer", ["axolotl", "llamafactory"])
 @pytest.mark.parametrize(("instructions", "refusals"), [(90, 30), (50, 3), (1, 1)])
-def test_axolotl_reads_every_row_once_in_the_order_of_training(hand_off, instructions, refusals):
+def test_every_row_is_read_once_in_the_order_of_training(hand_off, trainer, instructions, refusals):
     folder = hand_off(ordered_rows(instructions, refusals))
-    chats = config(folder, "axolotl")
-    assert chats["curriculum_sampling"] and chats["shuffle_merged_datasets"] is False
     cache = str(folder.parent / "cache")
     ids = [
         name
-        for entry in chats["datasets"]
-        for name in load_dataset(str(folder / entry["path"]), split=entry["split"], cache_dir=cache)["id"]
+        for files, split in slices_of(folder, trainer)
+        for name in load_dataset(str(files), split=split, cache_dir=cache)["id"]
     ]
     assert len(ids) == len(set(ids)) == instructions + refusals
     places = [float(name.split()[1]) for name in ids]
     assert all(later > earlier - 0.06 for earlier, later in pairwise(places))
 
 
-def test_llamafactory_interleaves_by_the_numbers_of_rows(hand_off):
-    chats = config(hand_off(ordered_rows(90, 30)), "llamafactory")
-    assert chats["disable_shuffling"] and chats["mix_strategy"] == "interleave_once"
-    assert chats["dataset"] == "instructions_messages,refusals_messages"
-    assert chats["interleave_probs"] == "0.750000,0.250000"
-
-
-def test_llamafactory_validates_only_if_it_accepts_the_sets(hand_off):
-    held = [row | {"id": f"held {row['id']}", "split": "validation"} for row in ordered_rows(3, 0)]
-    chats = config(hand_off([*ordered_rows(9, 3), *held]), "llamafactory")
-    assert "eval_dataset" not in chats
-
-
 def test_an_unordered_hand_off_is_shuffled(hand_off):
     folder = hand_off(ordered_rows(9, 3), ordered=False)
-    assert "mix_strategy" not in config(folder, "llamafactory")
+    chats = config(folder, "llamafactory")
+    assert chats["dataset"] == "instructions_messages,refusals_messages" and "disable_shuffling" not in chats
     assert [entry["split"] for entry in config(folder, "axolotl")["datasets"]] == ["train", "train"]

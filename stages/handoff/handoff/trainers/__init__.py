@@ -8,6 +8,7 @@ In an ordered hand-off, instructions and refusals are interleaved by their numbe
 One after the other, training would end with refusals only.
 """
 
+import re
 from itertools import pairwise
 from pathlib import Path
 
@@ -25,7 +26,7 @@ from datagen.template import render_file
 
 FOLDER = "trainers"
 DEFAULT_LENGTH = 4096  # if the target states none
-SLICES = 20  # of a configuration, where a trainer can interleave whole data sets only
+SLICES = 20  # of a configuration: LLaMA-Factory and axolotl join whole data sets only
 TAGS = {
     "role_tag": "role",
     "content_tag": "content",
@@ -51,7 +52,7 @@ def write(folder: Path, tally: Tally, measure: Ruler, context: Context) -> None:
     script = render_file(__package__, name, model=model, length=length, ordered=ordered)
     _write_text(script.rstrip() + "\n", folder / FOLDER / "train_with_trl.py")
     if tally.configurations:
-        write_json(dataset_info(tally), folder / "dataset_info.json")
+        write_json(dataset_info(tally, ordered), folder / "dataset_info.json")
     for stage, (kind, names) in LLAMAFACTORY.items():
         if config := llamafactory(tally, stage, kind, names, model, length, ordered):
             run = f"llamafactory-cli train {FOLDER}/llamafactory/{stage}.yaml"
@@ -69,11 +70,14 @@ def target(context: Context) -> str:
     return resolve(spec) if isinstance(spec, VllmModel) and prepared else spec.model
 
 
-def dataset_info(tally: Tally) -> dict[str, object]:
+def dataset_info(tally: Tally, ordered: bool) -> dict[str, object]:
     """Describe each split for LLaMA-Factory: training as ``<configuration>``, others with a suffix."""
     info: dict[str, object] = {}
-    for name, split in tally.amounts:
-        entry: dict[str, object] = {"file_name": f"{name}/{split}"}
+    slices = [part for part in _splits(tally, CHAT, ordered) if part[1] != "train"]
+    for name, split in [*tally.amounts, *slices]:
+        entry: dict[str, object] = {"file_name": f"{name}/{split.partition('[')[0]}"}
+        if (name, split) in slices:
+            entry["split"] = split
         if name == "reading":
             entry["columns"] = {"prompt": "text"}
         elif name in CHAT:
@@ -96,17 +100,10 @@ def llamafactory(
     ``template`` is not set, because a named template may differ from the model's own. ``mask_history`` trains
     only the last answer.
     """
-    trained = [name for name in names if tally.rows(name, "train")]
+    trained = [_entry(name, split) for name, split in _splits(tally, names, ordered)]
     tested = [_entry(name, "validation") for name in names if tally.rows(name, "validation")]
     if not trained:
         return {}
-    mixing: dict[str, object] = {}
-    if ordered and len(trained) > 1:
-        counts = [tally.rows(name, "train") for name in trained]
-        shares = ",".join(f"{count / sum(counts):.6f}" for count in counts)
-        mixing = {"mix_strategy": "interleave_once", "interleave_probs": shares}
-        if len(tested) < len(trained):  # it requires as many sets for validation as shares
-            tested = []
     return {
         "model_name_or_path": model,
         "stage": kind,
@@ -115,7 +112,6 @@ def llamafactory(
         "lora_target": "all",
         "dataset_dir": ".",
         "dataset": ",".join(trained),
-        **mixing,
         **({"eval_dataset": ",".join(tested), "eval_strategy": "epoch"} if tested else {}),
         "cutoff_len": length,
         **({"mask_history": True} if kind == "sft" else {}),
@@ -129,9 +125,7 @@ def axolotl(
     tally: Tally, stage: str, names: tuple[str, ...], model: str, length: int, ordered: bool
 ) -> dict[str, object]:
     """Configure a stage of training for axolotl; {} if it has no rows."""
-    counts = {name: tally.rows(name, "train") for name in names if tally.rows(name, "train")}
-    splits = _interleaved(counts) if ordered and len(counts) > 1 else [(name, "train") for name in counts]
-    trained = [_axolotl_data(name, split) for name, split in splits]
+    trained = [_axolotl_data(name, split) for name, split in _splits(tally, names, ordered)]
     tested = [_axolotl_data(name, "validation") for name in names if tally.rows(name, "validation")]
     if not trained:
         return {}
@@ -158,8 +152,15 @@ def axolotl(
     }
 
 
-def _interleaved(counts: dict[str, int]) -> list[tuple[str, str]]:
-    """Split configurations into slices of rows, in the order of their relative places."""
+def _splits(tally: Tally, names: tuple[str, ...], ordered: bool) -> list[tuple[str, str]]:
+    """
+    List the training splits of configurations, in the order in which a trainer joins them.
+
+    If ordered, several configurations are split into slices of rows, sorted by their relative places.
+    """
+    counts = {name: tally.rows(name, "train") for name in names if tally.rows(name, "train")}
+    if not ordered or len(counts) < 2:
+        return [(name, "train") for name in counts]
     slices: list[tuple[float, str, str]] = []
     for name, rows in counts.items():
         number = min(SLICES, rows)
@@ -192,7 +193,7 @@ def _rates(stage: str) -> dict[str, object]:
 
 
 def _entry(name: str, split: str) -> str:
-    return name if split == "train" else f"{name}_{split}"
+    return name if split == "train" else re.sub(r"\W+", "_", f"{name}_{split}").strip("_")
 
 
 def _write_yaml(config: dict[str, object], run: str, base: str, path: Path) -> None:
