@@ -27,7 +27,7 @@ def main(handoff: str, model: str) -> None:
     for path in sorted(Path(handoff, "trainers", "llamafactory").glob("*.yaml")):
         config = yaml.safe_load(path.read_text())
         tokenizer = AutoTokenizer.from_pretrained(model)
-        names = ("dataset", "eval_dataset", "cutoff_len", "mask_history", "disable_shuffling")
+        names = ("dataset", "eval_dataset", "cutoff_len", "mask_history")
         given = {name: config[name] for name in names if name in config}
         data = DataArguments(template=None, dataset_dir=handoff, overwrite_cache=True, **given)
         template = get_template_and_fix_tokenizer(tokenizer, data)

@@ -21,6 +21,7 @@ from tests.support.rows import example, put_through
 HOME = os.environ.get("DATAGEN_TRAINERS", "")
 pytestmark = pytest.mark.skipif(not HOME, reason="needs the trainers' environments: make test-trainers")
 
+TRAINERS = ["llamafactory", "axolotl"]
 DIALOGUE = [*chat("First?", system="Be brief."), {"role": "assistant", "content": "One."}, *chat("Second?")]
 ROWS = [
     example("reading", text="The tide turns twice a day.", id="text"),
@@ -34,15 +35,23 @@ ROWS = [
 ]
 
 
-@pytest.fixture(scope="module", params=["llamafactory", "axolotl"])
+@pytest.fixture(scope="module", params=TRAINERS)
 def loaded(request, tmp_path_factory):
     """What a trainer would train: (stage, side) -> {trained words: all words}."""
     folder = tmp_path_factory.mktemp("run")
     rows = [{"split": "train"} | row for row in ROWS]
     put_through(stage, rows, folder=folder, columns={"split": pa.string()})
-    python = Path(HOME) / request.param / "bin" / "python"
+    results = {}
+    for row in read(folder, request.param):
+        results.setdefault((row["stage"], row["side"]), {})[row["trained"].strip()] = row["all"]
+    return results
+
+
+def read(folder, trainer):
+    """The rows of a hand-off as a trainer would train them."""
+    python = Path(HOME) / trainer / "bin" / "python"
     assert python.exists(), f"{python} is missing: make test-trainers builds it"
-    script = Path(__file__).with_name(f"read_{request.param}.py")
+    script = Path(__file__).with_name(f"read_{trainer}.py")
     model = bundled.prepare("bundled")
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     done = subprocess.run(
@@ -52,11 +61,7 @@ def loaded(request, tmp_path_factory):
         text=True,
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    lines = [line for line in done.stdout.splitlines() if line.startswith("ROW")]
-    results = {}
-    for row in (json.loads(line[3:]) for line in lines):
-        results.setdefault((row["stage"], row["side"]), {})[row["trained"].strip()] = row["all"]
-    return results
+    return [json.loads(line[3:]) for line in done.stdout.splitlines() if line.startswith("ROW")]
 
 
 def test_only_training_rows_and_all_of_them(loaded):
@@ -83,3 +88,24 @@ def test_chats_are_rendered_by_the_target_s_own_template(loaded):
     for row in ROWS[1:4]:
         turns = [*row["prompt"], {"role": "assistant", "content": row["answer"]}]
         assert tokenizer.apply_chat_template(turns, tokenize=False) in loaded["chat", ""].values()
+
+
+UNSORTED = pytest.mark.xfail(reason="LLaMA-Factory reads the files of a folder in the order of os.listdir")
+
+
+@pytest.mark.parametrize("trainer", [pytest.param("llamafactory", marks=UNSORTED), "axolotl"])
+def test_an_ordered_hand_off_is_trained_in_order_with_refusals_throughout(trainer, tmp_path):
+    (tmp_path / "stages" / "mix").mkdir(parents=True)
+    (tmp_path / "stages" / "mix" / "mixture.json").write_text('{"ordered": true}')
+    rows = [
+        example(kind, question=f"{kind} {n}?", answer=f"{kind} {n}", split="train", order=n // 10, id=f"{kind} {n}")
+        for kind, count in (("instruction", 60), ("refusal", 20))
+        for n in range(count)
+    ]  # fmt: skip
+    recipe = {"stages": {"mix": {"order": "difficulty"}}}
+    columns = {"split": pa.string(), "order": pa.int64()}
+    put_through(stage, rows, folder=tmp_path, recipe=recipe, columns=columns)
+    trained = [row["trained"].strip().removesuffix("<|im_end|>") for row in read(tmp_path, trainer)]
+    for kind, count in (("instruction", 60), ("refusal", 20)):
+        assert [row for row in trained if row.startswith(kind)] == [f"{kind} {n}" for n in range(count)]
+    assert 5 <= sum(row.startswith("refusal") for row in trained[:40]) <= 15

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from datagen.evaluate.prove.material import Material, Pair, Text
 from datagen.evaluate.prove.settings import DROPPED, Arm
 from datagen.schema import content_id
-from datagen.stages.handoff.mix.questions import same
+from datagen.stages.handoff.mix.mentions import same
 
 # Arms and their controls.
 CONTROLS: tuple[tuple[Arm, Arm], ...] = (

@@ -153,7 +153,10 @@ def _weaknesses(tally: Tally, measure: Ruler, context: Context) -> Iterator[str]
             amount = f"only {few} validation row{'s' * (few > 1)}" if few else "no validation rows"
             yield f"{name} has {amount}: its validation loss is unreliable."
     if "instructions" in tally.configurations and (few := tally.rows(KNOWLEDGE_TEST, KNOWLEDGE_TEST)) < 400:
-        yield f"The knowledge test has {few} questions; detecting a gain of 5 points takes about 400."
+        yield (
+            f"The knowledge test has {few} question{'' if few == 1 else 's'}; detecting a gain of 5 points "
+            "takes about 400."
+        )
     if not measure.model:
         yield f"Tokens were not counted: the tokenizer of {measure.name!r} is not available."
     elif not (measure.tokenizer and measure.tokenizer.has_template):

@@ -20,7 +20,7 @@ KNOWLEDGE = pa.struct(
     [
         ("choices", pa.list_(pa.string())),  # the right answer and wrong ones of the same type
         ("gold", pa.int64()),  # index of the right answer
-        ("in_pairs", pa.bool_()),  # whether a trained pair about the same document has the same answer
+        ("in_pairs", pa.bool_()),  # whether a trained pair of the document has its answer or sentence
     ]
 )
 KNOWLEDGE_TEST = "knowledge_test"  # name of both the split and the configuration

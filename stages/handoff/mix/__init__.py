@@ -316,7 +316,7 @@ def _write(
         "by": options.by,
         "requested": requested,
         "phases": [phase.share for phase in options.requested],
-        "total": allotted.total if options.requested else None,
+        "total": round(allotted.total, 3) if options.requested else None,
         "ordered": len(options.requested) > 1 or options.order != "draw",
         "stand_alone": plan.alone,
         "closed_book": len(plan.closed),

@@ -3,26 +3,33 @@ Self-contained questions: select those that lose their passage, and those held o
 
 A row with its passage in the prompt trains reading; without the passage it trains the fact. A question that a
 refusal declines closed-book is never answered closed-book in training, because the two would contradict each
-other. A question that is declined with another passage keeps its own, as the contrast.
+other. It may be tested, and its refusal is then not trained: without such questions the test would have only
+those that the target knows anyway. A question that is declined with another passage keeps its own, as the
+contrast.
 """
 
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from math import ceil
 
 from datagen.request import Reject
 from datagen.rows import Row
 from datagen.schema import fraction
 from datagen.stage import Context, Partitions
+from datagen.stages.handoff.mix import mentions
 from datagen.stages.handoff.mix.ledger import Flags
+from datagen.stages.handoff.mix.mentions import same
 from datagen.stages.shared import checks
 from datagen.stages.shared.language.rules import Language, Languages
 from datagen.stages.shared.language.words import words_of
 from datagen.stages.shared.passage import phrase_in
 
-COLUMNS = ["id", "kind", "task", "question", "context", "answer", "prompt", "text", "lineage"]
+COLUMNS = ["id", "kind", "task", "question", "context", "answer", "evidence", "prompt", "lineage"]
 LONGEST_ANSWER = 80  # maximum characters of an answer in the test
 CHOICES = 3  # wrong answers per question
+FAR = 0.5  # share of the requested questions below which more are held out than the draws select
+SPARE = 3  # candidates per requested question, as some lack choices or a text
 POOL = 2_000  # answers per shape from which wrong answers are sampled
 # Tasks that are pointless without a passage.
 NEEDS_PASSAGE = ("found_in_context",)
@@ -44,7 +51,7 @@ class Plan:
     held
         Ids of the knowledge test, with their choices.
     spent
-        Ids of rows with a question of the knowledge test.
+        Ids of the other rows that contain a question of the knowledge test.
     alone
         Number of rows with a self-contained question.
     """
@@ -57,12 +64,18 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Text:
-    """A reading text about a passage, which may contain a question with its answer."""
+class Fact:
+    """What a pair asks, normalised; its answer; and the words of the passage that support it, normalised."""
 
-    id: str
-    passage: str
-    words: str
+    question: str
+    answer: str
+    evidence: str
+
+    def is_in(self, other: "Fact") -> bool:
+        """Whether a pair with another question trains this fact: by its answer or by its evidence."""
+        quoted = self.evidence and other.evidence
+        same_words = quoted and (self.evidence in other.evidence or other.evidence in self.evidence)
+        return self.question != other.question and bool(same(self.answer) == same(other.answer) or same_words)
 
 
 @dataclass(frozen=True)
@@ -72,14 +85,38 @@ class Pair:
     id: str
     document: str
     passage: str
-    question: str
-    answer: str
     shown: bool  # whether its prompt has the passage
+    fact: Fact
+
+    @property
+    def question(self) -> str:
+        """The normalised question."""
+        return self.fact.question
+
+    @property
+    def answer(self) -> str:
+        """The answer."""
+        return self.fact.answer
 
 
-def same(text: str) -> str:
-    """Normalise a text for comparison: lower-case words only."""
-    return " ".join(re.findall(r"\w+", text.casefold()))
+@dataclass(frozen=True)
+class Trained:
+    """
+    What training rows say about the questions that may be held out.
+
+    Parameters
+    ----------
+    facts
+        Document -> its pairs.
+    texts
+        Document and passage -> ids of the reading texts.
+    asked
+        Question -> ids of the rows that contain it.
+    """
+
+    facts: dict[str, list[Fact]]
+    texts: dict[tuple[str, str], set[str]]
+    asked: dict[str, set[str]]
 
 
 def plan(
@@ -110,7 +147,7 @@ def plan(
     """
     seed, languages = str(context.seed), Languages(context)
     result, refused, contrasted = Plan(), set[str](), set[str]()
-    answers = dict[str, list[tuple[str, str]]]()
+    facts = dict[str, list[Fact]]()
     pairs: list[Pair] = []
     for row, trained in _rows(partitions, train):
         document, passage = _origin(row)
@@ -118,24 +155,17 @@ def plan(
             if trained:
                 (contrasted if row["context"] else refused).add(same(row["question"]))
         elif trained and row["kind"] == "instruction" and row["answer"]:
-            answers.setdefault(document, []).append((same(row["question"] or ""), row["answer"]))
+            fact = Fact(same(row["question"] or ""), row["answer"], same(row["evidence"] or ""))
+            facts.setdefault(document, []).append(fact)
             if stands_alone(row, languages.of(row)):
-                shown = bool(row["context"])
-                pairs.append(Pair(row["id"], document, passage, same(row["question"]), row["answer"], shown))
+                pairs.append(Pair(row["id"], document, passage, bool(row["context"]), fact))
+    if test:
+        candidates = _candidates(pairs, test, seed)
+        asked = mentions.find(partitions, train, {pair.question for pair in candidates}, context)
+        texts = _read_texts(partitions, train, {pair.document for pair in candidates})
+        _hold_out(result, candidates, Trained(facts, texts, asked), test, test * len(pairs), seed)
     pairs = [pair for pair in pairs if pair.question not in refused]
     result.alone = len(pairs)
-    if test:
-        sampled = [pair for pair in pairs if fraction("knowledge", seed, pair.question) < test]
-        candidates = [pair for pair in sampled if len(pair.answer) <= LONGEST_ANSWER]
-        texts = _read_texts(partitions, train, {pair.document for pair in candidates})
-        _hold_out(result, candidates, answers, texts, seed)
-        questions = {pair.question for pair in pairs if pair.id in result.held}
-        if questions:
-            result.spent |= {
-                row["id"]
-                for row, _ in _rows(partitions, train)
-                if row["kind"] == "instruction" and same(row["question"] or "") in questions
-            } - result.held.keys()
     excluded = result.spent | result.held.keys()
     for pair in pairs:
         if pair.shown and pair.id not in excluded and pair.question not in contrasted:
@@ -161,46 +191,62 @@ def stands_alone(row: Row, language: Language) -> bool:
     return not phrase_in(words_of(row["answer"] or ""), language.outside)
 
 
+def _candidates(pairs: Sequence[Pair], test: float, seed: str) -> list[Pair]:
+    """Return the pairs that may be held out, in the order of their draws; more than enough of them."""
+    ordered = sorted(pairs, key=lambda pair: (_draw(pair, seed), pair.id))
+    sampled = sum(_draw(pair, seed) < test for pair in ordered)
+    first = ordered[: max(sampled, ceil(SPARE * test * len(pairs)))]
+    return [pair for pair in first if len(pair.answer) <= LONGEST_ANSWER]
+
+
+def _draw(pair: Pair, seed: str) -> float:
+    return fraction("knowledge", seed, pair.question)
+
+
 def _hold_out(
-    result: Plan,
-    candidates: list[Pair],
-    answers: dict[str, list[tuple[str, str]]],
-    texts: dict[str, list[Text]],
-    seed: str,
+    result: Plan, candidates: list[Pair], trained: Trained, test: float, target: float, seed: str
 ) -> None:
     """
     Hold out candidates with enough choices, one row per question.
 
-    Texts with the same question are excluded too; another text about the passage must remain for training.
+    A question is held out if its draw is below the share `test`. If this gives less than half of the
+    `target`, as it may for few questions, those with the next draws are held out until it is reached.
+
+    Other rows that contain the question are excluded; another text about the passage must remain.
     """
-    all_answers = sorted({answer for pairs in answers.values() for _, answer in pairs})
-    pool: dict[str, list[str]] = {}
-    for answer in sorted(all_answers, key=lambda text: fraction("pool", seed, text)):
-        if len(answer) <= LONGEST_ANSWER and len(of_shape := pool.setdefault(shape(answer), [])) < POOL:
-            of_shape.append(answer)
+    pool = _pool(trained, seed)
     taken: set[str] = set()
-    for pair in sorted(candidates, key=lambda pair: pair.id):
-        of_document = texts.get(pair.document, [])
-        revealing = {text.id for text in of_document if pair.question in text.words}
+    few: bool | None = None  # unknown until the draws below the share are used up
+    for pair in candidates:
+        if _draw(pair, seed) >= test:
+            few = len(taken) < FAR * target if few is None else few
+            if not few or len(taken) >= round(target):
+                break
+        revealing = trained.asked[pair.question] - result.held.keys() - {pair.id}
         excluded = revealing | result.spent
-        remaining = [text for text in of_document if text.id not in excluded and text.passage == pair.passage]
+        remaining = trained.texts.get((pair.document, pair.passage), set()) - excluded
         wrong = _choices(pair, pool.get(shape(pair.answer), []), seed)
-        if pair.question in taken or not remaining or len(wrong) < CHOICES:
+        if pair.question in taken or pair.id in result.spent or not remaining or len(wrong) < CHOICES:
             continue
         taken.add(pair.question)
         result.spent |= revealing
         choices = sorted([*wrong, pair.answer], key=lambda text: fraction("place", seed, pair.id, text))
-        # Another pair about the same document with the same answer trains the fact.
-        in_pairs = any(
-            same(answer) == same(pair.answer)
-            for question, answer in answers.get(pair.document, ())
-            if question != pair.question
-        )
+        in_pairs = any(pair.fact.is_in(other) for other in trained.facts.get(pair.document, ()))
         result.held[pair.id] = {
             "choices": choices,
             "gold": choices.index(pair.answer),
             "in_pairs": in_pairs,
         }
+
+
+def _pool(trained: Trained, seed: str) -> dict[str, list[str]]:
+    """Sample answers of training pairs, by shape."""
+    answers = sorted({fact.answer for facts in trained.facts.values() for fact in facts})
+    pool: dict[str, list[str]] = {}
+    for answer in sorted(answers, key=lambda text: fraction("pool", seed, text)):
+        if len(answer) <= LONGEST_ANSWER and len(of_shape := pool.setdefault(shape(answer), [])) < POOL:
+            of_shape.append(answer)
+    return pool
 
 
 def _choices(pair: Pair, pool: list[str], seed: str) -> list[str]:
@@ -230,22 +276,20 @@ def shape(answer: str) -> str:
 
 
 def _rows(partitions: Partitions, train: Sequence[Flags]) -> Iterator[tuple[Row, bool]]:
-    names = [name for name in COLUMNS if name != "text"]
-    for table, trained in zip(partitions.columns(names), train, strict=True):
+    for table, trained in zip(partitions.columns(COLUMNS), train, strict=True):
         for row, is_trained in zip(table.to_pylist(), trained, strict=True):
             yield row, bool(is_trained)
 
 
-def _read_texts(partitions: Partitions, train: Sequence[Flags], documents: set[str]) -> dict[str, list[Text]]:
-    """Read the reading texts for training of some documents."""
-    texts: dict[str, list[Text]] = {}
-    if not documents:
-        return texts
-    for table, trained in zip(partitions.columns(["id", "kind", "text", "lineage"]), train, strict=True):
+def _read_texts(
+    partitions: Partitions, train: Sequence[Flags], documents: set[str]
+) -> dict[tuple[str, str], set[str]]:
+    """Read the ids of the training texts about some documents, by document and passage."""
+    texts: dict[tuple[str, str], set[str]] = {}
+    for table, trained in zip(partitions.columns(["id", "kind", "lineage"]), train, strict=True):
         for row, is_trained in zip(table.to_pylist(), trained, strict=True):
-            document, passage = _origin(row)
-            if is_trained and row["kind"] == "reading" and document in documents:
-                texts.setdefault(document, []).append(Text(row["id"], passage, same(row["text"] or "")))
+            if is_trained and row["kind"] == "reading" and (place := _origin(row))[0] in documents:
+                texts.setdefault(place, set()).add(row["id"])
     return texts
 
 

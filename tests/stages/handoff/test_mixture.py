@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from datagen.errors import UserError
 from datagen.schema import chat
-from datagen.stages.handoff.mix import stage
+from datagen.stages.handoff.mix import mentions, stage
 from tests.support.rows import example, put_through
 
 PLAIN = {"closed_book": 0, "knowledge_test": 0, "max_share": {}, "validation": 0}
@@ -247,12 +247,59 @@ def test_self_contained_pairs_lose_their_passage_at_the_requested_share():
     assert ids(closed) == {row["id"] for row in again if row["kind"] == "instruction" and not row["context"]}
 
 
-def test_declined_questions_are_neither_closed_book_nor_tested():
-    [pair, _] = town(3)
-    declined = example("refusal", question=pair["question"], answer="I do not know.", id="declined")
-    kept, _ = mixed([*towns(), declined], closed_book=1, knowledge_test=0.9)
+def test_declined_questions_are_not_closed_book():
+    declined = example("refusal", question=town(3)[0]["question"], answer="I do not know.", id="declined")
+    kept, _ = mixed([*towns(), declined], closed_book=1)
     [row] = [row for row in kept if row["id"] == "town 3"]
-    assert row["context"] and row["split"] == "train"
+    assert row["context"] and row["split"] == "train" and "declined" in ids(kept)
+
+
+def test_a_declined_question_is_tested_without_its_refusal():
+    """Otherwise the test has only questions that the target answers anyway."""
+    declined = [
+        example("refusal", question=town(n)[0]["question"], answer="I do not know.", id=f"declined {n}")
+        for n in range(60)
+    ]
+    kept, dropped = mixed([*towns(), *declined], knowledge_test=0.3)
+    tested = {row["id"].split()[1] for row in kept if row["split"] == "knowledge_test"}
+    assert 8 < len(tested) < 28 and ids(dropped) == {f"declined {name}" for name in tested}
+
+
+def test_rows_that_contain_a_tested_question_are_not_trained():
+    [pair, _] = town(3)
+    question, lineage = pair["question"], {"lineage": at("b.md", 1)["lineage"]}
+    other = {"context": "Another text.", "answer": "A"} | lineage
+    earlier = [*chat(question), {"role": "assistant", "content": pair["answer"]}, *chat("And why?")]
+    rows = [
+        example(question=f"{question} (A) {TOWNS[0]} (B) {TOWNS[3]}", id="options", **other),
+        example(question="And why?", prompt=earlier, id="earlier turn", **other),
+        example(question="Ask for the town.", id="as answer", **(other | {"answer": question.upper()})),
+        example("preference", question="Q?", prompt=chat(f"A. {question} B."), rejected="R", id="lure", **other),
+        example("reading", text=f"Exercise: {question}", id="other document", **lineage),
+        example(question="Where is it sunny?", id="unrelated", **other),
+    ]  # fmt: skip
+    kept, dropped = mixed([*towns(), *rows], size=11, knowledge_test=0.99)
+    tested = {row["id"] for row in kept if row["split"] == "knowledge_test"}
+    assert "town 3" in tested and ids(dropped) == ids(rows) - {"unrelated"}
+    assert {row["reason"] for row in dropped} == {"question of the knowledge test"}
+
+
+@pytest.mark.parametrize("question", ["Wer fand die Insel?", "誰がその島を発見したか。"])
+def test_a_question_is_found_whatever_its_case_and_punctuation(question):
+    questions = mentions.Questions.of([mentions.same(question)])
+    assert questions.within(f"“{question.upper()}”, so die Frage.") == {mentions.same(question)}
+    assert not questions.within("Wer fand die Inseln und 誰がその島を?")
+
+
+@pytest.mark.parametrize("count", [10, 20, 40])
+def test_few_questions_are_held_out_in_about_the_requested_share(count):
+    """The draws alone hold out none of ten questions for a third of the seeds."""
+    for seed in range(8):
+        kept, _ = put_through(
+            stage, towns(count), recipe=SERVED | {"seed": seed}, **(PLAIN | {"knowledge_test": 0.1})
+        )
+        tested = sum(row["split"] == "knowledge_test" for row in kept)
+        assert 0.05 * count <= tested <= count / 2
 
 
 def with_contrasts(number):
@@ -340,6 +387,19 @@ def test_questions_answered_by_a_pair_of_the_document_are_marked():
     kept, _ = mixed([*towns(), *other], knowledge_test=0.5)
     tested = [row for row in kept if row["split"] == "knowledge_test" and row["id"].startswith("town")]
     assert tested and any(row["knowledge"]["in_pairs"] for row in tested)
+
+
+def test_questions_about_the_sentence_of_a_pair_are_marked():
+    """A question turned round has another answer, and trains the same fact."""
+    sentence = {n: f"The harbour company number {n} keeps its ledger in {TOWNS[n % 12]}." for n in range(40)}
+    rows = [row | {"evidence": sentence.get(n)} for n in range(60) for row in town(n)]
+    turned = [
+        example(question="Who keeps a ledger?", answer="A company", evidence=f"{sentence[n]} It is old.",
+                id=f"turned {n}", **at("a.md", n)) for n in range(20)
+    ]  # fmt: skip
+    kept, _ = mixed([*rows, *turned], knowledge_test=0.5)
+    marked = {int(row["id"].split()[1]): row["knowledge"]["in_pairs"] for row in kept if row["knowledge"]}
+    assert len(marked) > 15 and marked == {number: number < 20 for number in marked}
 
 
 def test_a_mixture_is_found_if_any_allocation_has_it():

@@ -39,6 +39,24 @@ def trained(tmp_path_factory):
     return script, AutoTokenizer.from_pretrained(bundled.prepare("bundled")), folder
 
 
+def test_ordered_chats_keep_their_order_and_mix_the_refusals(trained, monkeypatch):
+    from datasets import Dataset
+
+    script, _, _ = trained
+    monkeypatch.setattr(script, "IN_ORDER", True)
+    monkeypatch.setattr(script, "get_dataset_config_names", lambda path: ["instructions", "refusals"])
+    counts = {"instructions": 90, "refusals": 30}
+    sets = {
+        name: {"train": Dataset.from_dict({"id": [f"{name} {n}" for n in range(count)]})}
+        for name, count in counts.items()
+    }
+    monkeypatch.setattr(script, "load_dataset", lambda path, name: sets[name])
+    ids = script.read({name: ["id"] for name in counts}, "train")["id"]
+    for name, count in counts.items():
+        assert [other for other in ids if other.startswith(name)] == [f"{name} {n}" for n in range(count)]
+    assert 10 < sum(name.startswith("refusals") for name in ids[:60]) < 20
+
+
 def steps(trained, stage, **settings):
     script, tokenizer, folder = trained
     small = {"max_steps": 1, "use_cpu": True, "save_strategy": "no", "disable_tqdm": True} | settings

@@ -3,8 +3,13 @@ Configuration files for three trainers, with the target model, the length and th
 
 All paths are relative to the hand-off, so that the folder can be moved. LLaMA-Factory reads every file of a
 folder, so each split has its own folder, and ``dataset_info.json`` lists them.
+
+In an ordered hand-off, instructions and refusals are interleaved by their numbers of rows, and not shuffled.
+One after the other, training would end with refusals only.
 """
 
+import re
+from itertools import pairwise
 from pathlib import Path
 
 import yaml
@@ -21,6 +26,7 @@ from datagen.template import render_file
 
 FOLDER = "trainers"
 DEFAULT_LENGTH = 4096  # if the target states none
+SLICES = 20  # of a configuration: LLaMA-Factory and axolotl join whole data sets only
 TAGS = {
     "role_tag": "role",
     "content_tag": "content",
@@ -46,15 +52,15 @@ def write(folder: Path, tally: Tally, measure: Ruler, context: Context) -> None:
     script = render_file(__package__, name, model=model, length=length, ordered=ordered)
     _write_text(script.rstrip() + "\n", folder / FOLDER / "train_with_trl.py")
     if tally.configurations:
-        write_json(dataset_info(tally), folder / "dataset_info.json")
+        write_json(dataset_info(tally, ordered), folder / "dataset_info.json")
     for stage, (kind, names) in LLAMAFACTORY.items():
         if config := llamafactory(tally, stage, kind, names, model, length, ordered):
             run = f"llamafactory-cli train {FOLDER}/llamafactory/{stage}.yaml"
-            _write_yaml(config, run, folder / FOLDER / "llamafactory" / f"{stage}.yaml")
+            _write_yaml(config, run, "model_name_or_path", folder / FOLDER / "llamafactory" / f"{stage}.yaml")
     for stage, names in AXOLOTL.items():
         if config := axolotl(tally, stage, names, model, length, ordered):
             run = f"axolotl train {FOLDER}/axolotl/{stage}.yaml"
-            _write_yaml(config, run, folder / FOLDER / "axolotl" / f"{stage}.yaml")
+            _write_yaml(config, run, "base_model", folder / FOLDER / "axolotl" / f"{stage}.yaml")
 
 
 def target(context: Context) -> str:
@@ -64,11 +70,14 @@ def target(context: Context) -> str:
     return resolve(spec) if isinstance(spec, VllmModel) and prepared else spec.model
 
 
-def dataset_info(tally: Tally) -> dict[str, object]:
+def dataset_info(tally: Tally, ordered: bool) -> dict[str, object]:
     """Describe each split for LLaMA-Factory: training as ``<configuration>``, others with a suffix."""
     info: dict[str, object] = {}
-    for name, split in tally.amounts:
-        entry: dict[str, object] = {"file_name": f"{name}/{split}"}
+    slices = [part for part in _splits(tally, CHAT, ordered) if part[1] != "train"]
+    for name, split in [*tally.amounts, *slices]:
+        entry: dict[str, object] = {"file_name": f"{name}/{split.partition('[')[0]}"}
+        if (name, split) in slices:
+            entry["split"] = split
         if name == "reading":
             entry["columns"] = {"prompt": "text"}
         elif name in CHAT:
@@ -91,7 +100,7 @@ def llamafactory(
     ``template`` is not set, because a named template may differ from the model's own. ``mask_history`` trains
     only the last answer.
     """
-    trained = [name for name in names if tally.rows(name, "train")]
+    trained = [_entry(name, split) for name, split in _splits(tally, names, ordered)]
     tested = [_entry(name, "validation") for name in names if tally.rows(name, "validation")]
     if not trained:
         return {}
@@ -116,7 +125,7 @@ def axolotl(
     tally: Tally, stage: str, names: tuple[str, ...], model: str, length: int, ordered: bool
 ) -> dict[str, object]:
     """Configure a stage of training for axolotl; {} if it has no rows."""
-    trained = [_axolotl_data(name, "train") for name in names if tally.rows(name, "train")]
+    trained = [_axolotl_data(name, split) for name, split in _splits(tally, names, ordered)]
     tested = [_axolotl_data(name, "validation") for name in names if tally.rows(name, "validation")]
     if not trained:
         return {}
@@ -132,7 +141,7 @@ def axolotl(
         **({"test_datasets": tested} if tested else {}),
         **({} if stage == "reading" else {"chat_template": "tokenizer_default"}),
         "sequence_len": length,
-        **({"curriculum_sampling": True} if ordered else {}),
+        **({"curriculum_sampling": True, "shuffle_merged_datasets": False} if ordered else {}),
         "output_dir": f"trained/{stage}",
         "micro_batch_size": rates["per_device_train_batch_size"],
         "gradient_accumulation_steps": rates["gradient_accumulation_steps"],
@@ -141,6 +150,23 @@ def axolotl(
         "lr_scheduler": rates["lr_scheduler_type"],
         "optimizer": "adamw_torch",
     }
+
+
+def _splits(tally: Tally, names: tuple[str, ...], ordered: bool) -> list[tuple[str, str]]:
+    """
+    List the training splits of configurations, in the order in which a trainer joins them.
+
+    If ordered, several configurations are split into slices of rows, sorted by their relative places.
+    """
+    counts = {name: tally.rows(name, "train") for name in names if tally.rows(name, "train")}
+    if not ordered or len(counts) < 2:
+        return [(name, "train") for name in counts]
+    slices: list[tuple[float, str, str]] = []
+    for name, rows in counts.items():
+        number = min(SLICES, rows)
+        bounds = [rows * place // number for place in range(number + 1)]
+        slices += [((start + end) / rows, name, f"train[{start}:{end}]") for start, end in pairwise(bounds)]
+    return [(name, split) for _, name, split in sorted(slices, key=lambda part: part[0])]
 
 
 def _axolotl_data(name: str, split: str) -> dict[str, object]:
@@ -167,12 +193,13 @@ def _rates(stage: str) -> dict[str, object]:
 
 
 def _entry(name: str, split: str) -> str:
-    return name if split == "train" else f"{name}_{split}"
+    return name if split == "train" else re.sub(r"\W+", "_", f"{name}_{split}").strip("_")
 
 
-def _write_yaml(config: dict[str, object], run: str, path: Path) -> None:
+def _write_yaml(config: dict[str, object], run: str, base: str, path: Path) -> None:
     text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
-    _write_text(f"# Run in the hand-off's folder: {run}\n{text}", path)
+    start = f"# Trains an adapter. To continue from another stage, merge its adapter and set {base} to it."
+    _write_text(f"# Run in the hand-off's folder: {run}\n{start}\n{text}", path)
 
 
 def _write_text(text: str, path: Path) -> None:

@@ -62,6 +62,17 @@ def test_the_verdict_follows_from_the_interval(mean, spread, count, expected):
     assert (more > 0) == (expected == "cannot tell")
 
 
+def test_the_detectable_gain_is_found_in_four_of_five_experiments():
+    random, passages, seeds = np.random.default_rng(4), 100, 1
+    names = [str(n) for n in range(passages)]
+    _, _, _, gain, *_ = decide(random.normal(0, 0.3, (seeds, passages)), names, WORTH)
+    assert gain == pytest.approx(2.8 * 0.3 / passages**0.5, rel=0.2)
+    found = [
+        decide(random.normal(gain, 0.3, (seeds, passages)), names, WORTH)[4] == "helps" for _ in range(60)
+    ]
+    assert 0.6 < np.mean(found) < 0.95
+
+
 @pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 10_000), st.integers(12, 60), st.floats(-0.02, 0.05))

@@ -120,6 +120,25 @@ def test_each_question_is_one_sentence_with_its_figures():
     assert gains(answered)
 
 
+def phrase(outcome, low, high, **fields):
+    given = {"items": 50, "passages": 10, "seeds": 2, "effect": 0.0, "detectable": 0.1} | fields
+    return verdict.Verdict("pairs_seen", "cloze", outcome=outcome, low=low, high=high, **given).phrase()
+
+
+def test_harm_is_stated_only_if_the_whole_interval_is_negative():
+    assert "harms" in phrase("does not help", -0.2, -0.01)
+    assert "harms" not in phrase("does not help", -0.2, 0.01)
+    assert "harms" not in phrase("cannot tell", -0.2, 0.1, more=90)
+
+
+def test_the_detectable_gain_of_a_question_without_items_is_unknown():
+    items = items_of(40, seen=False)
+    fits = simulated({"pairs": 0, "format_control": 0}, items)
+    rows = {(row["question"], row["family"]): row for row in verdict.as_rows(verdicts(fits, items, WORTH))}
+    assert rows["pairs_seen", "cloze"]["detectable"] is None
+    assert rows["pairs_unseen", "cloze"]["detectable"] > 0
+
+
 def test_the_plot_shows_each_interval():
     items = [*items_of(40), *items_of(300, family="question")]
     fits = simulated({"base": 0, "raw": 0.2, "reading": 0.4}, items)
