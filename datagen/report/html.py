@@ -23,7 +23,7 @@ from datagen.report.occupancy import engine_use
 from datagen.report.planned import read_outcome
 from datagen.report.promises import promises
 from datagen.report.proof import latest_proof
-from datagen.report.rows import handed_off, products
+from datagen.report.rows import handed_off, knowledge_test_rows, products
 from datagen.report.samples import by_reason, side_by_side
 from datagen.report.scores import scores
 from datagen.run.folder import Run
@@ -52,6 +52,7 @@ def write_report(run: Run) -> Path:
         manifest=run.manifest,
         stages=stages,
         products=products(run),
+        tested=knowledge_test_rows(run),
         refusals=refusals(run),
         metadata=metadata(run),
         languages=languages(run),

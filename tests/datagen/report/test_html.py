@@ -3,6 +3,7 @@
 import html.parser
 import re
 
+import pyarrow as pa
 import pytest
 
 from datagen.report.charts import columns, draw_all
@@ -10,6 +11,7 @@ from datagen.report.funnel import funnel_chart
 from datagen.report.html import write_report
 from datagen.report.samples import side_by_side
 from datagen.run.folder import open_run
+from datagen.store.parquet import write_table
 from tests.support import finished
 
 
@@ -98,6 +100,13 @@ def test_counts_from_documents_to_the_hand_off(page):
     assert "5 documents 4 passages 40 rows generated 38 rows handed off" in text
     assert "4 of 5 documents (80 %)" in text
     assert "near duplicate 2 5.0 %" in text
+
+
+def test_questions_held_out_are_counted_with_the_hand_off(tmp_path):
+    run = open_run(finished.write(tmp_path))
+    write_table(pa.table({"id": ["1", "2"]}), run.folder / "handoff/knowledge_test/knowledge_test/a.parquet")
+    text = " ".join(Page(write_report(run).read_text(encoding="utf-8")).text)
+    assert "2 questions are held out as the knowledge test." in text
 
 
 def test_each_stage_has_its_counts_and_reasons(page):
