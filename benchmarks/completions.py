@@ -19,7 +19,6 @@ import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -154,14 +153,14 @@ def completions(start: int, count: int) -> pa.Table:
     return pa.table(columns, schema=SCHEMA)
 
 
-def seconds(work: Callable[[], Any]) -> float:
+def seconds(work: Callable[[], object]) -> float:
     """Return the CPU time of a function, which other processes do not affect."""
     started = time.process_time()
     work()
     return time.process_time() - started
 
 
-def best(rounds: int, work: Callable[[], Any]) -> float:
+def best(rounds: int, work: Callable[[], object]) -> float:
     """Return the best CPU time of several runs, in microseconds per request of a partition."""
     return round(min(seconds(work) for _ in range(rounds)) / PARTITION * 1e6, 1)
 

@@ -246,7 +246,7 @@ def promises(rows: Scored, labels: int, target: float, sure: float) -> dict[str,
     }
 
 
-def _naive(confidence: Floats, right: Bools, labelled: Any, target: float) -> float:
+def _naive(confidence: Floats, right: Bools, labelled: Bools, target: float) -> float:
     """Return the lowest threshold whose labelled rows reach the target; infinite if none does."""
     thresholds = np.sort(confidence[labelled])
     counts = Counts.of(thresholds, confidence[labelled], right[labelled])
@@ -254,7 +254,7 @@ def _naive(confidence: Floats, right: Bools, labelled: Any, target: float) -> fl
     return float(min(thresholds[reached], default=np.inf))
 
 
-def _precision(confidence: Floats, right: Bools, among: Any, threshold: float) -> float:
+def _precision(confidence: Floats, right: Bools, among: Bools, threshold: float) -> float:
     """Return the share of right rows above a threshold; 1 if there are no rows."""
     above = right[among][confidence[among] >= threshold]
     return float(above.mean()) if len(above) else 1.0

@@ -193,7 +193,7 @@ def runs(text: str) -> frozenset[tuple[str, ...]]:
     return frozenset(zip(*(words[step:] for step in range(SHINGLE)), strict=False))
 
 
-def jaccard(one: frozenset[Any], other: frozenset[Any]) -> float:
+def jaccard(one: frozenset[object], other: frozenset[object]) -> float:
     """Return the Jaccard similarity of two sets."""
     return len(one & other) / len(one | other)
 

@@ -19,7 +19,7 @@ import argparse
 import json
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -93,7 +93,7 @@ class Population:
         return float(np.mean([self.truth[name] for name in ids])) if ids else None
 
 
-def reader(table: pa.Table) -> Callable[[Any], pa.Table]:
+def reader(table: pa.Table) -> Callable[[Sequence[str] | None], pa.Table]:
     """Read columns of a table."""
     return lambda names: (
         table if names is None else table.select([n for n in names if n in table.column_names])

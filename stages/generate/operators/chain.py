@@ -9,7 +9,6 @@ carries out the instruction on it. The row asks for all steps and answers with t
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -159,12 +158,18 @@ class _Writer:
             name = self._next(parent, links, steps)
         except Reject:
             return
-        values: dict[str, Any] = {"input": steps[-1].output, "instruction": links.links[name].instruction}
-        about = f"{len(steps)} {name}"
-        draw = (self._seed, *values.values())
-        yield from judge.ask(self._judge, parent.id, *draw, task=FITS, about=about, **values)
+        shown, instruction = steps[-1].output, links.links[name].instruction
+        about, draw = f"{len(steps)} {name}", (self._seed, shown, instruction)
+        yield from judge.ask(
+            self._judge, parent.id, *draw, task=FITS, about=about, input=shown, instruction=instruction
+        )
         yield self._prompt.ask(
-            parent.id, task=OUTPUT, sampling=self._options.sampling(), about=about, **values
+            parent.id,
+            task=OUTPUT,
+            sampling=self._options.sampling(),
+            about=about,
+            input=shown,
+            instruction=instruction,
         )
 
     def _next(self, parent: Parent, links: Links, steps: Sequence[Step]) -> str:
