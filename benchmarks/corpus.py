@@ -60,6 +60,7 @@ def main() -> None:
         figures: dict[str, Any] = {"documents": count, "mb": round(size / 1e6)} | ours(
             folder, sentences, STAGES.split()
         )
+        print(json.dumps(figures), file=sys.stderr, flush=True)  # kept if the comparison fails
         if options.datatrove_python:
             figures |= beside_datatrove(folder, sentences, options.datatrove_python)
     print(json.dumps(figures))

@@ -33,7 +33,7 @@ from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
 from pydoc_data.topics import topics
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
@@ -54,6 +54,9 @@ from datagen.schema import fraction
 from datagen.stage import Context, ModelStage, Options
 from datagen.store.completions import Completions
 from datagen.store.parquet import write_table
+
+if TYPE_CHECKING:  # its import takes seconds
+    from vllm import LLM
 
 PASSAGE = 1000  # approximate characters per passage
 PARTITION = 5000  # requests per partition
@@ -186,28 +189,46 @@ def _partition(job: ModelJob, numbers: Sequence[int], number: int) -> Path:
 
 def bare_chat(spec: VllmModel, workload: Workload) -> Measured:
     """Pass all requests to vLLM in one call."""
+    llm = open_llm(spec)
+    chat(llm, [workload.request(workload.number)])
+    measured = chat(llm, [workload.request(number) for number in workload.order()])
+    llm.llm_engine.engine_core.shutdown()  # otherwise its processes keep this one alive
+    return measured
+
+
+def open_llm(spec: VllmModel) -> "LLM":
+    """Open vLLM with datagen's settings, without datagen."""
     for name, value in vllm_settings.environment(core_ids()).items():
         os.environ.setdefault(name, value)
-    from vllm import LLM, SamplingParams
+    from vllm import LLM
     from vllm.platforms import current_platform
 
     cpu = current_platform.is_cpu()
     if cpu:
         os.environ.setdefault("TORCH_COMPILE_DISABLE", "1")
     free = vllm_settings.free_memory() if cpu else 0
-    llm = LLM(**vllm_settings.engine_arguments(spec, resolve(spec), cpu, free))
-    requests = [workload.request(number) for number in [workload.number, *workload.order()]]
+    return LLM(**vllm_settings.engine_arguments(spec, resolve(spec), cpu, free))
+
+
+def chat(llm: "LLM", requests: Sequence[Request]) -> Measured:
+    """Pass requests to vLLM in one call; those with choices or a given text are not supported."""
+    from vllm import SamplingParams
+    from vllm.sampling_params import StructuredOutputsParams
+
+    parameters = []
+    for request in requests:
+        arguments = backend.sampling_arguments(request)
+        if request.schema is not None:
+            arguments["structured_outputs"] = StructuredOutputsParams(json=request.schema)
+        parameters.append(SamplingParams(**arguments))
     chats: list[Any] = [request.messages for request in requests]
-    parameters = [SamplingParams(**backend.sampling_arguments(request)) for request in requests]
-    llm.chat(chats[:1], parameters[:1], use_tqdm=False)
     started = time.perf_counter()
-    outputs = llm.chat(chats[1:], parameters[1:], use_tqdm=False)
+    outputs = llm.chat(chats, parameters, use_tqdm=False)
     seconds = time.perf_counter() - started
     tokens = sum(len(output.outputs[0].token_ids) for output in outputs)
     prompt = sum(len(output.prompt_token_ids or ()) for output in outputs)
     cached = sum(output.num_cached_tokens or 0 for output in outputs) / prompt
-    llm.llm_engine.engine_core.shutdown()  # otherwise its processes keep this one alive
-    return Measured(workload.number, seconds, peak_mib(), tokens, cached)
+    return Measured(len(requests), seconds, peak_mib(), tokens, cached)
 
 
 def bare_client(url: str, workload: Workload) -> Measured:

@@ -138,12 +138,11 @@ def _instruction(name: str, context: Context) -> str:
 
 def _on_surface(sheet: Sheet) -> dict[str, Floats]:
     """Measure the text that the model learns to generate."""
+    said, rejected = map(text_statistics.CodedWords.of, (sheet.said, sheet.column("rejected")))
     return {
         "words": text_statistics.word_counts(sheet.said),
-        "loop": np.maximum(
-            text_statistics.longest_loop(sheet.said), text_statistics.longest_loop(sheet.column("rejected"))
-        ),
-        "diversity": text_statistics.lexical_diversity(sheet.said),
+        "loop": np.maximum(text_statistics.longest_loop(said), text_statistics.longest_loop(rejected)),
+        "diversity": text_statistics.lexical_diversity(said),
         "script": _script(sheet),
     }
 

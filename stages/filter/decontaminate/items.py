@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 
@@ -21,6 +22,7 @@ BATCH = 10_000  # texts of test items per batch
 TINY = 5  # minimum words of an item that is searched for as a sentence
 LOOSE, CLOSE = 5, 4  # words of a run that selects candidates for comparison: with long and with short items
 TEMPLATE = 0.5  # a text that more than this share of a set's items have is an instruction, not an item
+FIRST_BITS = np.uint64(44)  # shift that leaves the first 20 bits of a hash: a table of one megabyte
 SEVERAL = 3  # minimum items that share a run for it to count as a phrase of the test set
 
 # How a run is searched for: inside texts; as a sentence of a text; as a whole question; or only to select
@@ -51,10 +53,20 @@ class Runs:
 
     def find(self, grams: Hashes) -> tuple[Numbers, Numbers]:
         """Find the n-grams that are among these runs: their positions, and the runs."""
-        low, high = (np.searchsorted(self.hashes, grams, side) for side in ("left", "right"))
-        places = np.repeat(np.arange(len(grams)), high - low)
+        possible = np.flatnonzero(
+            self._first_bits[grams >> FIRST_BITS]
+        )  # a search costs more than this lookup
+        low, high = (np.searchsorted(self.hashes, grams[possible], side) for side in ("left", "right"))
+        places = np.repeat(possible, high - low)
         within = np.arange(len(places)) - np.repeat(np.cumsum(high - low) - (high - low), high - low)
         return places, np.repeat(low, high - low) + within
+
+    @cached_property
+    def _first_bits(self) -> npt.NDArray[np.bool_]:
+        """Whether a hash with these first bits is among the runs, for all combinations of first bits."""
+        table = np.zeros(2 ** (64 - int(FIRST_BITS)), bool)
+        table[self.hashes >> FIRST_BITS] = True
+        return table
 
     def phrases(self) -> npt.NDArray[np.bool_]:
         """Return which runs several items share."""

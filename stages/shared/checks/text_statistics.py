@@ -1,10 +1,11 @@
 """
 Surface statistics of texts, computed for a whole column.
 
-Each function takes an Arrow array of strings and returns a NumPy array with one entry per text; null counts
-as empty.
+Each function takes an Arrow array of strings, or their words as `CodedWords`, and returns a NumPy array with
+one entry per text; null counts as empty.
 """
 
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
@@ -23,16 +24,39 @@ def word_counts(texts: pa.Array) -> np.ndarray:
     return _numpy(count(_filled(texts)))
 
 
-def longest_loop(texts: pa.Array, longest_period: int = 24) -> np.ndarray:
+@dataclass(frozen=True)
+class CodedWords:
+    """
+    The words of a column of texts as integers.
+
+    Parameters
+    ----------
+    codes
+        Equal words have equal codes; each word of symbols alone has a code of its own.
+    lengths
+        Number of words of each text.
+    """
+
+    codes: np.ndarray
+    lengths: np.ndarray
+
+    @classmethod
+    def of(cls, texts: pa.Array) -> "CodedWords":
+        """Split texts into words; case and symbols around a word do not count."""
+        cut = words(texts)
+        return cls(_word_codes(cut.words), cut.lengths)
+
+
+def longest_loop(coded: CodedWords, longest_period: int = 24) -> np.ndarray:
     """
     Return the length in words of the longest loop of each text; 0 if there is none.
 
     A loop is a block of words that occurs three or more times in a row: "a b a b a b" is a loop of 6 words
     with period 2. Case is ignored, and symbols alone do not form a loop.
     """
-    codes, lengths = _words(texts)
-    row = np.repeat(np.arange(len(texts), dtype=np.int32), lengths)
-    longest = np.zeros(len(texts), dtype=np.int64)
+    codes, lengths = coded.codes, coded.lengths
+    row = np.repeat(np.arange(len(lengths), dtype=np.int32), lengths)
+    longest = np.zeros(len(lengths), dtype=np.int64)
     for period in range(1, min(longest_period, int(lengths.max(initial=0)) // 3) + 1):
         same = (codes[period:] == codes[:-period]) & (row[period:] == row[:-period])
         edges = np.flatnonzero(np.diff(same.view(np.int8), prepend=0, append=0))
@@ -42,7 +66,7 @@ def longest_loop(texts: pa.Array, longest_period: int = 24) -> np.ndarray:
     return longest
 
 
-def lexical_diversity(texts: pa.Array, window: int = 50) -> np.ndarray:
+def lexical_diversity(coded: CodedWords, window: int = 50) -> np.ndarray:
     """
     Return the share of distinct words in a sliding window, averaged over all positions in each text.
 
@@ -50,9 +74,9 @@ def lexical_diversity(texts: pa.Array, window: int = 50) -> np.ndarray:
     17:94-100), which unlike the plain ratio does not depend on length. A text shorter than the window is one
     window; nan if there are no words.
     """
-    codes, lengths = _words(texts)
+    codes, lengths = coded.codes, coded.lengths
     starts = np.cumsum(lengths) - lengths
-    row = np.repeat(np.arange(len(texts)), lengths)
+    row = np.repeat(np.arange(len(lengths)), lengths)
     numbers = codes - codes.min(initial=0)
     keys = row * (numbers.max(initial=0) + 1) + numbers
     order = np.argsort(keys, kind="stable")  # equal words of a text are adjacent
@@ -63,7 +87,7 @@ def lexical_diversity(texts: pa.Array, window: int = 50) -> np.ndarray:
     size = np.minimum(window, lengths)[row]
     # A word is its first occurrence in the windows that start after the previous occurrence and contain it.
     first, last = np.maximum(before, place - size) + 1, np.minimum(place, lengths[row] - size)
-    types = np.bincount(row, np.maximum(last - first + 1, 0), len(texts))
+    types = np.bincount(row, np.maximum(last - first + 1, 0), len(lengths))
     width = np.minimum(window, lengths)
     with np.errstate(invalid="ignore"):
         result: np.ndarray = types / (width * (lengths - width + 1))
@@ -92,12 +116,6 @@ def _counted(texts: pa.Array) -> np.ndarray:
     cells = row[letters] * len(SCRIPTS) + script[letters]
     counts = np.bincount(cells, minlength=len(texts) * len(SCRIPTS))
     return counts.reshape(len(texts), len(SCRIPTS))
-
-
-def _words(texts: pa.Array) -> tuple[np.ndarray, np.ndarray]:
-    """Split texts into words; return their codes (`_word_codes`) and the number of words per text."""
-    cut = words(texts)
-    return _word_codes(cut.words), cut.lengths
 
 
 def _word_codes(words: pa.Array) -> np.ndarray:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from datagen.stages.shared.checks.text_statistics import (
     SCRIPTS,
+    CodedWords,
     lexical_diversity,
     longest_loop,
     script_counts,
@@ -30,11 +31,11 @@ from datagen.stages.shared.checks.text_statistics import (
     ],
 )
 def test_longest_loop(text, words):
-    assert longest_loop(pa.array([text], pa.string())).tolist() == [words]
+    assert loops(pa.array([text], pa.string())).tolist() == [words]
 
 
 def test_a_loop_does_not_continue_in_the_next_text():
-    assert longest_loop(pa.array(["a a", "a a", "a b c"])).tolist() == [0, 0, 0]
+    assert loops(pa.array(["a a", "a a", "a b c"])).tolist() == [0, 0, 0]
 
 
 def test_word_counts_include_characters_of_scripts_without_spaces():
@@ -54,10 +55,14 @@ def test_letters_are_counted_by_script():
     ]
 
 
+def loops(texts):
+    return longest_loop(CodedWords.of(texts))
+
+
 @pytest.mark.slow
 @given(st.lists(st.one_of(st.none(), st.text(max_size=30)), max_size=8))
 def test_texts_are_measured_independently(texts):
-    for measure in (longest_loop, word_counts, script_counts):
+    for measure in (loops, word_counts, script_counts):
         together = measure(pa.array(texts, pa.string()))
         apart = [measure(pa.array([text], pa.string()))[0] for text in texts]
         assert len(together) == len(texts)
@@ -76,11 +81,11 @@ def test_texts_are_measured_independently(texts):
     ],
 )
 def test_lexical_diversity_in_a_moving_window(text, share):
-    assert lexical_diversity(pa.array([text]), window=3).tolist() == [pytest.approx(share)]
+    assert lexical_diversity(CodedWords.of(pa.array([text])), window=3).tolist() == [pytest.approx(share)]
 
 
 def test_without_words_there_is_no_diversity():
-    assert np.isnan(lexical_diversity(pa.array(["", " ", None], pa.string()))).all()
+    assert np.isnan(lexical_diversity(CodedWords.of(pa.array(["", " ", None], pa.string())))).all()
 
 
 @settings(max_examples=40, deadline=None)
@@ -91,7 +96,9 @@ def test_diversity_is_the_mean_over_all_windows(texts, window):
         shares = [len(set(words[at : at + size])) / size for at in range(len(words) - size + 1)]
         return pytest.approx(sum(shares) / len(shares))
 
-    shares = lexical_diversity(pa.array([" ".join(words) for words in texts], pa.string()), window).tolist()
+    shares = lexical_diversity(
+        CodedWords.of(pa.array([" ".join(words) for words in texts], pa.string())), window
+    ).tolist()
     assert all(
         np.isnan(share) if not words else share == plain(words)
         for words, share in zip(texts, shares, strict=True)

@@ -3,12 +3,14 @@
 import re
 import sys
 from functools import cache
+from unittest import mock
 
 import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datagen.stages.shared.language.columns import MARKED, NAME, OPENING, SMALL, _marked, words
+from datagen.stages.shared.language import columns
+from datagen.stages.shared.language.columns import MARKED, NAME, OPENING, SMALL, words
 
 TEXTS = st.text(st.sampled_from("abÄÉΩ𐐀Ⓐ7 ,;)'’-_.\n\x02漢"), max_size=12) | st.text(max_size=20)
 
@@ -22,10 +24,12 @@ def by_pattern() -> tuple[re.Pattern[str], re.Pattern[str]]:
     return re.compile(inside), re.compile(rf"(?<![\w{MARKED[NAME]}'’-]){capital}")
 
 
-@given(TEXTS)
-def test_the_marks_are_those_of_the_regular_expressions(text):
+@given(st.lists(TEXTS, max_size=5), st.sampled_from([0, 10, 2**17]))
+def test_the_marks_are_those_of_the_regular_expressions(texts, block):
     inside, opening = by_pattern()
-    assert _marked(text) == opening.sub(MARKED[OPENING], inside.sub(MARKED[NAME], text))
+    with mock.patch.object(columns, "BLOCK", block):  # characters processed together
+        marked = list(columns._marked(texts))
+    assert marked == [opening.sub(MARKED[OPENING], inside.sub(MARKED[NAME], text)) for text in texts]
 
 
 def test_a_capital_inside_a_sentence_is_a_name_in_any_alphabet():
