@@ -541,11 +541,73 @@ def test_html_within_a_feed_is_read_and_in_other_xml_it_is_text(text_of):
 
 def test_references_to_entities_are_text_and_binary_data_is_not(text_of):
     entity = '<!DOCTYPE p SYSTEM "none.dtd"><p><a>One</a>&mdash;<b>Two &none;.</b></p>'
-    assert text_of("a.xml", entity) == "One—Two &none;."
+    assert text_of("a.xml", entity) == "One—Two none."
     binary = "\n".join(["iVBORw0KGgoAAAANSUhEUgAAAAUAAAAFCAYAAACNbyblAAAAHElEQVQI12P4AAAA"] * 5)
     assert text_of("b.xml", f"<p><a>One.</a><data>{binary}==</data><data>{'a' * 70}</data></p>") == (
         f"One.\n\n{'a' * 70}"
     )
+
+
+def test_text_beside_blocks_of_xml_does_not_join_them(text_of):
+    mixed = (
+        "<book><title>Guide</title><chapter><title>Use</title>stray<para>One<itemizedlist><listitem><para>a</para>"
+        "</listitem><listitem>b <b>c</b></listitem></itemizedlist>after &amp; <b>more</b>.</para>\n"
+        "<sect1><title>Keys</title><para>Two.</para></sect1></chapter></book>"
+    )
+    expected = "# Guide\n\n## Use\n\nstray\n\nOne\n\n- a\n\n- b c\n\nafter & more.\n\n### Keys\n\nTwo."
+    assert text_of("a.docbook", mixed) == expected
+
+
+def test_the_entities_of_a_part_of_a_document_are_their_words_and_are_counted(read):
+    ((row,), _) = read(
+        "a.docbook",
+        '<?xml version="1.0"?>\n<sect1><para>&kate; opens &Jo.Ann; <app>&kate;</app>.</para><para>&legal; &notice;</para></sect1>',
+    )
+    assert row["text"] == "kate opens Jo Ann kate." and '"entities": 5' in row["metadata"]
+
+
+def test_entities_of_a_few_words_are_written_and_others_are_not_expanded(text_of):
+    grown = f'<!ENTITY short "ha"><!ENTITY grown "{"&short;" * 9}"><!ENTITY long "{"ha" * 50}">'
+    dtd = f'<!DOCTYPE p SYSTEM "x" [<!ENTITY n "&i;"><!ENTITY i "The App">{grown}]>'
+    assert (
+        text_of("a.xml", f"{dtd}<p>&n;, &i;. &grown; &long; &notice;</p>")
+        == "The App, The App. grown long notice"
+    )
+
+
+def test_keys_and_menus_of_xml_are_apart(text_of):
+    keys = (
+        "<p>Press <keyseq><key>Super</key><key>Tab</key></keyseq>, <keycombo>&Ctrl;<keycap>T</keycap></keycombo> or "
+        "<menuchoice><shortcut><keycombo><keycap>Alt</keycap><keycap>F4</keycap></keycombo></shortcut>"
+        "<guimenu>File</guimenu><guimenuitem>Quit</guimenuitem></menuchoice>.</p>"
+    )
+    assert text_of("a.xml", keys) == "Press Super+Tab, Ctrl+T or File > Quit (Alt+F4)."
+
+
+def test_of_a_page_of_help_the_title_and_the_text_are_read(read):
+    page = (
+        '<page xmlns="http://projectmallard.org/1.0/"><info><credit><name>Ann</name></credit><desc>Short.</desc></info>'
+        "<title>Connect</title><comment><cite>Bob</cite><p>Check this.</p></comment><p>Plug it in.</p>"
+        "<steps><item><p>Wait.</p></item></steps><code>a = 1\nb = 2</code><p>Run <code>a</code>.</p><p>Run a.</p></page>"
+    )
+    ((row,), _) = read("a.page", page)
+    assert row["text"] == "# Connect\n\nPlug it in.\n\n- Wait.\n\n```\na = 1\nb = 2\n```\n\nRun a."
+    assert '"fields of the article": 2' in row["metadata"]
+
+
+def test_the_words_of_a_drawing(text_of):
+    drawing = (
+        '<svg xmlns="http://www.w3.org/2000/svg"><title>Flow</title><metadata><a>image/svg+xml</a></metadata>'
+        "<style>.a{fill:red}</style><path d='M0'/><text><tspan>Open the</tspan> <tspan>valve.</tspan></text></svg>"
+    )
+    assert text_of("a.svg", drawing) == "# Flow\n\nOpen the valve."
+
+
+def test_a_log_is_text_and_settings_are_code(read):
+    (log,), _ = read("server.log", "12:00 \x1b[31mThe disk is full.\x1b[0m\n")
+    assert (log["format"], log["text"].strip()) == ("text", "12:00 The disk is full.")
+    (settings,), _ = read("app.properties", "app.name=Lamp\n")
+    assert (settings["format"], settings["text"]) == ("code", "```properties\napp.name=Lamp\n```")
 
 
 def test_the_preambles_of_formulas_are_removed_in_linear_time(text_of):
@@ -844,7 +906,11 @@ def test_options_and_metadata_of_rst_are_removed(text_of):
 
 @pytest.mark.parametrize(
     ("name", "remedy"),
-    [("a.doc", "save it as .docx"), ("A.PPT", ".pptx"), ("a.jpg", "OCR"), ("a.xyz", ".md")],
+    [
+        *(("a.doc", "save it as .docx"), ("A.PPT", ".pptx"), ("a.jpg", "OCR"), ("a.xyz", ".md")),
+        *(("a.7z", "pack it as .zip"), ("a.fodt", ".odt"), ("a.chm", ".html"), ("a.sqlite", ".parquet")),
+        *(("a.txt.lz4", ".zst"), ("a.ttml", ".srt"), ("a.asciidoc", ".md"), ("a.gpg", "decrypt")),
+    ],
 )
 def test_files_that_are_not_read_have_a_remedy(read, name, remedy):
     _, (dropped,) = read(name, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600))
