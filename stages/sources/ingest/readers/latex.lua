@@ -15,6 +15,18 @@ local MAX_DEPTH = 8
 
 local depth = 0
 local filter
+local titles = {}  -- label of a section -> its title
+
+-- What a reference names: a section by its title; a figure, table or equation by its label, as a citation by
+-- its key, because pandoc does not number them. None for a link that has its own words.
+local function reference(name, labels)
+  if not name:find("ref$") or name:find("^h") or not labels then return nil end
+  local found = {}
+  for label in labels:gmatch("[^,%s]+") do
+    table.insert(found, titles[label] and "“" .. titles[label] .. "”" or "[" .. label .. "]")
+  end
+  return #found > 0 and {pandoc.Str(table.concat(found, ", "))} or nil
+end
 
 local function names_one_of(words, name)
   name = name:lower()
@@ -52,6 +64,8 @@ end
 local function inlines(macro)
   local name = macro:match("^%s*\\([%a@]+)")
   if not name or name == "begin" or name == "end" then return {} end
+  local referred = reference(name, macro:match("^%s*\\%a+%*?%s*{([^{}]*)}%s*$"))
+  if referred then return referred end
   local groups = {}
   for group in macro:gsub("%b[]", ""):gmatch("%b{}") do
     if group:find("[^{}%s]") then table.insert(groups, group:sub(2, -2)) end
@@ -99,4 +113,10 @@ filter = {
   end,
 }
 
-return {filter}
+local collect = {
+  Header = function(header)
+    if header.identifier ~= "" then titles[header.identifier] = pandoc.utils.stringify(header.content) end
+  end,
+}
+
+return {collect, filter}

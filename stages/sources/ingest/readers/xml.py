@@ -95,6 +95,7 @@ HARMLESS = frozenset(
         *("WAR_UNDECLARED_ENTITY", "WAR_NS_COLUMN"),
     }
 )
+ID = "{http://www.w3.org/XML/1998/namespace}id"
 DTD, UNDECLARED = b"<!DOCTYPE", "ERR_UNDECLARED_ENTITY"
 XML_DECLARATION = re.compile(rb"\A(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*\?>)?")
 MAX_ENTITY = 80  # characters; a few words, so that a document grows little by its entities
@@ -116,6 +117,7 @@ def read(file: File) -> Iterator[Record | Reject]:
     left_out = Counter[str]()
     left_out.update(_remove_fields(root))
     _join(root)
+    _write_references(root)
     left_out["entities"] = _write_entities(root)
     _write_formulas(root)
     metadata: dict[str, object] = {"root": name}
@@ -222,6 +224,19 @@ def _declared(root: Element) -> dict[str, str]:
 def _words(entity: str) -> str:
     """Write the name of an entity as words: ``Allen.Winter``, ``kde``."""
     return re.sub(r"[._-]+", " ", entity)
+
+
+def _write_references(root: Element) -> None:
+    """Write the title of what an empty reference (``xref``) points to, within the document."""
+    references = [xref for xref in root.iter("{*}xref") if not len(xref) and not (xref.text or "").strip()]
+    places = (
+        {place.get(ID) or place.get("id"): place for place in root.iter(etree.Element)} if references else {}
+    )
+    for xref in references:
+        place = places.get(xref.get("linkend"))
+        title = place.find("{*}title") if place is not None else None
+        if title is not None:
+            xref.text = _text(title)
 
 
 def _write_formulas(root: Element) -> None:

@@ -102,3 +102,17 @@ def test_the_words_of_deeply_nested_macros_are_kept_and_macros_that_contain_them
     assert read("\\foo{" * 500 + "word" + "}" * 500)["text"] == "First. word"
     loop = read(r"\newcommand{\a}[1]{\b{#1#1}}\newcommand{\b}[1]{\a{#1#1}}\a{x}")
     assert loop["reason"] == "unreadable file" and "Loop encountered" in loop["detail"]
+
+
+@pytest.mark.skipif(shutil.which("pandoc") is None, reason="pandoc is not installed")
+def test_a_reference_is_the_title_of_its_section_or_its_label(tmp_path):
+    body = (
+        r"\section{The \emph{blue} lamp}\label{sec:blue} See section~\ref{sec:blue}, \cref{fig:a, tab:b} and \eqref{eq:1}. "
+        r"See \hyperref[sec:blue]{above} and \autoref{sec:blue}."
+    )
+    path = tmp_path / "a.tex"
+    path.write_text(rf"\documentclass{{article}}\begin{{document}}{body}\end{{document}}")
+    (row,) = rows(File(path, path.name, Source(path=path.name), path.stat().st_size))
+    assert row["text"] == (
+        "# The *blue* lamp\n\nSee section “The blue lamp”, [fig:a], [tab:b] and [eq:1]. See above and “The blue lamp”."
+    )

@@ -595,6 +595,14 @@ def test_of_a_page_of_help_the_title_and_the_text_are_read(read):
     assert '"fields of the article": 2' in row["metadata"]
 
 
+def test_an_empty_reference_of_xml_is_the_title_of_its_section(text_of):
+    book = (
+        '<book><sect1 id="a"><title>Data <emphasis>types</emphasis></title><para>See <xref linkend="b"/>.</para></sect1>'
+        '<sect1 xml:id="b"><title>Files</title><para>Or <xref linkend="a"/> and <xref linkend="c"/>.</para></sect1></book>'
+    )
+    assert text_of("a.docbook", book).endswith("See Files.\n\n# Files\n\nOr Data types and .")
+
+
 def test_the_words_of_a_drawing(text_of):
     drawing = (
         '<svg xmlns="http://www.w3.org/2000/svg"><title>Flow</title><metadata><a>image/svg+xml</a></metadata>'
