@@ -398,6 +398,40 @@ def test_attached_messages_and_those_of_a_digest_in_parts_are_documents(read):
     }
 
 
+@pytest.mark.parametrize(
+    ("header", "reason"),
+    [
+        ("From: MAILER-DAEMON@a.org (Mail Delivery System)", "delivery report"),
+        ("From: Mailer-Daemon", "delivery report"),
+        ("Auto-Submitted: auto-replied (vacation)", "automatic reply"),
+        ("X-Spam-Flag: YES", "marked as spam"),
+        ("Auto-Submitted: auto-generated", None),
+        ("X-Spam-Flag: NO", None),
+        ("From: The mailer-daemon maintainers <a@b.org>", None),
+        ("Subject: mailer-daemon@a.org", None),
+    ],
+)
+def test_messages_that_nobody_wrote_are_dropped_with_their_subject(read, header, reason):
+    (kept, dropped) = read(
+        "a.mbox", f"From a\nSubject: Lost\n{header}\n\nHello.\n\nFrom b\nSubject: B\n\nYes.\n"
+    )
+    assert [row["text"].strip() for row in kept] == ["Hello.", "Yes."][bool(reason) :]
+    assert [(row["reason"], row["detail"]) for row in dropped] == [(reason, "a.mbox, line 1: Lost")][
+        : bool(reason)
+    ]
+
+
+def test_the_message_that_a_delivery_report_returns_is_read(read):
+    bounce = (
+        "Subject: Returned\nContent-Type: multipart/report; report-type=delivery-status; boundary=x\n\n"
+        "--x\n\nSorry.\n--x\nContent-Type: message/delivery-status\n\nAction: failed\n"
+        "--x\nContent-Type: message/rfc822\n\nSubject: Lamps\n\nThe lamp is out.\n--x--\n"
+    )
+    (kept,), (dropped,) = read("a.eml", bounce)
+    assert (kept["title"], kept["text"].strip()) == ("Lamps", "The lamp is out.")
+    assert (dropped["reason"], dropped["detail"]) == ("delivery report", "a.eml: Returned")
+
+
 def test_a_saved_web_page_is_read(read):
     page = "<html><body><h1>Lamps</h1><p>They burn =C3=B6l.</p></body></html>"
     part = f"Content-Type: text/html; charset=utf-8\nContent-Transfer-Encoding: quoted-printable\n\n{page}\n"
