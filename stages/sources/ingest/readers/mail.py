@@ -112,7 +112,7 @@ def _letter(data: bytes, file: File, line: int) -> Iterator[Record | File | Reje
 
 
 def _no_letter(letter: EmailMessage) -> str:
-    """Return why a message is none that a person wrote, or ""; what is attached, such as one returned, is read."""
+    """Return why a message is not one that a person wrote, or ""; its attachments are read all the same."""
     if _header(letter, "X-Spam-Flag").lower() == "yes":
         return "marked as spam"
     report = letter.get_content_type() == "multipart/report" and letter.get_param("report-type")
