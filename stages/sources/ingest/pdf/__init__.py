@@ -30,8 +30,8 @@ MIN_CHARS = 20  # per page, on average: with fewer, and an image per page, it is
 MAX_UNMAPPED = 0.3  # share of characters in fonts that do not map glyphs to characters
 UNMAPPED = re.compile("[\ufffd\ue000-\uf8ff\ufffe\uffff\x00-\x01\x03-\x08\x0e-\x1f]")
 NO_TITLE = re.compile(r"untitled|microsoft|\.\w{2,4}\Z|\A\W*\Z", re.IGNORECASE)
-# Signs and small numbers without a word: the ticks of a plot, pieces of a formula, numbers of pages.
-FRAGMENT = re.compile(r"[^\w\s=]{0,3}(?:\d{1,3}|0?[.,]\d{1,3})?[^\w\s=]{0,3}")
+# Signs, Greek letters and small numbers without a word: ticks of a plot, pieces of a formula, page numbers.
+FRAGMENT = re.compile(r"[^\w\s=]{0,3}(?:\d{1,3}|0?[.,]\d{1,3}|[µ\u0370-\u03ff])?[^\w\s=]{0,3}")
 MAX_FRAGMENT = 40  # characters
 ESCAPED = re.compile(r"^(?=#{1,6}\s)", re.MULTILINE)
 # Headings of tables of contents in many languages: the document's language is not known yet.
@@ -116,7 +116,7 @@ def write(blocks: Sequence[Block], words: Words) -> str:
             if text == last_heading:
                 continue  # a continued slide
             last_heading = text
-        if text:
+        if text and not (block.kind == "formula" and parts[-1:] == [text]):
             parts.append(text)
     return "\n\n".join(parts)
 

@@ -181,6 +181,14 @@ def test_the_figures_at_a_plots_axes_are_removed_and_counted():
     assert read.metadata["left_out"] == {"tables": 1}
 
 
+def test_the_quarters_of_an_axis_are_figures_and_roman_numbers_of_rows_with_words_are_kept():
+    axis = table([("2001", "2001", "2002"), ("II", "IV", "II"), ("III", "I", "IV")], 500)
+    read = read_pdf(write_pdf([[*body("A"), *axis, *body("B", y=400)]]))
+    assert "| " not in read.markdown and read.metadata["left_out"] == {"tables": 1}
+    wards = table([("Ward", "Beds", "Nurses"), ("I", "12", "4"), ("II", "9", "3")], 500)
+    assert "| II | 9 | 3 |" in text_of([*body("A"), *wards, *body("B", y=400)])
+
+
 def test_contents_with_leaders_are_removed():
     entries = lines([f"{at} A chapter of it . . . . . . . . . . . . . {at + 3}" for at in range(1, 7)])
     read = read_pdf(write_pdf([[Put(72, 740, "Contents", 16), *entries], body("A")]))
@@ -372,6 +380,15 @@ def test_signs_and_ticks_without_words_are_removed_and_counted():
     )
     assert read.markdown.endswith("In 1789 it was lit.\n\n1815") and "0.2" not in read.markdown
     assert read.metadata["left_out"]["fragments"] == 4
+
+
+def test_formulas_with_only_a_greek_letter_between_them_are_one_marker():
+    def pieces(y):
+        return [Put(200, y + 10, "1"), Put(180, y, "M = "), Put(215, y, "µ(y , ±)"), Put(200, y - 15, "n")]
+
+    between = Put(90, 560, "- µ, (4)")
+    text = text_of([*body("A"), *pieces(600), between, *pieces(530), *body("B", y=490)])
+    assert text.count("[formula]") == 1 and "µ" not in text
 
 
 def test_the_large_running_heads_of_a_book_are_removed():
