@@ -542,6 +542,18 @@ def test_boxes_of_a_slide_are_read_from_the_top_and_code_is_code(text_of):
     assert text_of("a.pptx", data) == ("## Slide 1\n\nleft\n\nright\n\nbelow\n\n```\ndef f():\n    pass\n```")
 
 
+def test_the_labels_of_a_diagram_are_one_line_after_the_text_of_the_slide(text_of):
+    labels = [
+        box(word, y=n * 1_000_000) for n, word in enumerate(("Plan", "Do", "Check", "Act", "Plan"), start=2)
+    ]
+    title, text = box("Cycle", kind="title"), box("It never ends.", y=3_500_000)
+    assert (
+        text_of("a.pptx", drawn(title, *labels, text)) == "## Cycle\n\nIt never ends.\n\nPlan; Do; Check; Act"
+    )
+    few = drawn(title, *labels[:3], text)
+    assert text_of("a.pptx", few) == "## Cycle\n\nPlan\n\nDo\n\nIt never ends.\n\nCheck"
+
+
 @pytest.mark.parametrize(
     ("first", "heading"),
     [
