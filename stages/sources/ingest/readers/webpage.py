@@ -30,7 +30,8 @@ NAMES = re.compile(
 ADMONITION = re.compile(r"\b(?:admonition|note|tip|warning|caution|important|danger|hint)\b", re.IGNORECASE)
 MAX_FURNITURE = 0.3  # of the text in paragraphs: an element with more is the page, regardless of its class
 MIN_MAIN = 0.3  # of the text in paragraphs: a <main> with less is not the main part
-MIN_LINKS, LINK_SHARE = 4, 0.7  # minimum links, and share of the text, of a navigation list
+MIN_LINKS = 4  # of navigation
+LINK_SHARES = {"ul": 0.7, "ol": 0.7, "p": 0.9}  # minimum share of the text in links, of navigation
 INDEX_LINKS, INDEX_SHARE = 60, 0.8  # minimum links, and share of the text, of an index page
 NEIGHBOURS = frozenset(("next", "prev", "previous", "up", "contents", "index", "start", "first", "last"))
 MIN_NEIGHBOURS, MAX_LABELS = 2, 60  # links to neighbouring pages, and characters between them, of a line
@@ -46,6 +47,9 @@ FORMULA_SIGN = re.compile(r"(`+)(?!`).+?(?<!`)\1(?!`)|\\\\(?=[()\[\]])")
 EDGE_RULES = re.compile(
     r"\A(?:\s*---\s*?(?:\n|\Z))+\s*|(?:\n\s*---\s*)+\Z"
 )  # without text before or after them
+HEADING_RULES = re.compile(
+    r"^(#{1,6} .+\n)\n*(?:---\n+)+|^(?:---\n+)+(?=#{1,6} )", re.MULTILINE
+)  # beside a heading
 FENCE = re.compile(r"^( *)(`{3,}).*?^\1\2`*$", re.MULTILINE | re.DOTALL)
 REPEATED = re.compile(r"^(#{1,6} (.+))\n+#{1,6} \2$", re.MULTILINE)
 
@@ -131,6 +135,7 @@ def _without_escapes(text: str) -> str:
 
 
 def _unescaped(text: str) -> str:
+    text = HEADING_RULES.sub(lambda match: f"{match[1]}\n" if match[1] else "", text)
     return FORMULA_SIGN.sub(lambda match: match[0] if match[1] else "\\", ESCAPED.sub(r"\1\2", text))
 
 
@@ -200,11 +205,8 @@ def _drop_link_lists(main: html.HtmlElement, measure: "_Measure") -> None:
     waiting = list(reversed(main))
     while waiting:
         part = waiting.pop()
-        if (
-            part.tag in ("ul", "ol")
-            and measure.links(part) >= MIN_LINKS
-            and measure.linked(part) > LINK_SHARE * measure.size(part)
-        ):
+        share = LINK_SHARES.get(part.tag, 1) * measure.size(part)
+        if measure.links(part) >= MIN_LINKS and measure.linked(part) > share:
             _empty(part)
         else:
             waiting += reversed(part)
