@@ -10,6 +10,9 @@ local SETTINGS = {
   "page", "use", "load", "input", "include", "require", "provide", "new", "renew", "declare", "label", "index",
   "bib", "draw", "node", "path", "pgf", "tikz", "put", "rule", "box", "line", "graphics", "ref", "cite",
 }
+-- Macros whose last argument is words, after colours and sizes; not those that only define a box or a colour.
+local LAST = {"color", "box"}
+local DEFINITIONS = {"use", "save", "new", "def", "set", "let"}
 local CODE = {"code", "listing", "verb", "program", "source", "lst", "minted", "dispexample"}
 local MAX_DEPTH = 8
 
@@ -71,7 +74,12 @@ local function inlines(macro)
     if group:find("[^{}%s]") then table.insert(groups, group:sub(2, -2)) end
   end
   if #groups == 0 then return word(name) end
-  if names_one_of(SETTINGS, name) then return {} end
+  if names_one_of(LAST, name) and not names_one_of(DEFINITIONS, name) then
+    if name:find("color$") and #groups < 2 then return {} end
+    groups = {groups[#groups]}
+  elseif names_one_of(SETTINGS, name) then
+    return {}
+  end
   local found = pandoc.Inlines {}
   for at, group in ipairs(groups) do
     if at > 1 then found:insert(pandoc.Space()) end

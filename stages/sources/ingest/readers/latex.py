@@ -18,6 +18,9 @@ CITATION = re.compile(r'<span\s+class="citation"\s+data-cites="([^"]*)">\s*</spa
 PLACE = "\ue000{}\ue001"  # of a formula, while the page is converted
 PLACES = re.compile("\ue000(\\d+)\ue001")
 INPUT = re.compile(r"(\\input)[ \t]+([^\s{}\\%]+)")  # in TeX's syntax, which pandoc rejects
+# Code that pandoc does not know as such: with options, and a backslash written as a formula.
+VERB = re.compile(r"\\Verb\*?(?:\[(?:\\.|[^\]\\\n]){0,200}\])?(?=[^\w\s\[])")
+BACKSLASH = re.compile(r"\$\\backslash\s?(?:\{\})?\$")
 BEGIN = r"\begin{document}"
 TITLE = re.compile(r"\\title\s*\{[^{}]*\}")
 FILTER = Path(__file__).with_suffix(".lua")
@@ -43,7 +46,8 @@ def read(file: File) -> Iterator[Record]:
             "needs pandoc", "to read LaTeX, install pandoc (pandoc.org) and make sure that it is on the PATH"
         )
     text, encoding = file.text()
-    text = with_verb(INPUT.sub(r"\1{\2}", text))
+    text = with_verb(VERB.sub(r"\\verb", INPUT.sub(r"\1{\2}", text)))
+    text = BACKSLASH.sub(r"\\textbackslash{}", text)
     metadata: dict[str, object] = dict(unusual(encoding))
     done = _convert(pandoc, text)
     if done.returncode and (body := text.find(BEGIN)) > 0:  # definitions that it does not understand

@@ -116,3 +116,17 @@ def test_a_reference_is_the_title_of_its_section_or_its_label(tmp_path):
     assert row["text"] == (
         "# The *blue* lamp\n\nSee section “The blue lamp”, [fig:a], [tab:b] and [eq:1]. See above and “The blue lamp”."
     )
+
+
+@pytest.mark.skipif(shutil.which("pandoc") is None, reason="pandoc is not installed")
+def test_the_words_in_boxes_and_colours_are_kept_and_code_is_code(tmp_path):
+    body = (
+        r"\newsavebox{\mybox}\savebox{\mybox}{saved}\definecolor{lamp}{rgb}{1,1,0} So {\color{blue}blue} and {\color{red}{red}} "
+        r"\fcolorbox{red}{white}{framed} \makebox[2cm]{boxed} \parbox{3cm}{narrow} \rowcolor{gray} use "
+        r"\Verb[commandchars=-\[\]]+\a{b}+ and \texttt{$\backslash$use $\backslash{}$c}."
+    )
+    path = tmp_path / "a.tex"
+    path.write_text(rf"\documentclass{{article}}\begin{{document}}{body}\end{{document}}")
+    (row,) = rows(File(path, path.name, Source(path=path.name), path.stat().st_size))
+    words = "So blue and red framed boxed narrow use `\\a{b}` and `\\use \\c`."
+    assert " ".join(row["text"].split()) == words
