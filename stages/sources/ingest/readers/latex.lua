@@ -15,6 +15,7 @@ local LAST = {"color", "box"}
 local DEFINITIONS = {"use", "save", "new", "def", "set", "let"}
 local CODE = {"code", "listing", "verb", "program", "source", "lst", "minted", "dispexample"}
 local MAX_DEPTH = 8
+local MAX_TITLE = 200  -- bytes of a section's title that references repeat
 
 local depth = 0
 local filter
@@ -123,7 +124,9 @@ filter = {
 
 local collect = {
   Header = function(header)
-    if header.identifier ~= "" then titles[header.identifier] = pandoc.utils.stringify(header.content) end
+    if header.identifier ~= "" then 
+      titles[header.identifier] = pandoc.utils.stringify(header.content):sub(1, MAX_TITLE)
+    end
   end,
 }
 

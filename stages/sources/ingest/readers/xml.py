@@ -66,7 +66,7 @@ FIELDS = {
         ("us-bibliographic-data-application", "us-bibliographic-data-grant"), frozenset({"invention-title"})
     ),
 }
-REFERENCES = "ref-list"
+REFERENCES, EMPTY = "ref-list", "removed"
 # Elements that are not shown, or shown twice.
 UNREAD = tuple(f"{{*}}{name}" for name in ("object-id", "indexterm", "screeninfo", "script", "style"))
 UNREAD += ("{http://projectmallard.org/1.0/}comment",)  # of an editor
@@ -101,6 +101,7 @@ XML_DECLARATION = re.compile(rb"\A(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*\?>)?")
 MAX_ENTITY = 80  # characters; a few words, so that a document grows little by its entities
 OTHER_NAME = re.compile(r"&[\w.-]+;")
 ENTITY_MARKUP = re.compile(r"[<>%]|&\S*;")
+MAX_TITLE = 200  # characters of a title that references repeat
 MAX_DEPTH = 200  # of elements; deeper ones are read as plain text
 
 
@@ -125,7 +126,7 @@ def read(file: File) -> Iterator[Record | Reject]:
         metadata["left_out"] = counts
     if name in FEEDS:
         _unescape(root)
-    _walk(root, 0, 0, parts)
+    _walk(root, 0, 0, parts, _with_blocks(root))
     once = [part for number, part in enumerate(parts) if not number or part != parts[number - 1]]
     yield Record("\n\n".join(once), metadata=metadata)
 
@@ -232,11 +233,13 @@ def _write_references(root: Element) -> None:
     places = (
         {place.get(ID) or place.get("id"): place for place in root.iter(etree.Element)} if references else {}
     )
+    titles: dict[str, str] = {}
     for xref in references:
-        place = places.get(xref.get("linkend"))
-        title = place.find("{*}title") if place is not None else None
-        if title is not None:
-            xref.text = _text(title)
+        name = xref.get("linkend")
+        if name in places and name not in titles:
+            title = places[name].find("{*}title")
+            titles[name] = "" if title is None else _text(title)[:MAX_TITLE]
+        xref.text = titles.get(name)
 
 
 def _write_formulas(root: Element) -> None:
@@ -262,18 +265,9 @@ def _remove_fields(root: Element) -> dict[str, int]:
                 element.remove(field)
         elif parent is not None:
             counts["references"] += sum(1 for _ in element.iter("{*}ref"))
-            _remove(element, parent)
+            element.clear(keep_tail=True)  # removing it would join the texts around it, repeatedly
+            element.tag = EMPTY
     return {kind: count for kind, count in counts.items() if count}
-
-
-def _remove(element: Element, parent: Element) -> None:
-    """Remove an element, but not the text after it."""
-    before = element.getprevious()
-    if before is not None:
-        before.tail = (before.tail or "") + (element.tail or "")
-    else:
-        parent.text = (parent.text or "") + (element.tail or "")
-    parent.remove(element)
 
 
 def _join(root: Element) -> None:
@@ -301,8 +295,8 @@ def _unescape(feed: Element) -> None:
                 etree.SubElement(element, MARKDOWN).text = paragraph
 
 
-def _walk(element: Element, depth: int, level: int, parts: list[str]) -> None:
-    """Append an element's paragraphs; an element that directly contains text is one."""
+def _walk(element: Element, depth: int, level: int, parts: list[str], blocks: set[Element]) -> None:
+    """Append an element's paragraphs; an element that directly contains text, and no block, is one."""
     name = _name(element)
     if name == MARKDOWN:
         parts.append(element.text or "")
@@ -327,7 +321,7 @@ def _walk(element: Element, depth: int, level: int, parts: list[str]) -> None:
     inline = (element.text or "").strip() or any((child.tail or "").strip() for child in element)
     inline = inline or (names & INLINE and not names & BLOCKS)
     start = len(parts)
-    is_mixed = inline and name not in TITLES and any(_has_block(child) for child in element)
+    is_mixed = inline and name not in TITLES and any(child in blocks for child in element)
     if (inline and not is_mixed) or len(element) == 0 or depth == MAX_DEPTH:
         text = _text(element)
         if text:
@@ -337,14 +331,14 @@ def _walk(element: Element, depth: int, level: int, parts: list[str]) -> None:
     if any(_name(child) in TITLES for child in element):
         level += 1
     if is_mixed:
-        _walk_mixed(element, depth, level, parts)
+        _walk_mixed(element, depth, level, parts, blocks)
     else:
         for child in element:
-            _walk(child, depth + 1, level, parts)
+            _walk(child, depth + 1, level, parts, blocks)
     _mark_item(element, parts, start)
 
 
-def _walk_mixed(element: Element, depth: int, level: int, parts: list[str]) -> None:
+def _walk_mixed(element: Element, depth: int, level: int, parts: list[str], blocks: set[Element]) -> None:
     """Append the paragraphs of an element with both text and blocks: the text between blocks is one."""
     run = [element.text or ""]
 
@@ -354,18 +348,24 @@ def _walk_mixed(element: Element, depth: int, level: int, parts: list[str]) -> N
         run.clear()
 
     for child in element:
-        if _has_block(child):
+        if child in blocks:
             end_of_run()
-            _walk(child, depth + 1, level, parts)
+            _walk(child, depth + 1, level, parts, blocks)
         else:
             run.append("".join(child.itertext()))
         run.append(child.tail or "")
     end_of_run()
 
 
-def _has_block(element: Element) -> bool:
-    """Check whether an element is a block or contains one."""
-    return any(_name(inner) in BLOCKS for inner in element.iter())
+def _with_blocks(root: Element) -> set[Element]:
+    """Return the elements that are blocks or contain one."""
+    found: set[Element] = set()
+    for element in root.iter(etree.Element):
+        above = element if _name(element) in BLOCKS else None
+        while above is not None and above not in found:
+            found.add(above)
+            above = above.getparent()
+    return found
 
 
 def _mark_item(element: Element, parts: list[str], start: int) -> None:

@@ -649,6 +649,20 @@ def test_an_empty_reference_of_xml_is_the_title_of_its_section(text_of):
     assert text_of("a.docbook", book).endswith("See Files.\n\n# Files\n\nOr Data types and .")
 
 
+@pytest.mark.slow
+def test_markup_that_repeats_takes_linear_time_and_space(text_of):
+    """Quadratic, each would take minutes, or gigabytes."""
+    index = "<para>Start{}</para>".format(
+        "<indexterm><primary>x</primary></indexterm> and some more words" * 100_000
+    )
+    assert len(text_of("a.docbook", index)) == len("Start") + 20 * 100_000
+    references = "<xref linkend='a'/> " * 10_000
+    title = f'<s id="a"><title>{"long " * 50_000}</title><p>{references}</p></s>'
+    assert len(text_of("a.docbook", title)) < 3_000_000
+    nested = "<x>a " * 190 + "<b>b</b>" * 20_000 + "<p>p</p>" + "</x>" * 190
+    assert text_of("a.xml", nested).endswith("bbb\n\np")
+
+
 def test_the_words_of_a_drawing(text_of):
     drawing = (
         '<svg xmlns="http://www.w3.org/2000/svg"><title>Flow</title><metadata><a>image/svg+xml</a></metadata>'
