@@ -35,6 +35,7 @@ LINK_SHARES = {"ul": 0.7, "ol": 0.7, "p": 0.9}  # minimum share of the text in l
 INDEX_LINKS, INDEX_SHARE = 60, 0.8  # minimum links, and share of the text, of an index page
 NEIGHBOURS = frozenset(("next", "prev", "previous", "up", "contents", "index", "start", "first", "last"))
 MIN_NEIGHBOURS, MAX_LABELS = 2, 60  # links to neighbouring pages, and characters between them, of a line
+MAX_SIGNS = 12  # characters between links that are known by their text
 MIN_FRAME = 800  # characters of a cell that holds the text of a page
 BLOCKS = frozenset(("p", "br", "div", "ul", "ol", "pre", "h1", "h2", "h3", "h4"))
 BLANKS = re.compile(r"\s+")
@@ -184,15 +185,23 @@ def _is_furniture(part: html.HtmlElement, in_main: bool) -> bool:
 
 
 def _drop_neighbours(body: html.HtmlElement) -> None:
-    """Remove lines of links to the next and previous page and the contents, as Texinfo writes them."""
+    """
+    Remove lines of links to the next and previous page and the contents, as Texinfo writes them.
+
+    Links are known by their relation to the page or, in a line of nothing but links, by their text.
+    """
     links: dict[html.HtmlElement, list[html.HtmlElement]] = {}
+    said: dict[html.HtmlElement, list[html.HtmlElement]] = {}
     for link in body.iter("a"):
         if NEIGHBOURS & set(link.get("rel", "").lower().split()):
             links.setdefault(link.getparent(), []).append(link)
-    for line, named in links.items():
-        others = len(_words(line)) - sum(len(_words(link)) for link in named)
-        if len(named) >= MIN_NEIGHBOURS and others <= MAX_LABELS:
-            _empty(line)
+        elif len(link) == 0 and re.sub(r"[\W\d_]+", "", link.text or "").lower() in NEIGHBOURS:
+            said.setdefault(link.getparent(), []).append(link)
+    for lines, labels in ((links, MAX_LABELS), (said, MAX_SIGNS)):
+        for line, named in lines.items():
+            others = len(_words(line)) - sum(len(_words(link)) for link in named)
+            if len(named) >= MIN_NEIGHBOURS and others <= labels:
+                _empty(line)
 
 
 def _empty(part: html.HtmlElement) -> None:

@@ -91,6 +91,13 @@ def test_a_sentence_with_links_to_neighbouring_pages_is_kept():
     assert "explains what the keeper does" in read_webpage(f"<body><p>{sentence}</p>{PROSE}</body>")[0]
 
 
+def test_lines_of_links_named_next_and_previous_are_removed():
+    line = '<div><a href="a">&lt;-previous</a> <a href="b">Next »</a></div>'
+    sentence = '<p>Write to the <a href="a">next</a> or the <a href="b">previous</a> one.</p>'
+    text, _ = read_webpage(f"<body>{line}{PROSE}{sentence}{line}</body>")
+    assert text.startswith("A sentence") and text.strip().endswith("Write to the next or the previous one.")
+
+
 def test_a_single_link_to_a_neighbouring_page_is_kept():
     page = f'<body><p>See <a href="b" rel="next">Lamps</a></p>{PROSE}</body>'
     assert read_webpage(page)[0].startswith("See Lamps")
