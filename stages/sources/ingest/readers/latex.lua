@@ -22,9 +22,9 @@ local filter
 local titles = {}  -- label of a section -> its title
 
 -- What a reference names: a section by its title; a figure, table or equation by its label, as a citation by
--- its key, because pandoc does not number them. None for a link that has its own words.
+-- its key, because pandoc does not number them.
 local function reference(name, labels)
-  if not name:find("ref$") or name:find("^h") or not labels then return nil end
+  if not name:find("ref$") or not labels then return nil end
   local found = {}
   for label in labels:gmatch("[^,%s]+") do
     table.insert(found, titles[label] and "“" .. titles[label] .. "”" or "[" .. label .. "]")

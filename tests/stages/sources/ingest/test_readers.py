@@ -656,9 +656,9 @@ def test_markup_that_repeats_takes_linear_time_and_space(text_of):
         "<indexterm><primary>x</primary></indexterm> and some more words" * 100_000
     )
     assert len(text_of("a.docbook", index)) == len("Start") + 20 * 100_000
-    references = "<xref linkend='a'/> " * 10_000
-    title = f'<s id="a"><title>{"long " * 50_000}</title><p>{references}</p></s>'
-    assert len(text_of("a.docbook", title)) < 3_000_000
+    references = "<xref linkend='a'/> " * 1000
+    title = f'<s id="a"><title>{"long " * 10_000}</title><p>{references}</p></s>'
+    assert len(text_of("a.docbook", title)) < 1_000_000
     nested = "<x>a " * 190 + "<b>b</b>" * 20_000 + "<p>p</p>" + "</x>" * 190
     assert text_of("a.xml", nested).endswith("bbb\n\np")
 
