@@ -88,6 +88,12 @@ def _letter(data: bytes, file: File, line: int) -> Iterator[Record | File | Reje
     if not isinstance(letter, EmailMessage) or not letter.keys():
         yield Reject("unreadable file", "it has no message header")
         return
+    for part in letter.walk():
+        if part.get_content_maintype() == "multipart" and not part.is_multipart():
+            del part[
+                "Content-Type"
+            ]  # its parts cannot be told apart, as where an archive has cut their boundary
+            part["Content-Type"] = "text/plain"
     message_id = _header(letter, "Message-ID").strip("<>") if line else None
     metadata: dict[str, object] = {
         key: value for key, header in HEADERS.items() if (value := _header(letter, header))

@@ -421,6 +421,19 @@ def test_messages_that_nobody_wrote_are_dropped_with_their_subject(read, header,
     ]
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        "Content-Type: multipart/mixed\n\nHello.",
+        "Content-Type: multipart/alternative; boundary=x\n\nHello.",
+        "Content-Type: multipart/mixed; boundary=x\n\n--x\nContent-Type: multipart/related; type=y\n\nHello.\n--x--\n",
+        "Content-Type: multipart/digest; boundary=x\n\n--x\nContent-Type: multipart/related\n\nHello.\n--x--\n",
+    ],
+)
+def test_the_text_of_a_message_whose_parts_have_no_boundary_is_read(text_of, body):
+    assert text_of("a.eml", f"Subject: A\n{body}").strip() == "Hello."
+
+
 def test_the_message_that_a_delivery_report_returns_is_read(read):
     bounce = (
         "Subject: Returned\nContent-Type: multipart/report; report-type=delivery-status; boundary=x\n\n"
