@@ -30,6 +30,7 @@ INLINE = frozenset(
     }
 )
 PARAGRAPHS = frozenset({"p", "para", "simpara", "formalpara", "sec", "section"})
+TEXTS = frozenset({"para", "simpara", "term"}) | TITLES  # one line, whatever is in it, without blocks
 BLOCKS = PARAGRAPHS | LISTS | TITLES | CODE | ITEMS | TABLES
 # Keys that are pressed together, and entries of menus, of which only a reader sees that they are apart.
 JOINED = {
@@ -48,7 +49,7 @@ LINES = frozenset(
             "bibliomixed",
             "biblStruct",
         ),
-        *("contrib", "personname", "aff"),
+        *("contrib", "personname", "aff", "cmdsynopsis", "funcprototype"),
     }
 )
 # Containers of the fields of a book, article (JATS) or patent -> those with prose, unlike names and dates.
@@ -319,9 +320,10 @@ def _walk(element: Element, depth: int, level: int, parts: list[str], blocks: se
         parts.append(f"```\n{''.join(element.itertext()).strip(chr(10))}\n```")
         return
     inline = (element.text or "").strip() or any((child.tail or "").strip() for child in element)
-    inline = inline or (names & INLINE and not names & BLOCKS)
+    has_block = any(child in blocks for child in element)
+    inline = inline or (names & INLINE and not names & BLOCKS) or (name in TEXTS and not has_block)
     start = len(parts)
-    is_mixed = inline and name not in TITLES and any(child in blocks for child in element)
+    is_mixed = inline and name not in TITLES and has_block
     if (inline and not is_mixed) or len(element) == 0 or depth == MAX_DEPTH:
         text = _text(element)
         if text:

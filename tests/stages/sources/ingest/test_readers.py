@@ -654,6 +654,19 @@ def test_of_a_page_of_help_the_title_and_the_text_are_read(read):
     assert '"fields of the article": 2' in row["metadata"]
 
 
+def test_a_paragraph_of_xml_that_is_all_markup_is_one_line(text_of):
+    page = (
+        "<sect1><title><application>Kate</application> <acronym>UI</acronym></title>"
+        "<para><prompt>%</prompt> <command>kate</command> <option>-n</option></para>"
+        "<variablelist><varlistentry><term><option>-p</option>, <option>--page</option></term>"
+        "<listitem><para>A page.</para></listitem></varlistentry></variablelist>"
+        "<cmdsynopsis><command>kate</command><arg><option>-s</option><replaceable>x</replaceable></arg></cmdsynopsis>"
+        "<data><name>a</name><value>b</value></data></sect1>"
+    )
+    expected = "# Kate UI\n\n% kate -n\n\n-p, --page\n\n- A page.\n\nkate -s x\n\na\n\nb"
+    assert text_of("a.docbook", page) == expected
+
+
 def test_an_empty_reference_of_xml_is_the_title_of_its_section(text_of):
     book = (
         '<book><sect1 id="a"><title>Data <emphasis>types</emphasis></title><para>See <xref linkend="b"/>.</para></sect1>'
