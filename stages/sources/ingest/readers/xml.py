@@ -4,7 +4,7 @@ import html
 import re
 from collections import Counter
 from collections.abc import Iterator
-from html.entities import html5 as HTML_ENTITIES
+from html.entities import html5, name2codepoint
 
 from lxml import etree
 
@@ -196,7 +196,7 @@ def _write_entities(root: Element) -> int:
         is_notice = not around.strip() and (_name(parent) in PARAGRAPHS or "\n" in around)
         for child in [*parent, None]:
             if child is not None and child.tag is etree.Entity:
-                text = HTML_ENTITIES.get(f"{child.name};") or declared.get(child.name, "")
+                text = declared.get(child.name) or _character(child.name)
                 if not text:
                     unknown += 1
                     text = "" if is_notice else _words(child.name)
@@ -210,6 +210,18 @@ def _write_entities(root: Element) -> int:
             if child is not None:
                 before, texts = child, [child.tail or ""]
     return unknown
+
+
+def _character(entity: str) -> str:
+    """
+    Return the character of one of HTML's entities; "" for others.
+
+    Of HTML 5, only letters and punctuation: in other documents ``&eg;`` and ``&Del;`` are no operators.
+    """
+    if entity in name2codepoint:
+        return chr(name2codepoint[entity])
+    text = html5.get(f"{entity};", "")
+    return text if text.isalpha() or (text.isascii() and text.isprintable()) else ""
 
 
 def _declared(root: Element) -> dict[str, str]:
