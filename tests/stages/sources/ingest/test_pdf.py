@@ -181,6 +181,24 @@ def test_the_figures_at_a_plots_axes_are_removed_and_counted():
     assert read.metadata["left_out"] == {"tables": 1}
 
 
+def test_authors_and_the_date_below_the_title_are_no_headings():
+    def text(*lines, page=()):
+        puts = [Put(200, 750 - 40 * at, line, 20 - 3 * (at > 0)) for at, line in enumerate(lines)]
+        return text_of([*puts, *body("A", y=500)], [*page, *body("B", y=600)])
+
+    paper = text(
+        "The Oil Lamp", "Ann Lee", "9th September 2016", "1 Light", page=[Put(72, 700, "Ann Lee", 17)]
+    )
+    assert (
+        "# The Oil Lamp\n\nAnn Lee\n\n9th September 2016\n\n## 1 Light\n" in paper and "## Ann Lee" in paper
+    )
+    assert "# The Oil Lamp\n\nAnn Lee\n\n## Light" in text("The Oil Lamp", "Ann Lee", "Light")
+    assert "## Part One\n\n## Light" in text("The Oil Lamp", "Part One", "Light")
+    for date in ("May 1996", "9 May, 2016", "2016-05-09", "December 12th, 2009"):
+        assert f"# The Oil Lamp\n\n{date}" in text("The Oil Lamp", date)
+    assert "## Light since 1945" in text("The Oil Lamp", "Light since 1945")
+
+
 def test_the_quarters_of_an_axis_are_figures_and_roman_numbers_of_rows_with_words_are_kept():
     axis = table([("2001", "2001", "2002"), ("II", "IV", "II"), ("III", "I", "IV")], 500)
     read = read_pdf(write_pdf([[*body("A"), *axis, *body("B", y=400)]]))
