@@ -6,7 +6,7 @@ import zipfile
 from collections.abc import Iterator
 
 from datagen.stages.sources.ingest.readers.tables import write_table
-from datagen.stages.sources.ingest.readers.zipped import Element, described, opened, part
+from datagen.stages.sources.ingest.readers.zipped import NO_TITLE, Element, described, opened, part
 from datagen.stages.sources.ingest.record import File, Record
 
 DRAWING = "{http://schemas.openxmlformats.org/drawingml/2006/main}"
@@ -28,7 +28,9 @@ def read(file: File) -> Iterator[Record]:
         shown = part(archive, "ppt/presentation.xml").iter(f"{SLIDES}sldId")
         names = [related[slide.get(RELATION)] for slide in shown if slide.get(RELATION) in related]
         slides = [_slide(archive, name, number) for number, name in enumerate(names, start=1)]
-    yield Record("\n\n".join(slides), "" if title == "PowerPoint Presentation" else title, metadata=metadata)
+    headings = [slide.partition("\n")[0].removeprefix("## ") for slide in slides]
+    named = next((heading for heading in headings if not NO_TITLE.fullmatch(heading)), file.stem)
+    yield Record("\n\n".join(slides), title or named, metadata=metadata)
 
 
 def _slide(archive: zipfile.ZipFile, name: str, number: int) -> str:

@@ -555,6 +555,29 @@ def test_boxes_of_a_slide_are_read_from_the_top_and_code_is_code(text_of):
     assert text_of("a.pptx", data) == ("## Slide 1\n\nleft\n\nright\n\nbelow\n\n```\ndef f():\n    pass\n```")
 
 
+@pytest.mark.parametrize(
+    ("stated", "title"),
+    [
+        *(("PowerPoint-Präsentation", "Lamps"), ("Présentation PowerPoint", "Lamps"), ("Folie 1", "Lamps")),
+        *(("Normal.dot", "Lamps"), ("Microsoft Word - a.doc", "Lamps"), ("Presentation 2", "Lamps")),
+        *(("", "Lamps"), ("How to use PowerPoint", "How to use PowerPoint"), ("Slide rules", "Slide rules")),
+    ],
+)
+def test_a_title_that_a_program_wrote_is_none(read, stated, title):
+    core = f'<p xmlns:dc="http://purl.org/dc/elements/1.1/"><dc:title>{stated}</dc:title></p>'
+
+    def presentation(*boxes):
+        data = io.BytesIO(drawn(*boxes))
+        with zipfile.ZipFile(data, "a") as archive:
+            archive.writestr("docProps/core.xml", core)
+        return data.getvalue()
+
+    ((row,), _) = read("a.pptx", presentation(box("Lamps", kind="title"), box("They burn.", y=4_000_000)))
+    assert row["title"] == title
+    ((row,), _) = read("deck.pptx", presentation(box("They burn.")))
+    assert row["title"] == (title if title != "Lamps" else "deck")
+
+
 def test_the_labels_of_a_diagram_are_one_line_after_the_text_of_the_slide(text_of):
     labels = [
         box(word, y=n * 1_000_000) for n, word in enumerate(("Plan", "Do", "Check", "Act", "Plan"), start=2)
