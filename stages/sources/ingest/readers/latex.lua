@@ -13,6 +13,7 @@ local SETTINGS = {
 -- Macros whose last argument is words, after colours and sizes; not those that only define a box or a colour.
 local LAST = {"color", "box"}
 local DEFINITIONS = {"use", "save", "new", "def", "set", "let"}
+local TABLES = {"tab", "tblr"}
 local CODE = {"code", "listing", "verb", "program", "source", "lst", "minted", "dispexample"}
 local MAX_DEPTH = 8
 local MAX_TITLE = 200  -- bytes of a section's title that references repeat
@@ -55,6 +56,19 @@ local function read(text)
   end)
   depth = depth - 1
   return understood and blocks or plain(text)
+end
+
+-- A table of a package that pandoc does not know, as one that it knows: without the widths and formats.
+local function as_tabular(inner)
+  local rows, columns = inner:gsub("^%s*to%s+[^%s{]+", ""):gsub("^%s*spread%s+[^%s{]+", ""), 1
+  while rows:find("^%s*%b{}") or rows:find("^%s*%b[]") do
+    rows = rows:gsub("^%s*%b{}", "", 1):gsub("^%s*%b[]", "", 1)
+  end
+  for row in (rows:gsub("\\&", "") .. "\\\\"):gmatch("(.-)\\\\") do
+    local _, signs = row:gsub("&", "")
+    columns = math.max(columns, signs + 1)
+  end
+  return "\\begin{tabular}{" .. ("l"):rep(columns) .. "}" .. rows .. "\\end{tabular}"
 end
 
 -- A macro without arguments: \BibTeX and \pgfname are words, \medskip is none.
@@ -111,6 +125,7 @@ filter = {
     end
     if names_one_of(DRAWINGS, name) then return {} end
     inner = inner:gsub("^%s*%b[]", "", 1)
+    if names_one_of(TABLES, name) and inner:find("&") then return read(as_tabular(inner)) end
     local first = inner:match("^%s*(%b{})")
     if first and (first:find("=") or names_one_of(CODE, name)) then
       inner = inner:gsub("^%s*%b{}", "", 1)

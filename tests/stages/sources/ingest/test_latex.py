@@ -130,3 +130,27 @@ def test_the_words_in_boxes_and_colours_are_kept_and_code_is_code(tmp_path):
     (row,) = rows(File(path, path.name, Source(path=path.name), path.stat().st_size))
     words = "So blue and red framed boxed narrow use `\\a{b}` and `\\use \\c`."
     assert " ".join(row["text"].split()) == words
+
+
+@pytest.mark.skipif(shutil.which("pandoc") is None, reason="pandoc is not installed")
+@pytest.mark.parametrize(
+    "table",
+    [
+        r"\begin{tblr}[theme=x]{colspec={lr}, hlines}%s\end{tblr}",
+        r"\begin{tabu} to 5cm {XX}%s\end{tabu}",
+        r"\begin{NiceTabular}{lr}[hvlines]%s\end{NiceTabular}",
+        r"\begin{edtabularl}%s\end{edtabularl}",
+    ],
+)
+def test_the_tables_of_other_packages_are_tables(tmp_path, table):
+    path = tmp_path / "a.tex"
+    rows_of_table = r"Lamp & Hours\\ \hline Oil \& wick & 3\\ \textbf{Gas} & 9\\"
+    path.write_text(
+        rf"\documentclass{{article}}\begin{{document}}First. {table % rows_of_table}\end{{document}}"
+    )
+    (row,) = rows(File(path, path.name, Source(path=path.name), path.stat().st_size))
+    assert [line for line in row["text"].split("\n") if "|" in line and "---" not in line] == [
+        "| Lamp | Hours |",
+        "| Oil & wick | 3 |",
+        "| **Gas** | 9 |",
+    ]
