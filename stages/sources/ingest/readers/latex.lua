@@ -78,6 +78,15 @@ local function word(name)
   return #name > 2 and name:find("%u") and not names_one_of(SETTINGS, name) and {pandoc.Str(name)} or {}
 end
 
+-- Report a macro without its arguments, which pandoc loses in the cells of tables; `latex.py` defines it then.
+local reported = {}
+local function report(name)
+  if not reported[name] and not names_one_of(SETTINGS, name) and not names_one_of(LAST, name) then
+    reported[name] = true
+    io.stderr:write("without arguments: " .. name .. "\n")
+  end
+end
+
 -- The words of a macro's arguments; the name of another macro among them is code.
 local function inlines(macro)
   local name = macro:match("^%s*\\([%a@]+)")
@@ -88,7 +97,10 @@ local function inlines(macro)
   for group in macro:gsub("%b[]", ""):gmatch("%b{}") do
     if group:find("[^{}%s]") then table.insert(groups, group:sub(2, -2)) end
   end
-  if #groups == 0 then return word(name) end
+  if #groups == 0 then
+    if macro:find("^%s*\\%a+%*?%s*$") then report(name) end
+    return word(name)
+  end
   if names_one_of(LAST, name) and not names_one_of(DEFINITIONS, name) then
     if name:find("color$") and #groups < 2 then return {} end
     groups = {groups[#groups]}

@@ -154,3 +154,15 @@ def test_the_tables_of_other_packages_are_tables(tmp_path, table):
         "| Oil & wick | 3 |",
         "| **Gas** | 9 |",
     ]
+
+
+@pytest.mark.skipif(shutil.which("pandoc") is None, reason="pandoc is not installed")
+def test_the_words_of_unknown_macros_in_tables_are_kept(tmp_path):
+    cells = r"\pkg{animate} & \cmd[x]{one}{two} \\ a \edtext{third}{\note{said}} & \cellcolor{red} b \\ \cs{loop} & \show{\x} \\"
+    body = rf"The \pkg{{animate}} package, \cmd{{three}}{{four}}, \cs{{loop}} and \show{{\frame}}.\begin{{tabular}}{{ll}}{cells}\end{{tabular}}"
+    path = tmp_path / "a.tex"
+    path.write_text(rf"\documentclass{{article}}\begin{{document}}{body}\end{{document}}")
+    (row,) = rows(File(path, path.name, Source(path=path.name), path.stat().st_size))
+    assert row["text"].startswith("The animate package, three four,") and "`\\frame`." in row["text"]
+    lines = [line for line in row["text"].split("\n") if line.startswith("| ") and "---" not in line]
+    assert lines[:2] == ["| animate | one two |", "| a third said | b |"]
