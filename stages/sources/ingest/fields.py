@@ -131,7 +131,7 @@ def _no_text(where: str, entry: Source, names: list[str], texts: list[object]) -
     shown = ", ".join(names[:NAMES_SHOWN]) + (", ..." if len(names) > NAMES_SHOWN else "")
     return Reject(
         "no text field",
-        f"{where}: {path!r} is {problem}; name the text with text_field: or fields:. "
+        f"{where}: {path!r} is {problem}; text_field: or fields: can name another field. "
         f"Its fields are {shown or 'none'}",
     )
 

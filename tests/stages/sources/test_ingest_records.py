@@ -329,12 +329,12 @@ def test_a_table_without_the_text_column_is_one_dropped_row_with_its_columns_and
     assert not kept and [row["reason"] for row in dropped] == ["no text field"] * 3
     by_name = {row["source"]: row["detail"] for row in dropped}
     assert (
-        "a/a.csv, 3,000 rows: 'text' is absent; name the text with text_field: or fields:. Its"
+        "a/a.csv, 3,000 rows: 'text' is absent; text_field: or fields: can name another field. Its"
         in by_name["a/a.csv"]
     )
     assert (
         "a/b.parquet, 300 rows" in by_name["a/b.parquet"]
-        and "text_field: or fields:" in by_name["a/b.parquet"]
+        and "text_field: or fields: can" in by_name["a/b.parquet"]
     )
     assert by_name["a/a.csv"].endswith("fields are question, answer")
     write(
@@ -342,7 +342,7 @@ def test_a_table_without_the_text_column_is_one_dropped_row_with_its_columns_and
         "wide.csv",
         ",".join(f"a column with a long name {n}" for n in range(20)) + "\n" + "," * 19 + "1\n",
     )
-    assert "text_field: or fields:" in ingested(tmp_path, "wide.csv")[1][0]["detail"]
+    assert "text_field: or fields: can" in ingested(tmp_path, "wide.csv")[1][0]["detail"]
     kept, dropped = ingested(tmp_path, {"path": "a", "fields": {"text": "meta.*"}})
     assert [row["text"] for row in kept.values()] == ["I."] and {row["source"] for row in dropped} >= {
         "a/a.csv"
