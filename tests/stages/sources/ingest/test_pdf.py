@@ -196,6 +196,10 @@ def test_authors_and_the_date_below_the_title_are_no_headings():
     assert "## Part One\n\n## Light" in text("The Oil Lamp", "Part One", "Light")
     for date in ("May 1996", "9 May, 2016", "2016-05-09", "December 12th, 2009"):
         assert f"# The Oil Lamp\n\n{date}" in text("The Oil Lamp", date)
+    later = [
+        Put(200, 750 - 40 * at, line, 20 - 3 * (at > 0)) for at, line in enumerate(("Part", "Ann Lee", "Oil"))
+    ]
+    assert "## Ann Lee" in text_of(body("A"), [*later, *body("B", y=500)])
     assert "## Light since 1945" in text("The Oil Lamp", "Light since 1945")
 
 

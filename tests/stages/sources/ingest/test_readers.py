@@ -560,7 +560,11 @@ def test_boxes_of_a_slide_are_read_from_the_top_and_code_is_code(text_of):
     [
         *(("PowerPoint-Präsentation", "Lamps"), ("Présentation PowerPoint", "Lamps"), ("Folie 1", "Lamps")),
         *(("Normal.dot", "Lamps"), ("Microsoft Word - a.doc", "Lamps"), ("Presentation 2", "Lamps")),
-        *(("", "Lamps"), ("How to use PowerPoint", "How to use PowerPoint"), ("Slide rules", "Slide rules")),
+        *(
+            ("", "Lamps"),
+            ("How to use PowerPoint", "How to use PowerPoint"),
+            ("Slide 1 of two", "Slide 1 of two"),
+        ),
     ],
 )
 def test_a_title_that_a_program_wrote_is_none(read, stated, title):
@@ -655,6 +659,8 @@ def test_entities_of_a_few_words_are_written_and_others_are_not_expanded(text_of
         text_of("a.xml", f"{dtd}<p>&n;, &i;. &grown; &long; &notice;</p>")
         == "The App, The App. grown long notice"
     )
+    signs = "&ccaron;&lpar;&le;&nbsp;&hellip; &Del;, &eg; &Tab;"
+    assert text_of("b.xml", f"<!DOCTYPE p SYSTEM 'x'><p>{signs}</p>") == "č(≤ … Del, eg Tab"
 
 
 def test_keys_and_menus_of_xml_are_apart(text_of):
