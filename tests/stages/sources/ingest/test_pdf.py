@@ -490,6 +490,13 @@ def test_accents_printed_over_their_letters_are_composed_and_apostrophes_are_kep
     assert "It´s l´eau." in text
 
 
+def test_an_accent_written_after_the_line_is_composed_with_the_letter_below_it():
+    over = rb"BT /regular 10 Tf 72 700 Td [(grun ist es.) 3891 (\250)] TJ ET "
+    far = rb"BT /regular 10 Tf 72 640 Td [(grun ist es.) 100 (\250)] TJ ET "
+    text = read_pdf(write_pdf([body("A", y=600)], extra=over + far)).markdown
+    assert "gr\u00fcn ist es." in text and "grun ist es.¨" in text.replace(" ¨", "¨")
+
+
 def table(rows, y, xs=(72, 200, 330)):
     return [
         Put(x, y - 14 * at, cell)
