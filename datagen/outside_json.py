@@ -1,7 +1,11 @@
 """Parse JSON that datagen did not write."""
 
 import json
+import re
 import sys
+from collections.abc import Iterator
+
+SPACE = re.compile(r"[\s\x1e]*")
 
 
 def parse(text: str | bytes) -> object:
@@ -15,6 +19,25 @@ def parse(text: str | bytes) -> object:
     """
     try:
         return _loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def parse_each(text: str) -> Iterator[object]:
+    """
+    Parse JSON values that follow one another, with or without space between them.
+
+    Raises
+    ------
+    ValueError
+        After the last value before a place that is not JSON.
+    """
+    decoder, at = json.JSONDecoder(parse_int=_integer), 0
+    try:
+        while at < len(text):
+            value, at = decoder.raw_decode(text, at)
+            yield value
+            at = SPACE.match(text, at).end()  # type: ignore[union-attr]  # it matches anywhere
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
 

@@ -40,6 +40,27 @@ def documents(rows: Iterable[tuple[int, object]], file: File) -> Iterator[Record
         yield fields if isinstance(fields, Reject) else _document(fields, number, file)
 
 
+def documents_of_table(rows: Iterable[tuple[int, object]], file: File) -> Iterator[Record | Reject]:
+    """
+    Convert the rows of a table, which all have the same fields, to documents.
+
+    A table without the text column is one `Reject`, which counts its rows, in place of one per row.
+
+    Parameters
+    ----------
+    rows, file
+        As for `documents`.
+    """
+    path = file.entry.path_of("text")
+    remaining = iter(rows)
+    for number, fields in remaining:
+        if isinstance(fields, dict) and not {path, path.partition(".")[0]} & {*fields, "*"}:
+            count = 1 + sum(1 for _ in remaining)
+            yield _no_text(f"{file.name}, {count:,} row{'s' * (count > 1)}", file.entry, list(fields), [])
+        else:
+            yield from documents([(number, fields)], file)
+
+
 def _document(fields: object, number: int, file: File) -> Record | Reject:
     """Convert a record to a document; fields other than text, title and id become metadata."""
     if not isinstance(fields, dict):
@@ -110,7 +131,8 @@ def _no_text(where: str, entry: Source, names: list[str], texts: list[object]) -
     shown = ", ".join(names[:NAMES_SHOWN]) + (", ..." if len(names) > NAMES_SHOWN else "")
     return Reject(
         "no text field",
-        f"{where}: {path!r} is {problem}. Its fields are {shown or 'none'}; name the text with text_field:",
+        f"{where}: {path!r} is {problem}; text_field: or fields: can name another field. "
+        f"Its fields are {shown or 'none'}",
     )
 
 

@@ -97,7 +97,7 @@ def _is_man(head: bytes) -> bool:
 
 
 FORMATS = (
-    Format("text", "text", (".txt", ".text"), "the file", NAMES),
+    Format("text", "text", (".txt", ".text", ".log"), "the file", NAMES),
     Format(
         "markdown",
         "markdown",
@@ -106,25 +106,25 @@ FORMATS = (
     ),
     Format("html", "html", (".html", ".htm", ".xhtml"), "the main part of the page", sniff=_is_html),
     Format("jsonl", "jsonl", (".jsonl", ".ndjson"), "each line"),
-    Format("json", "json", (".json",), "each object of an array, or the object"),
+    Format("json", "json", (".json",), "each object of an array, or each object"),
     Format("csv", "csv", (".csv", ".tsv"), "each row; the first names the fields"),
     Format("parquet", "parquet", (".parquet",), "each row", sniff=_begins(b"PAR1")),
     Format("arrow", "arrow", (".arrow", ".feather"), "each row", sniff=_begins(b"ARROW1")),
     # Documents that are zip files, before plain zip files.
-    Format("docx", "docx", (".docx", ".docm", ".dotx"), "the file", sniff=_zipped(b"word/")),
+    Format("docx", "docx", (".docx", ".docm", ".dotx", ".dotm"), "the file", sniff=_zipped(b"word/")),
     Format("odt", "opendocument", (".odt", ".ott"), "the file", sniff=_zipped(ODF + b"text")),
-    Format("odp", "opendocument", (".odp",), "the slides", sniff=_zipped(ODF + b"presentation")),
+    Format("odp", "opendocument", (".odp", ".otp"), "the slides", sniff=_zipped(ODF + b"presentation")),
     Format(
         "pptx",
         "pptx",
-        (".pptx", ".pptm", ".ppsx"),
+        (".pptx", ".pptm", ".ppsx", ".ppsm", ".potx", ".potm"),
         "the slides, with their notes",
         sniff=_zipped(b"ppt/"),
     ),
     Format(
         "spreadsheet",
         "spreadsheet",
-        (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods"),
+        (".xlsx", ".xlsm", ".xltx", ".xltm", ".xlsb", ".xls", ".ods"),
         "each sheet",
         sniff=_zipped(b"xl/", ODF + b"spreadsheet"),
     ),
@@ -145,8 +145,11 @@ FORMATS = (
     Format(
         "xml",
         "xml",
-        (".xml", ".dbk", ".docbook", ".tei", ".nxml", ".jats", ".rss", ".atom"),
-        "the file; of a wiki's export, each page",
+        (
+            *(".xml", ".dbk", ".docbook", ".tei", ".nxml", ".jats", ".rss", ".atom"),
+            *(".page", ".dita", ".ditamap", ".xhp", ".svg"),
+        ),
+        "the file; of a wiki's export, each page; of a drawing, its words",
     ),
     Format("latex", "latex", (".tex", ".latex"), "the file; needs pandoc"),
     Format(
@@ -172,20 +175,47 @@ KNOWN = ", ".join(BY_ENDING)
 REMEDIES = {
     **dict.fromkeys((".doc", ".dot"), "save it as .docx (soffice --headless --convert-to docx *.doc)"),
     **dict.fromkeys((".ppt", ".pps"), "save it as .pptx (soffice --headless --convert-to pptx *.ppt)"),
+    **dict.fromkeys((".wpd", ".wps", ".pub", ".sxw", ".fodt"), "open it in LibreOffice and save it as .odt"),
+    **dict.fromkeys((".fodp", ".sxi", ".fods", ".sxc"), "open it in LibreOffice and save it as .odp or .ods"),
     **dict.fromkeys((".pages", ".numbers", ".key"), "export it as PDF or as an Office file"),
-    **dict.fromkeys((".msg", ".pst"), "export it as .eml or .mbox"),
+    **dict.fromkeys((".vsd", ".vsdx", ".odg", ".one", ".indd", ".ai"), "export it as PDF"),
+    **dict.fromkeys((".msg", ".oft", ".pst", ".ost", ".emlx"), "export it as .eml or .mbox"),
     **dict.fromkeys((".mobi", ".azw", ".azw3", ".fb2"), "convert it to .epub"),
     **dict.fromkeys((".ps", ".eps", ".djvu", ".dvi", ".xps"), "convert it to .pdf"),
     **dict.fromkeys((".lyx", ".rnw"), "export it as .tex or .pdf"),
-    **dict.fromkeys((".org", ".opml", ".adoc", ".texi", ".textile", ".typ"), "convert it to .md or .html"),
     **dict.fromkeys(
-        (".png", ".jpg", ".jpeg", ".gif", ".tif", ".tiff", ".webp", ".heic", ".bmp"),
+        (
+            *(".org", ".opml", ".adoc", ".asciidoc", ".asc", ".texi", ".texinfo", ".textile", ".typ"),
+            *(".pod", ".rdoc", ".creole"),
+        ),
+        "convert it to .md or .html",
+    ),
+    **dict.fromkeys((".chm", ".warc"), "extract its pages as .html"),
+    **dict.fromkeys((".ttml", ".ass", ".ssa", ".sub"), "convert it to .srt"),
+    **dict.fromkeys(
+        (
+            *(".sqlite", ".sqlite3", ".db", ".mdb", ".accdb", ".dbf"),
+            *(".sav", ".dta", ".rds", ".rda", ".orc", ".avro", ".h5", ".hdf5", ".pkl"),
+        ),
+        "export its tables as .parquet or .csv",
+    ),
+    **dict.fromkeys(
+        (".png", ".jpg", ".jpeg", ".gif", ".tif", ".tiff", ".webp", ".heic", ".bmp", ".psd"),
         "an image: run OCR on it",
     ),
     **dict.fromkeys(
-        (".mp3", ".wav", ".m4a", ".mp4", ".mov", ".mkv", ".avi", ".webm"), "transcribe it to .srt or .txt"
+        (
+            *(".mp3", ".wav", ".m4a", ".ogg", ".flac", ".opus"),
+            *(".mp4", ".mov", ".mkv", ".avi", ".webm", ".wmv"),
+        ),
+        "transcribe it to .srt or .txt",
     ),
-    **dict.fromkeys((".rar", ".7z"), "unpack it, or pack it as .zip or .tar"),
+    **dict.fromkeys(
+        (".rar", ".7z", ".cab", ".iso", ".dmg", ".deb", ".rpm", ".jar", ".whl"),
+        "unpack it, or pack it as .zip or .tar",
+    ),
+    **dict.fromkeys((".lz4", ".lz", ".lzma", ".z", ".br"), "unpack it, or compress it as .gz, .xz or .zst"),
+    **dict.fromkeys((".gpg", ".pgp"), "decrypt it"),
 }
 
 

@@ -260,6 +260,8 @@ def test_an_entry_without_any_text_stops_the_run_and_one_of_pictures_does_not(tm
         ("a.json", {"text": "One."}, ["One."]),
         ("a.json", {"version": 1, "data": [{"text": "One."}, {"text": "Two."}]}, ["One.", "Two."]),
         ("a.json", ["One.", "Two."], ["One.", "Two."]),
+        ("a.json", '{\n "text": "One."\n}\n{\n "text": "Two."\n}\n', ["One.", "Two."]),
+        ("a.jsonl", f'{{\n "text": "One.", "n": {"9" * 9000}\n}}{{"text": "Two."}}', ["One.", "Two."]),
         ("a.csv", 'id,text\n1,One.\n2,"Two,\nlines"\n', ["One.", "Two,\nlines"]),
         ("a.csv", "\ufeffid;text\r\n1;One.\r\n", ["One."]),
         ("a.tsv", "id\ttext\n1\tOne, two.\n", ["One, two."]),
@@ -292,6 +294,7 @@ def test_records_are_documents(tmp_path, name, data, texts):
         ("a.csv", "", "empty document"),
         ("a.csv", "text,text\na,b\n", "bad csv header"),
         ("a.csv", "text,b\na\n", "bad csv row"),
+        ("a.json", '[{"text": "One."}] [{"text": "Two."}]', "bad json"),
         ("a.csv", "body\nOne.\n", "no text field"),
         ("a.csv", "# body\nOne.\n", "no text field"),
         ("a.csv", b"text\n\xff\xfe\xff\n", "not utf-8"),
@@ -307,6 +310,43 @@ def test_an_invalid_record_is_dropped_with_its_reason(tmp_path, name, data, reas
     write(tmp_path, name, data)
     kept, dropped = ingested(tmp_path, name)
     assert not kept and [row["reason"] for row in dropped] == [reason]
+
+
+def test_objects_before_an_error_are_read(tmp_path):
+    write(tmp_path, "a.json", '{\n "text": "One."\n}\n{\n "text": "Two."\n}\n{\n "text": ')
+    kept, (dropped,) = ingested(tmp_path, "a.json")
+    assert sorted(row["text"] for row in kept.values()) == ["One.", "Two."]
+    assert dropped["reason"] == "bad json" and "after 2 objects: " in dropped["detail"]
+
+
+def test_a_table_without_the_text_column_is_one_dropped_row_with_its_columns_and_the_remedy(tmp_path):
+    write(tmp_path, "a/a.csv", "question,answer\n" + "Who?,I.\n" * 3000)
+    pq.write_table(
+        pa.table({"question": ["Who?"] * 300, "meta": [{"answer": "I."}] * 300}), tmp_path / "a/b.parquet"
+    )
+    write(tmp_path, "a/c.csv", "meta.text,n\nOne.,1\n")
+    kept, dropped = ingested(tmp_path, "a")
+    assert not kept and [row["reason"] for row in dropped] == ["no text field"] * 3
+    by_name = {row["source"]: row["detail"] for row in dropped}
+    assert (
+        "a/a.csv, 3,000 rows: 'text' is absent; text_field: or fields: can name another field. Its"
+        in by_name["a/a.csv"]
+    )
+    assert (
+        "a/b.parquet, 300 rows" in by_name["a/b.parquet"]
+        and "text_field: or fields: can" in by_name["a/b.parquet"]
+    )
+    assert by_name["a/a.csv"].endswith("fields are question, answer")
+    write(
+        tmp_path,
+        "wide.csv",
+        ",".join(f"a column with a long name {n}" for n in range(20)) + "\n" + "," * 19 + "1\n",
+    )
+    assert "text_field: or fields: can" in ingested(tmp_path, "wide.csv")[1][0]["detail"]
+    kept, dropped = ingested(tmp_path, {"path": "a", "fields": {"text": "meta.*"}})
+    assert [row["text"] for row in kept.values()] == ["I."] and {row["source"] for row in dropped} >= {
+        "a/a.csv"
+    }
 
 
 def test_a_line_of_csv_in_another_encoding_affects_no_others(tmp_path):

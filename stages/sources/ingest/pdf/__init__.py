@@ -9,7 +9,7 @@ pages are put into reading order (`layout`), headings are detected (`headings`),
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from statistics import median
 from typing import IO
 
@@ -30,10 +30,17 @@ MIN_CHARS = 20  # per page, on average: with fewer, and an image per page, it is
 MAX_UNMAPPED = 0.3  # share of characters in fonts that do not map glyphs to characters
 UNMAPPED = re.compile("[\ufffd\ue000-\uf8ff\ufffe\uffff\x00-\x01\x03-\x08\x0e-\x1f]")
 NO_TITLE = re.compile(r"untitled|microsoft|\.\w{2,4}\Z|\A\W*\Z", re.IGNORECASE)
-# Signs and small numbers without a word: the ticks of a plot, pieces of a formula, numbers of pages.
-FRAGMENT = re.compile(r"[^\w\s=]{0,3}(?:\d{1,3}|0?[.,]\d{1,3})?[^\w\s=]{0,3}")
+# Signs, Greek letters and small numbers without a word: ticks of a plot, pieces of a formula, page numbers.
+FRAGMENT = re.compile(r"[^\w\s=]{0,3}(?:\d{1,3}|0?[.,]\d{1,3}|[µ\u0370-\u03ff])?[^\w\s=]{0,3}")
 MAX_FRAGMENT = 40  # characters
 ESCAPED = re.compile(r"^(?=#{1,6}\s)", re.MULTILINE)
+# Titles that are none of a person or of a day; and days.
+SECTION = re.compile(
+    r"\d+\.?\s|[IVX]+\.\s|[A-Z]\.\s\S{3}|(?:chapter|part|section|kapitel|teil|abschnitt)\b", re.IGNORECASE
+)
+DATE = re.compile(
+    r"(?:[^\W\d]+,?\s)?(?:19|20)\d\d|(?=.*\b\d\d?(?:st|nd|rd|th)?\b).{1,20}\s(?:19|20)\d\d|(?:19|20)\d\d-\d\d-\d\d"
+)
 # Headings of tables of contents in many languages: the document's language is not known yet.
 CONTENTS = re.compile(
     "(?:table of )?contents|inhalt(?:sverzeichnis)?|table des matières|sommaire|índice|contenido|indice"
@@ -82,6 +89,8 @@ def read_pdf(source: bytes | IO[bytes]) -> Text:
     if slides:
         marks |= find_titles(layouts, marks)
     built, formulas = mark_formulas(build(layouts, marks, size))
+    if not slides and not document.outline:
+        _lower_authors(built)
     contents = _contents(built)
     blocks = [block for block in built if id(block) not in contents and not _is_fragment(block)]
     words = Words(line.text for line in lines)
@@ -116,9 +125,25 @@ def write(blocks: Sequence[Block], words: Words) -> str:
             if text == last_heading:
                 continue  # a continued slide
             last_heading = text
-        if text:
+        if text and not (block.kind == "formula" and parts[-1:] == [text]):
             parts.append(text)
     return "\n\n".join(parts)
+
+
+def _lower_authors(blocks: Sequence[Block]) -> None:
+    """
+    Make text of the authors and the date below the title, which are set as large as headings.
+
+    Of headings that follow one another at the beginning, they are those between the title and the last one;
+    that one, too, if it is a date.
+    """
+    headings = [number for number, block in enumerate(blocks) if block.kind == "heading"]
+    first = headings[0] if headings else len(blocks)
+    run = list(takewhile(lambda number: blocks[number].kind == "heading", range(first, len(blocks))))
+    for number in run[1:] if run and blocks[first].page == 0 else ():
+        text = " ".join(line.text for line in blocks[number].lines)
+        if not SECTION.match(text) and (number != run[-1] or DATE.fullmatch(text)):
+            blocks[number].kind = "text"
 
 
 def _contents(blocks: Sequence[Block]) -> set[int]:

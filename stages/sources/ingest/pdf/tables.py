@@ -22,7 +22,7 @@ WORD = re.compile(r"[^\W\d_]{4}")
 FIGURE = re.compile(r"[\W\d]+")
 PROSE = 45  # characters of a row that runs on into the next one
 MAX_PROSE = 0.5  # maximum share of rows that continue the sentence of the row above in the first column
-WORDS = re.compile(r"[^\W\d_]{2}")
+WORDS = re.compile(r"(?![IVXLC]+\Z).*[^\W\d_]{2}")  # a Roman numeral is a figure: the quarters of an axis
 
 Row = list[Line]
 
@@ -154,7 +154,7 @@ def _is_prose(rows: Sequence[Row]) -> bool:
 def _has_words(records: Sequence[Sequence[Sequence[str]]]) -> bool:
     """Check whether a table's first row or column consists of words, unlike the axes of a plot."""
     edges = (records[0], [record[0] for record in records])
-    return any(2 * sum(bool(WORDS.search(" ".join(cell))) for cell in edge) >= len(edge) for edge in edges)
+    return any(2 * sum(bool(WORDS.match(" ".join(cell))) for cell in edge) >= len(edge) for edge in edges)
 
 
 def _columns(rows: Sequence[Row]) -> list[tuple[float, float]]:

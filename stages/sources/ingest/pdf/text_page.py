@@ -45,7 +45,7 @@ ACCENTS = dict(
         strict=True,
     )
 )
-ACCENTED = re.compile(f"([{''.join(ACCENTS)}]) ?([^\\W\\d_])")
+MAX_ACCENTS, ACCENT_DISTANCE = 60, 120  # of a line, apart from letters; characters to the letter before
 LAM_ALEF = re.compile("[\u0622\u0623\u0625\u0627]\u0644")  # alef, lam
 
 
@@ -81,15 +81,32 @@ class TextPage:
         )
 
     def _with_accents(self, text: str, start: int) -> str:
-        """Compose the accents that TeX's older fonts print over the next letter; others are apostrophes."""
+        """
+        Compose the accents that TeX's older fonts print over letters; others are apostrophes.
 
-        def compose(match: re.Match[str]) -> str:
-            letter = {"ı": "i", "ȷ": "j"}.get(match[2], match[2])
-            letter = unicodedata.normalize("NFC", letter + ACCENTS[match[1]])
-            at = start + match.start()
-            return letter if len(letter) == 1 and self._is_over(at, start + match.start(2)) else match[0]
-
-        return ACCENTED.sub(compose, text)
+        Mostly the letter is next. Some programs write the accent after the word, or at the end of the line.
+        """
+        marks = [at for at, sign in enumerate(text) if sign in ACCENTS]
+        if not 0 < len(marks) <= MAX_ACCENTS:
+            return text
+        signs = [*text, " "]
+        for at in marks:
+            near = [at + 1, at + 2, *range(at - 1, max(-1, at - ACCENT_DISTANCE), -1)]
+            for letter in near:
+                if (
+                    letter < len(signs)
+                    and signs[letter].isalpha()
+                    and self._is_over(start + at, start + letter)
+                ):
+                    base = {"ı": "i", "ȷ": "j"}.get(signs[letter], signs[letter])
+                    composed = unicodedata.normalize("NFC", base + ACCENTS[signs[at]])
+                    if len(composed) == 1:
+                        signs[letter], signs[at] = composed, ""
+                        if letter > at or signs[at + 1].isspace():
+                            space = at + 1 if letter > at else at - 1
+                            signs[space] = signs[space].strip()  # around the accent
+                        break
+        return "".join(signs[:-1])
 
     def _is_over(self, above: int, below: int) -> bool:
         """Check whether the middle of a character is between the ends of another."""

@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from datagen.request import Reject
 from datagen.stages.sources.ingest.columns import rows_of
-from datagen.stages.sources.ingest.fields import documents
+from datagen.stages.sources.ingest.fields import documents_of_table
 from datagen.stages.sources.ingest.record import File, Record
 
 ROWS = 256  # converted to values at a time
@@ -17,7 +17,7 @@ MAGIC = b"ARROW1"  # of the file format; a stream begins with the length of its 
 
 def read(file: File) -> Iterator[Record | Reject]:
     """Read one document per row."""
-    yield from documents(records(file), file)
+    yield from documents_of_table(records(file), file)
 
 
 def records(file: File) -> Iterator[tuple[int, dict[str, object]]]:

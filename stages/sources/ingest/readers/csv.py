@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import chain
 
 from datagen.request import Reject
-from datagen.stages.sources.ingest.fields import documents
+from datagen.stages.sources.ingest.fields import documents_of_table
 from datagen.stages.sources.ingest.lines import NOT_UTF8, REMEDY, numbered_lines
 from datagen.stages.sources.ingest.record import File, Record
 
@@ -20,7 +20,7 @@ END = "\0"  # after the last line; NULs are removed from the others
 
 def read(file: File) -> Iterator[Record | Reject]:
     """Read one record per row."""
-    yield from documents(records(file), file)
+    yield from documents_of_table(records(file), file)
 
 
 def records(file: File) -> Iterator[tuple[int, object]]:

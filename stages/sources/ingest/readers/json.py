@@ -1,13 +1,13 @@
 """
-JSON: each element of an array is a document; an object is one document.
+JSON: each element of an array is a document; an object is one, also where several follow one another.
 
-If the object has no text field but exactly one list of objects, such as ``{"version": 1, "data": [...]}``,
+If an object has no text field but exactly one list of objects, such as ``{"version": 1, "data": [...]}``,
 these are the documents.
 """
 
 from collections.abc import Iterator
 
-from datagen.outside_json import parse
+from datagen.outside_json import parse, parse_each
 from datagen.request import Reject
 from datagen.stages.sources.ingest import json_lines
 from datagen.stages.sources.ingest.fields import documents, has
@@ -28,8 +28,25 @@ def records(file: File) -> Iterator[tuple[int, object]]:
         if _is_lines(text):
             yield from json_lines.records(file)
             return
-        raise Reject("bad json", f"{file.name}: {error}") from error
+        yield from enumerate(_following(text, file, error), start=1)
+        return
     yield from enumerate(_records(value, file.entry.path_of("text")), start=1)
+
+
+def _following(text: str, file: File, error: ValueError) -> Iterator[object]:
+    """Read the objects that follow one another; `error` is why the text is not one value."""
+    count = 0
+    try:
+        for value in parse_each(text.lstrip()):
+            if not isinstance(value, dict):
+                raise error
+            yield from _records(value, file.entry.path_of("text"))
+            count += 1
+        if not count:
+            raise error
+    except ValueError as why:
+        read = f"after {count:,} objects: " if count else ""
+        yield Reject("bad json", f"{file.name}: {read}{why if count else error}")
 
 
 def _is_lines(text: str) -> bool:

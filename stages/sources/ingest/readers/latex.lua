@@ -10,11 +10,28 @@ local SETTINGS = {
   "page", "use", "load", "input", "include", "require", "provide", "new", "renew", "declare", "label", "index",
   "bib", "draw", "node", "path", "pgf", "tikz", "put", "rule", "box", "line", "graphics", "ref", "cite",
 }
+-- Macros whose last argument is words, after colours and sizes; not those that only define a box or a colour.
+local LAST = {"color", "box"}
+local DEFINITIONS = {"use", "save", "new", "def", "set", "let"}
+local TABLES = {"tab", "tblr"}
 local CODE = {"code", "listing", "verb", "program", "source", "lst", "minted", "dispexample"}
 local MAX_DEPTH = 8
+local MAX_TITLE = 200  -- bytes of a section's title that references repeat
 
 local depth = 0
 local filter
+local titles = {}  -- label of a section -> its title
+
+-- What a reference names: a section by its title; a figure, table or equation by its label, as a citation by
+-- its key, because pandoc does not number them.
+local function reference(name, labels)
+  if not name:find("ref$") or not labels then return nil end
+  local found = {}
+  for label in labels:gmatch("[^,%s]+") do
+    table.insert(found, titles[label] and "“" .. titles[label] .. "”" or "[" .. label .. "]")
+  end
+  return #found > 0 and {pandoc.Str(table.concat(found, ", "))} or nil
+end
 
 local function names_one_of(words, name)
   name = name:lower()
@@ -41,6 +58,19 @@ local function read(text)
   return understood and blocks or plain(text)
 end
 
+-- A table of a package that pandoc does not know, as one that it knows: without the widths and formats.
+local function as_tabular(inner)
+  local rows, columns = inner:gsub("^%s*to%s+[^%s{]+", ""):gsub("^%s*spread%s+[^%s{]+", ""), 1
+  while rows:find("^%s*%b{}") or rows:find("^%s*%b[]") do
+    rows = rows:gsub("^%s*%b{}", "", 1):gsub("^%s*%b[]", "", 1)
+  end
+  for row in (rows:gsub("\\&", "") .. "\\\\"):gmatch("(.-)\\\\") do
+    local _, signs = row:gsub("&", "")
+    columns = math.max(columns, signs + 1)
+  end
+  return "\\begin{tabular}{" .. ("l"):rep(columns) .. "}" .. rows .. "\\end{tabular}"
+end
+
 -- A macro without arguments: \BibTeX and \pgfname are words, \medskip is none.
 local function word(name)
   if name:find("name$") and #name > 4 then return {pandoc.Str((name:gsub("name$", "")))} end
@@ -48,16 +78,35 @@ local function word(name)
   return #name > 2 and name:find("%u") and not names_one_of(SETTINGS, name) and {pandoc.Str(name)} or {}
 end
 
+-- Report a macro without its arguments, which pandoc loses in the cells of tables; `latex.py` defines it then.
+local reported = {}
+local function report(name)
+  if not reported[name] and not names_one_of(SETTINGS, name) and not names_one_of(LAST, name) then
+    reported[name] = true
+    io.stderr:write("without arguments: " .. name .. "\n")
+  end
+end
+
 -- The words of a macro's arguments; the name of another macro among them is code.
 local function inlines(macro)
   local name = macro:match("^%s*\\([%a@]+)")
   if not name or name == "begin" or name == "end" then return {} end
+  local referred = reference(name, macro:match("^%s*\\%a+%*?%s*{([^{}]*)}%s*$"))
+  if referred then return referred end
   local groups = {}
   for group in macro:gsub("%b[]", ""):gmatch("%b{}") do
     if group:find("[^{}%s]") then table.insert(groups, group:sub(2, -2)) end
   end
-  if #groups == 0 then return word(name) end
-  if names_one_of(SETTINGS, name) then return {} end
+  if #groups == 0 then
+    if macro:find("^%s*\\%a+%*?%s*$") then report(name) end
+    return word(name)
+  end
+  if names_one_of(LAST, name) and not names_one_of(DEFINITIONS, name) then
+    if name:find("color$") and #groups < 2 then return {} end
+    groups = {groups[#groups]}
+  elseif names_one_of(SETTINGS, name) then
+    return {}
+  end
   local found = pandoc.Inlines {}
   for at, group in ipairs(groups) do
     if at > 1 then found:insert(pandoc.Space()) end
@@ -88,6 +137,7 @@ filter = {
     end
     if names_one_of(DRAWINGS, name) then return {} end
     inner = inner:gsub("^%s*%b[]", "", 1)
+    if names_one_of(TABLES, name) and inner:find("&") then return read(as_tabular(inner)) end
     local first = inner:match("^%s*(%b{})")
     if first and (first:find("=") or names_one_of(CODE, name)) then
       inner = inner:gsub("^%s*%b{}", "", 1)
@@ -99,4 +149,12 @@ filter = {
   end,
 }
 
-return {filter}
+local collect = {
+  Header = function(header)
+    if header.identifier ~= "" then 
+      titles[header.identifier] = pandoc.utils.stringify(header.content):sub(1, MAX_TITLE)
+    end
+  end,
+}
+
+return {collect, filter}

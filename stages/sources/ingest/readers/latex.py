@@ -4,8 +4,9 @@ import html
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from pathlib import Path
+from typing import TypeAlias
 
 from datagen.request import Reject
 from datagen.stages.sources.ingest.decoding import unusual
@@ -18,6 +19,15 @@ CITATION = re.compile(r'<span\s+class="citation"\s+data-cites="([^"]*)">\s*</spa
 PLACE = "\ue000{}\ue001"  # of a formula, while the page is converted
 PLACES = re.compile("\ue000(\\d+)\ue001")
 INPUT = re.compile(r"(\\input)[ \t]+([^\s{}\\%]+)")  # in TeX's syntax, which pandoc rejects
+# Code that pandoc does not know as such: with options, and a backslash written as a formula.
+VERB = re.compile(r"\\Verb\*?(?:\[(?:\\.|[^\]\\\n]){0,200}\])?(?=[^\w\s\[])")
+BACKSLASH = re.compile(r"\$\\backslash\s?(?:\{\})?\$")
+MAX_AGAIN = 300_000  # characters of a text that is converted again
+PASSES = 3  # macros within the arguments of others are found one after the other
+LOST = re.compile(r"^without arguments: ([A-Za-z]+)$", re.MULTILINE)
+BRACES = r"\{(?:[^{}]|\{[^{}]*\})*\}"  # with at most one level within
+ARGUMENTS = rf"(?![A-Za-z])\*?(?:\[[^\]\n]{{0,200}}\])?((?:{BRACES})+)"
+GROUP, MACRO = re.compile(BRACES), re.compile(r"\{\\[A-Za-z@]+\*?\}")
 BEGIN = r"\begin{document}"
 TITLE = re.compile(r"\\title\s*\{[^{}]*\}")
 FILTER = Path(__file__).with_suffix(".lua")
@@ -32,6 +42,7 @@ LISTING = re.compile(
     r"|\\verb\*?(?P<sign>[^\w\s]).*?(?P=sign)|(?<!\\)%.*"
 )
 PLACE_OF_ERROR = re.compile(r"\(?line (\d+), column (\d+)\)?")
+Converted: TypeAlias = subprocess.CompletedProcess[bytes]
 NO_TITLE = "-"  # pandoc's title of a document without one
 
 
@@ -43,22 +54,27 @@ def read(file: File) -> Iterator[Record]:
             "needs pandoc", "to read LaTeX, install pandoc (pandoc.org) and make sure that it is on the PATH"
         )
     text, encoding = file.text()
-    text = with_verb(INPUT.sub(r"\1{\2}", text))
+    text = with_verb(VERB.sub(r"\\verb", INPUT.sub(r"\1{\2}", text)))
+    text = BACKSLASH.sub(r"\\textbackslash{}", text)
     metadata: dict[str, object] = dict(unusual(encoding))
     done = _convert(pandoc, text)
     if done.returncode and (body := text.find(BEGIN)) > 0:  # definitions that it does not understand
         title = TITLE.search(text)
-        again = _convert(pandoc, (title[0] if title else "") + text[body:])
+        without = (title[0] if title else "") + text[body:]
+        again = _convert(pandoc, without)
         if not again.returncode:
             done = again
             metadata["left_out"] = {"lines of the preamble": text.count("\n", 0, body)}
+            text = without
+    if not done.returncode and len(text) <= MAX_AGAIN:
+        done = _with_lost(pandoc, text, done)
     if done.returncode:
         raise Reject("unreadable file", _why_not(done.stderr.decode("utf-8", "replace"), done.returncode))
     markdown, title_read = to_markdown(done.stdout.decode("utf-8", "replace"))
     yield Record(markdown, "" if title_read == NO_TITLE else title_read, metadata=metadata)
 
 
-def _convert(pandoc: str, text: str) -> subprocess.CompletedProcess[bytes]:
+def _convert(pandoc: str, text: str) -> Converted:
     return subprocess.run(  # the reader's time limit includes it
         [
             *(pandoc, "--sandbox", "--from=latex+raw_tex", f"--lua-filter={FILTER}"),
@@ -68,6 +84,39 @@ def _convert(pandoc: str, text: str) -> subprocess.CompletedProcess[bytes]:
         capture_output=True,
         check=False,
     )
+
+
+def _with_lost(pandoc: str, text: str, done: Converted) -> Converted:
+    """Convert a text again with definitions of the macros whose arguments were lost, if there are any."""
+    lost: set[str] = set()
+    definitions = ""
+    start = text.find(BEGIN) + len(BEGIN) if BEGIN in text else 0
+    for _ in range(PASSES):
+        lost |= set(LOST.findall(done.stderr.decode("utf-8", "replace")))
+        before, definitions = definitions, _definitions(text, lost)
+        if definitions == before:
+            break
+        again = _convert(pandoc, text[:start] + definitions + text[start:])
+        if again.returncode:
+            break
+        done = again
+    return done
+
+
+def _definitions(text: str, names: Set[str]) -> str:
+    """
+    Define macros as their arguments, which pandoc has lost in the cells of tables.
+
+    A macro that anywhere names another one, like the macro cmd in cmd{frame}, is not: its argument is code.
+    """
+    definitions = []
+    for name in sorted(names):
+        used = [match[1] for match in re.finditer(rf"\\{name}{ARGUMENTS}", text)]
+        if used and not any(MACRO.search(arguments) for arguments in used):
+            count = min(min(len(GROUP.findall(arguments)) for arguments in used), 4)
+            words = " ".join(f"#{number}" for number in range(2, count + 2))
+            definitions.append(rf"\newcommand{{\{name}}}[{count + 1}][]{{{words}}}")
+    return "".join(definitions)
 
 
 def with_verb(text: str) -> str:

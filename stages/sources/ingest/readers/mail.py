@@ -31,6 +31,8 @@ LONGEST_HEADER = 4_000  # characters of a header that are parsed, which takes su
 LINK = re.compile(r"[ \t]?<((?:https?://|mailto:)[^<>\s]*)>|(?<![\w<])https?://[^\s<>]{20,}")
 # A link that identifies the reader of a newsletter.
 TRACKING = re.compile(r"[\w%~=+-]{40,}|[?&](?:utm_\w+|mkt_tok|trk|token|upn|sig)=")
+REPORTS = ("delivery-status", "disposition-notification")
+MAILER = re.compile(r"mailer-daemon(?:@|\Z)", re.IGNORECASE)
 RULE = re.compile(r"[ \t]*[_=*~#-]{5,}[ \t]*")
 SPACE = re.compile(r"\n(?:[ \t]*\n){2,}")  # several blank lines
 ESCAPED = re.compile(rb"^>(>*From )", re.MULTILINE)
@@ -86,14 +88,23 @@ def _letter(data: bytes, file: File, line: int) -> Iterator[Record | File | Reje
     if not isinstance(letter, EmailMessage) or not letter.keys():
         yield Reject("unreadable file", "it has no message header")
         return
+    for part in letter.walk():
+        if part.get_content_maintype() == "multipart" and not part.is_multipart():
+            del part[
+                "Content-Type"
+            ]  # its parts cannot be told apart, as where an archive has cut their boundary
+            part["Content-Type"] = "text/plain"
     message_id = _header(letter, "Message-ID").strip("<>") if line else None
     metadata: dict[str, object] = {
         key: value for key, header in HEADERS.items() if (value := _header(letter, header))
     }
     subject = _header(letter, "Subject")
-    body = _body(letter)
+    why = _no_letter(letter)
+    body = "" if why else _body(letter)
     messages, lines = split_digest(body)
-    if messages:
+    if why:
+        yield Reject(why, f"{file.name}{f', line {line}' if line else ''}: {subject or 'no subject'}")
+    elif messages:
         yield from _messages(messages, subject, line, lines)
     else:
         yield _record(body, subject, message_id, line, metadata)
@@ -104,6 +115,18 @@ def _letter(data: bytes, file: File, line: int) -> Iterator[Record | File | Reje
         if name and by_name(name):
             path = f"{line}!{name}" if line else name
             yield file.member(path, partial(_open, content), len(content))
+
+
+def _no_letter(letter: EmailMessage) -> str:
+    """Return why a message is not one that a person wrote, or ""; its attachments are read all the same."""
+    if _header(letter, "X-Spam-Flag").lower() == "yes":
+        return "marked as spam"
+    report = letter.get_content_type() == "multipart/report" and letter.get_param("report-type")
+    if report in REPORTS or MAILER.search(_header(letter, "From")):
+        return "delivery report"
+    if _header(letter, "Auto-Submitted").lower().startswith("auto-replied"):
+        return "automatic reply"
+    return ""
 
 
 def _record(

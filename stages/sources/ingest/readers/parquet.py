@@ -6,7 +6,7 @@ import pyarrow.parquet as pq
 
 from datagen.request import Reject
 from datagen.stages.sources.ingest.columns import rows_of
-from datagen.stages.sources.ingest.fields import documents
+from datagen.stages.sources.ingest.fields import documents_of_table
 from datagen.stages.sources.ingest.record import File, Record
 
 ROWS = 256  # read at a time
@@ -16,7 +16,7 @@ THRIFT = {"thrift_string_size_limit": 64_000_000, "thrift_container_size_limit":
 
 def read(file: File) -> Iterator[Record | Reject]:
     """Read one document per row."""
-    yield from documents(records(file), file)
+    yield from documents_of_table(records(file), file)
 
 
 def records(file: File) -> Iterator[tuple[int, dict[str, object]]]:

@@ -6,7 +6,7 @@ import zipfile
 from collections.abc import Iterator
 
 from datagen.stages.sources.ingest.readers.tables import write_table
-from datagen.stages.sources.ingest.readers.zipped import Element, described, opened, part
+from datagen.stages.sources.ingest.readers.zipped import NO_TITLE, Element, described, opened, part
 from datagen.stages.sources.ingest.record import File, Record
 
 DRAWING = "{http://schemas.openxmlformats.org/drawingml/2006/main}"
@@ -15,6 +15,7 @@ RELATION = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships
 TITLES = ("title", "ctrTitle")
 ROW = 360_000  # 1 cm in the unit of positions: boxes whose tops differ by less are beside each other
 MONO = re.compile(r"courier|consol|mono|menlo|typewriter", re.IGNORECASE)
+MAX_LABEL, MIN_LABELS = 40, 4  # characters of a label; with so many, a slide has a diagram
 MAX_TITLE = 80  # characters of a box that is taken as a title
 FURNITURE = ("dt", "ftr", "sldNum", "hdr", "sldImg")  # dates, footers, slide numbers
 
@@ -27,7 +28,9 @@ def read(file: File) -> Iterator[Record]:
         shown = part(archive, "ppt/presentation.xml").iter(f"{SLIDES}sldId")
         names = [related[slide.get(RELATION)] for slide in shown if slide.get(RELATION) in related]
         slides = [_slide(archive, name, number) for number, name in enumerate(names, start=1)]
-    yield Record("\n\n".join(slides), "" if title == "PowerPoint Presentation" else title, metadata=metadata)
+    headings = [slide.partition("\n")[0].removeprefix("## ") for slide in slides]
+    named = next((heading for heading in headings if not NO_TITLE.fullmatch(heading)), file.stem)
+    yield Record("\n\n".join(slides), title or named, metadata=metadata)
 
 
 def _slide(archive: zipfile.ZipFile, name: str, number: int) -> str:
@@ -40,12 +43,17 @@ def _slide(archive: zipfile.ZipFile, name: str, number: int) -> str:
     if not any(_kind(shape) in TITLES for shape in shapes):
         heading = _title_of(shapes)
         shapes = shapes[bool(heading) :]
+    labels = {shape: label for shape in shapes if (label := _label(shape))}
     for shape in shapes:
         kind = _kind(shape)
         if kind in TITLES and not heading:
             heading = " ".join(" ".join(_paragraphs(shape, bullets=False)).split())
-        else:
+        elif shape not in labels:
             parts += _content(shape, kind)
+        elif len(labels) < MIN_LABELS:
+            parts.append(labels[shape])
+    if len(labels) >= MIN_LABELS:
+        parts.append("; ".join(dict.fromkeys(labels.values())))
     for target in _relations(archive, name).values():
         if "notesSlide" in target and target in archive.namelist():
             for shape in _shapes(part(archive, target)):
@@ -101,6 +109,14 @@ def _title_of(shapes: list[Element]) -> str:
 def _kind(shape: Element) -> str:
     holder = shape.find(f".//{SLIDES}ph")
     return "" if holder is None else holder.get("type", "body")
+
+
+def _label(shape: Element) -> str:
+    """Return the few words of a box without a role, such as a part of a diagram; "" if it has more."""
+    if _kind(shape) or shape.find(f".//{DRAWING}tbl") is not None:
+        return ""
+    text = " ".join(_paragraphs(shape, bullets=False))
+    return text if len(text) <= MAX_LABEL and text[-1:] not in (*".!?:", "`") else ""
 
 
 def _content(shape: Element, kind: str) -> list[str]:

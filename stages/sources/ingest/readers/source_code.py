@@ -45,7 +45,15 @@ LANGUAGES = {
     "cmake": (".cmake",),
     "yaml": (".yaml", ".yml"),
     "toml": (".toml",),
-    "ini": (".ini", ".cfg"),
+    "ini": (".ini", ".cfg", ".conf"),
+    "properties": (".properties",),
+    "batch": (".bat", ".cmd"),
+    "vb": (".vb", ".bas"),
+    "pascal": (".pas",),
+    "tcl": (".tcl",),
+    "awk": (".awk",),
+    "vue": (".vue",),
+    "diff": (".diff", ".patch"),
 }
 NAMES = {"makefile": "make", "dockerfile": "dockerfile", "cmakelists.txt": "cmake"}
 BY_ENDING = {ending: language for language, endings in LANGUAGES.items() for ending in endings}

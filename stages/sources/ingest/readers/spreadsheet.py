@@ -62,7 +62,8 @@ def blocks(rows: Iterable[Row]) -> Iterator[str]:
         after_space = False
         length = sum(size_of(cell) + 3 for cell in row)
         is_text = len(filled) == 1
-        if table and (is_text or new_header or size + length > MAX_CHARS):
+        # A header is written with its first row, also after the title of a group of rows.
+        if table and (new_header or (len(table) > 1 and (is_text or size + length > MAX_CHARS))):
             if len(table) > 1 or not header_written:
                 yield write_table(table)
             table, size, header_written = table[:1], 0, True

@@ -30,10 +30,12 @@ NAMES = re.compile(
 ADMONITION = re.compile(r"\b(?:admonition|note|tip|warning|caution|important|danger|hint)\b", re.IGNORECASE)
 MAX_FURNITURE = 0.3  # of the text in paragraphs: an element with more is the page, regardless of its class
 MIN_MAIN = 0.3  # of the text in paragraphs: a <main> with less is not the main part
-MIN_LINKS, LINK_SHARE = 4, 0.7  # minimum links, and share of the text, of a navigation list
+MIN_LINKS = 4  # of navigation
+LINK_SHARES = {"ul": 0.7, "ol": 0.7, "p": 0.9}  # minimum share of the text in links, of navigation
 INDEX_LINKS, INDEX_SHARE = 60, 0.8  # minimum links, and share of the text, of an index page
 NEIGHBOURS = frozenset(("next", "prev", "previous", "up", "contents", "index", "start", "first", "last"))
 MIN_NEIGHBOURS, MAX_LABELS = 2, 60  # links to neighbouring pages, and characters between them, of a line
+MAX_SIGNS = 12  # characters between links that are known by their text
 MIN_FRAME = 800  # characters of a cell that holds the text of a page
 BLOCKS = frozenset(("p", "br", "div", "ul", "ol", "pre", "h1", "h2", "h3", "h4"))
 BLANKS = re.compile(r"\s+")
@@ -46,6 +48,9 @@ FORMULA_SIGN = re.compile(r"(`+)(?!`).+?(?<!`)\1(?!`)|\\\\(?=[()\[\]])")
 EDGE_RULES = re.compile(
     r"\A(?:\s*---\s*?(?:\n|\Z))+\s*|(?:\n\s*---\s*)+\Z"
 )  # without text before or after them
+HEADING_RULES = re.compile(
+    r"^(#{1,6} .+\n)\n*(?:---\n+)+|^(?:---\n+)+(?=#{1,6} )", re.MULTILINE
+)  # beside a heading
 FENCE = re.compile(r"^( *)(`{3,}).*?^\1\2`*$", re.MULTILINE | re.DOTALL)
 REPEATED = re.compile(r"^(#{1,6} (.+))\n+#{1,6} \2$", re.MULTILINE)
 
@@ -131,6 +136,7 @@ def _without_escapes(text: str) -> str:
 
 
 def _unescaped(text: str) -> str:
+    text = HEADING_RULES.sub(lambda match: f"{match[1]}\n" if match[1] else "", text)
     return FORMULA_SIGN.sub(lambda match: match[0] if match[1] else "\\", ESCAPED.sub(r"\1\2", text))
 
 
@@ -179,15 +185,23 @@ def _is_furniture(part: html.HtmlElement, in_main: bool) -> bool:
 
 
 def _drop_neighbours(body: html.HtmlElement) -> None:
-    """Remove lines of links to the next and previous page and the contents, as Texinfo writes them."""
+    """
+    Remove lines of links to the next and previous page and the contents, as Texinfo writes them.
+
+    Links are known by their relation to the page or, in a line of nothing but links, by their text.
+    """
     links: dict[html.HtmlElement, list[html.HtmlElement]] = {}
+    said: dict[html.HtmlElement, list[html.HtmlElement]] = {}
     for link in body.iter("a"):
         if NEIGHBOURS & set(link.get("rel", "").lower().split()):
             links.setdefault(link.getparent(), []).append(link)
-    for line, named in links.items():
-        others = len(_words(line)) - sum(len(_words(link)) for link in named)
-        if len(named) >= MIN_NEIGHBOURS and others <= MAX_LABELS:
-            _empty(line)
+        elif len(link) == 0 and re.sub(r"[\W\d_]+", "", link.text or "").lower() in NEIGHBOURS:
+            said.setdefault(link.getparent(), []).append(link)
+    for lines, labels in ((links, MAX_LABELS), (said, MAX_SIGNS)):
+        for line, named in lines.items():
+            others = len(_words(line)) - sum(len(_words(link)) for link in named)
+            if len(named) >= MIN_NEIGHBOURS and others <= labels:
+                _empty(line)
 
 
 def _empty(part: html.HtmlElement) -> None:
@@ -200,11 +214,8 @@ def _drop_link_lists(main: html.HtmlElement, measure: "_Measure") -> None:
     waiting = list(reversed(main))
     while waiting:
         part = waiting.pop()
-        if (
-            part.tag in ("ul", "ol")
-            and measure.links(part) >= MIN_LINKS
-            and measure.linked(part) > LINK_SHARE * measure.size(part)
-        ):
+        share = LINK_SHARES.get(part.tag, 1) * measure.size(part)
+        if measure.links(part) >= MIN_LINKS and measure.linked(part) > share:
             _empty(part)
         else:
             waiting += reversed(part)

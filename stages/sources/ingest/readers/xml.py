@@ -4,6 +4,7 @@ import html
 import re
 from collections import Counter
 from collections.abc import Iterator
+from html.entities import html5, name2codepoint
 
 from lxml import etree
 
@@ -18,16 +19,24 @@ from datagen.stages.sources.ingest.record import File, Record
 TITLES = frozenset({"title", "head", "heading", "bridgehead", "article-title", "invention-title"})
 CODE = frozenset({"programlisting", "screen", "literallayout", "codeblock", "pre", "verbatim"})
 ITEMS = frozenset({"listitem", "item", "li"})
+LISTS = frozenset({"list", "itemizedlist", "orderedlist", "variablelist", "simplelist", "steps", "terms"})
 TABLES = frozenset({"table", "informaltable", "tgroup"})
 ROWS, CELLS = frozenset({"tr", "row"}), frozenset({"td", "th", "cell", "entry"})
 # Markup within a paragraph: an element that directly contains it is one.
 INLINE = frozenset(
     {
         *("b", "i", "u", "bold", "italic", "em", "emph", "emphasis", "strong", "hi", "hil"),
-        *("sub", "sup", "sb", "sp", "xref"),
+        *("sub", "sup", "sb", "sp", "xref", "tspan"),
     }
 )
-BLOCKS = frozenset({"p", "para", "sec", "section", "list"}) | TITLES | CODE | ITEMS | TABLES
+PARAGRAPHS = frozenset({"p", "para", "simpara", "formalpara", "sec", "section"})
+TEXTS = frozenset({"para", "simpara", "term"}) | TITLES  # one line, whatever is in it, without blocks
+BLOCKS = PARAGRAPHS | LISTS | TITLES | CODE | ITEMS | TABLES
+# Keys that are pressed together, and entries of menus, of which only a reader sees that they are apart.
+JOINED = {
+    **dict.fromkeys(("keycombo", "keyseq"), "+"),
+    **dict.fromkeys(("menuchoice", "guiseq", "menucascade"), " > "),
+}
 # Elements whose parts are read as one line: references and names.
 LINES = frozenset(
     {
@@ -40,11 +49,16 @@ LINES = frozenset(
             "bibliomixed",
             "biblStruct",
         ),
-        *("contrib", "personname", "aff"),
+        *("contrib", "personname", "aff", "cmdsynopsis", "funcprototype"),
     }
 )
-# Containers of the fields of an article (JATS) or patent -> those with prose, unlike identifiers and dates.
+# Containers of the fields of a book, article (JATS) or patent -> those with prose, unlike names and dates.
+INFO = frozenset({"title", "subtitle", "abstract", "titleabbrev"})
 FIELDS = {
+    **dict.fromkeys(
+        ("info", *(f"{part}info" for part in ("book", "article", "chapter", "section", "set", "part"))), INFO
+    ),
+    "prolog": frozenset[str](),  # of a topic of DITA
     "journal-meta": frozenset[str](),
     "article-meta": frozenset(
         {"title-group", "contrib-group", "aff", "abstract", "trans-abstract", "kwd-group"}
@@ -53,7 +67,11 @@ FIELDS = {
         ("us-bibliographic-data-application", "us-bibliographic-data-grant"), frozenset({"invention-title"})
     ),
 }
-REFERENCES, IDENTIFIER = "ref-list", "object-id"
+REFERENCES, EMPTY = "ref-list", "removed"
+# Elements that are not shown, or shown twice.
+UNREAD = tuple(f"{{*}}{name}" for name in ("object-id", "indexterm", "screeninfo", "script", "style"))
+UNREAD += ("{http://projectmallard.org/1.0/}comment",)  # of an editor
+UNREAD += ("{http://www.w3.org/2000/svg}metadata",)
 TEX, TEX_BEGIN, TEX_END = "\\documentclass", "\\begin{document}", "\\end{document}"  # of one formula
 FEEDS = frozenset({"rss", "feed", "RDF"})  # their elements may contain HTML, escaped or in CDATA
 HTML_TAG = re.compile(
@@ -78,6 +96,13 @@ HARMLESS = frozenset(
         *("WAR_UNDECLARED_ENTITY", "WAR_NS_COLUMN"),
     }
 )
+ID = "{http://www.w3.org/XML/1998/namespace}id"
+DTD, UNDECLARED = b"<!DOCTYPE", "ERR_UNDECLARED_ENTITY"
+XML_DECLARATION = re.compile(rb"\A(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*\?>)?")
+MAX_ENTITY = 80  # characters; a few words, so that a document grows little by its entities
+OTHER_NAME = re.compile(r"&[\w.-]+;")
+ENTITY_MARKUP = re.compile(r"[<>%]|&\S*;")
+MAX_TITLE = 200  # characters of a title that references repeat
 MAX_DEPTH = 200  # of elements; deeper ones are read as plain text
 
 
@@ -91,15 +116,20 @@ def read(file: File) -> Iterator[Record | Reject]:
     root = _parse(file.read())
     parts: list[str] = []
     name = _name(root)
-    _write_entities(root)
+    left_out = Counter[str]()
+    left_out.update(_remove_fields(root))
+    _join(root)
+    _write_references(root)
+    left_out["entities"] = _write_entities(root)
     _write_formulas(root)
     metadata: dict[str, object] = {"root": name}
-    if left_out := _remove_fields(root):
-        metadata["left_out"] = left_out
+    if counts := {kind: count for kind, count in left_out.items() if count}:
+        metadata["left_out"] = counts
     if name in FEEDS:
         _unescape(root)
-    _walk(root, 0, 0, parts)
-    yield Record("\n\n".join(parts), metadata=metadata)
+    _walk(root, 0, 0, parts, _with_blocks(root))
+    once = [part for number, part in enumerate(parts) if not number or part != parts[number - 1]]
+    yield Record("\n\n".join(once), metadata=metadata)
 
 
 def _parse(data: bytes) -> Element:
@@ -108,6 +138,9 @@ def _parse(data: bytes) -> Element:
     try:
         return etree.fromstring(data, parser)
     except etree.XMLSyntaxError as error:
+        if DTD not in data and any(entry.type_name == UNDECLARED for entry in parser.error_log):
+            # A part of a document: with a DTD elsewhere, its entities are references and no errors.
+            return _parse(XML_DECLARATION.sub(rb"\g<0>" + DTD + rb' part SYSTEM "elsewhere">', data, count=1))
         if not {entry.type_name for entry in parser.error_log} <= HARMLESS:
             raise Reject("unreadable file", f"{error}") from error
         return etree.fromstring(data, _parser(recover=True))
@@ -144,13 +177,30 @@ def _pages(file: File) -> Iterator[Record | Reject]:
             yield Reject("unreadable file", f"{error}")
 
 
-def _write_entities(root: Element) -> None:
-    """Put the characters of HTML's entities in place of references to entities; others stay as written."""
+def _write_entities(root: Element) -> int:
+    """
+    Put characters in place of references to HTML's entities, and words in place of others.
+
+    An entity that the document declares as a few words is these words. Of one that is declared elsewhere, the
+    name is written (``&Ctrl;`` is "Ctrl"); a paragraph of nothing else is a notice that is not there.
+
+    Returns
+    -------
+    The number of entities that are declared elsewhere.
+    """
+    declared = _declared(root)
+    unknown = 0
     for parent in dict.fromkeys(reference.getparent() for reference in root.iter(etree.Entity)):
         before, texts = None, [parent.text or ""]
+        around = "".join([parent.text or "", *(child.tail or "" for child in parent)])
+        is_notice = not around.strip() and (_name(parent) in PARAGRAPHS or "\n" in around)
         for child in [*parent, None]:
             if child is not None and child.tag is etree.Entity:
-                texts += [html.unescape(child.text), child.tail or ""]
+                text = declared.get(child.name) or _character(child.name)
+                if not text:
+                    unknown += 1
+                    text = "" if is_notice else _words(child.name)
+                texts += [text, child.tail or ""]
                 parent.remove(child)
                 continue
             if before is None:
@@ -159,6 +209,50 @@ def _write_entities(root: Element) -> None:
                 before.tail = "".join(texts)
             if child is not None:
                 before, texts = child, [child.tail or ""]
+    return unknown
+
+
+def _character(entity: str) -> str:
+    """
+    Return the character of one of HTML's entities; "" for others.
+
+    Of HTML 5, only letters and punctuation: in other documents ``&eg;`` and ``&Del;`` are no operators.
+    """
+    if entity in name2codepoint:
+        return chr(name2codepoint[entity])
+    text = html5.get(f"{entity};", "")
+    return text if text.isalpha() or (text.isascii() and text.isprintable()) else ""
+
+
+def _declared(root: Element) -> dict[str, str]:
+    """Return the entities that the document declares as short text without markup and other entities."""
+    dtd = root.getroottree().docinfo.internalDTD
+    entities = dtd.iterentities() if dtd is not None else ()
+    contents = {entity.name: html.unescape(entity.content or "") for entity in entities}
+    texts = {name: text for name, text in contents.items() if len(text) <= MAX_ENTITY}
+    other_names = {name: text[1:-1] for name, text in texts.items() if OTHER_NAME.fullmatch(text)}
+    texts = {name: text for name, text in texts.items() if not ENTITY_MARKUP.search(text)}
+    return texts | {name: texts.get(other, _words(other)) for name, other in other_names.items()}
+
+
+def _words(entity: str) -> str:
+    """Write the name of an entity as words: ``Allen.Winter``, ``kde``."""
+    return re.sub(r"[._-]+", " ", entity)
+
+
+def _write_references(root: Element) -> None:
+    """Write the title of what an empty reference (``xref``) points to, within the document."""
+    references = [xref for xref in root.iter("{*}xref") if not len(xref) and not (xref.text or "").strip()]
+    places = (
+        {place.get(ID) or place.get("id"): place for place in root.iter(etree.Element)} if references else {}
+    )
+    titles: dict[str, str] = {}
+    for xref in references:
+        name = xref.get("linkend")
+        if name in places and name not in titles:
+            title = places[name].find("{*}title")
+            titles[name] = "" if title is None else _text(title)[:MAX_TITLE]
+        xref.text = titles.get(name)
 
 
 def _write_formulas(root: Element) -> None:
@@ -175,7 +269,7 @@ def _write_formulas(root: Element) -> None:
 def _remove_fields(root: Element) -> dict[str, int]:
     """Remove the fields of an article or patent that are not prose, and the references; count them."""
     counts = Counter[str]()
-    for element in list(root.iter(*(f"{{*}}{name}" for name in (*FIELDS, REFERENCES, IDENTIFIER)))):
+    for element in list(root.iter(*(f"{{*}}{name}" for name in (*FIELDS, REFERENCES)), *UNREAD)):
         name, parent = _name(element), element.getparent()
         if name in FIELDS:
             fields = [field for field in element if _name(field) not in FIELDS[name]]
@@ -184,8 +278,24 @@ def _remove_fields(root: Element) -> dict[str, int]:
                 element.remove(field)
         elif parent is not None:
             counts["references"] += sum(1 for _ in element.iter("{*}ref"))
-            parent.remove(element)
+            element.clear(keep_tail=True)  # removing it would join the texts around it, repeatedly
+            element.tag = EMPTY
     return {kind: count for kind, count in counts.items() if count}
+
+
+def _join(root: Element) -> None:
+    """Write keys that are pressed together, and the entries of menus, as a reader sees them (`JOINED`)."""
+    for element in reversed(list(root.iter(*(f"{{*}}{name}" for name in JOINED)))):  # inner ones first
+        steps, shortcut = [], ""
+        for child in element:
+            text = _words(child.name) if child.tag is etree.Entity else _text(child)
+            if _name(child) == "shortcut":
+                shortcut = f" ({text})" if text else ""
+            elif text := text.strip(" >→"):
+                steps.append(text)
+        if steps and not (element.text or "").strip():
+            element.clear(keep_tail=True)
+            element.text = JOINED[_name(element)].join(steps) + shortcut
 
 
 def _unescape(feed: Element) -> None:
@@ -198,8 +308,8 @@ def _unescape(feed: Element) -> None:
                 etree.SubElement(element, MARKDOWN).text = paragraph
 
 
-def _walk(element: Element, depth: int, level: int, parts: list[str]) -> None:
-    """Append an element's paragraphs; an element that directly contains text is one."""
+def _walk(element: Element, depth: int, level: int, parts: list[str], blocks: set[Element]) -> None:
+    """Append an element's paragraphs; an element that directly contains text, and no block, is one."""
     name = _name(element)
     if name == MARKDOWN:
         parts.append(element.text or "")
@@ -218,21 +328,63 @@ def _walk(element: Element, depth: int, level: int, parts: list[str]) -> None:
         parts += [text] if text else []
         return
     names = {_name(child).lower() for child in element}
+    if name == "code" and "\n" in "".join(element.itertext()).strip():
+        parts.append(f"```\n{''.join(element.itertext()).strip(chr(10))}\n```")
+        return
     inline = (element.text or "").strip() or any((child.tail or "").strip() for child in element)
-    inline = inline or (names & INLINE and not names & BLOCKS)
-    if inline or len(element) == 0 or depth == MAX_DEPTH:
+    has_block = any(child in blocks for child in element)
+    inline = inline or (names & INLINE and not names & BLOCKS) or (name in TEXTS and not has_block)
+    start = len(parts)
+    is_mixed = inline and name not in TITLES and has_block
+    if (inline and not is_mixed) or len(element) == 0 or depth == MAX_DEPTH:
         text = _text(element)
         if text:
             parts.append(f"{'#' * min(max(level, 1), 6)} {text}" if name in TITLES else text)
+        _mark_item(element, parts, start)
         return
     if any(_name(child) in TITLES for child in element):
         level += 1
-    start = len(parts)
+    if is_mixed:
+        _walk_mixed(element, depth, level, parts, blocks)
+    else:
+        for child in element:
+            _walk(child, depth + 1, level, parts, blocks)
+    _mark_item(element, parts, start)
+
+
+def _walk_mixed(element: Element, depth: int, level: int, parts: list[str], blocks: set[Element]) -> None:
+    """Append the paragraphs of an element with both text and blocks: the text between blocks is one."""
+    run = [element.text or ""]
+
+    def end_of_run() -> None:
+        if text := " ".join(_without_preambles("".join(run)).split()):
+            parts.append(text)
+        run.clear()
+
     for child in element:
-        _walk(child, depth + 1, level, parts)
-    if (
-        name in ITEMS and len(parts) > start and not parts[start].startswith("#")
-    ):  # that of a feed is a section
+        if child in blocks:
+            end_of_run()
+            _walk(child, depth + 1, level, parts, blocks)
+        else:
+            run.append("".join(child.itertext()))
+        run.append(child.tail or "")
+    end_of_run()
+
+
+def _with_blocks(root: Element) -> set[Element]:
+    """Return the elements that are blocks or contain one."""
+    found: set[Element] = set()
+    for element in root.iter(etree.Element):
+        above = element if _name(element) in BLOCKS else None
+        while above is not None and above not in found:
+            found.add(above)
+            above = above.getparent()
+    return found
+
+
+def _mark_item(element: Element, parts: list[str], start: int) -> None:
+    """Mark the first of an item's paragraphs; the item of a feed, which has a title, is a section."""
+    if _name(element) in ITEMS and len(parts) > start and not parts[start].startswith("#"):
         parts[start] = f"- {parts[start]}"
 
 

@@ -1,5 +1,6 @@
 """Open documents that are zip files of XML: Word, OpenDocument, slides and books."""
 
+import re
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,15 @@ Element: TypeAlias = etree._Element
 DUBLIN_CORE = "{http://purl.org/dc/elements/1.1/}"
 NAMED = {"creator": "author", "language": "language", "subject": "subject", "publisher": "publisher"}
 OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # start of encrypted and of old Office documents
+# Titles that programs write: of a slide, of the program itself, of a template, of a new document.
+NO_TITLE = re.compile(
+    r"(?:slide|folie|diapositive?|diapositiva|слайд|スライド|幻灯片|投影片) ?\d+"
+    r"|power ?point[- ]pr\w+|(?:presenta\w+|présentation|apresentação|презентация)(?: d[eio])? power ?point"
+    r"|microsoft (?:office )?(?:word|powerpoint|excel)(?: - .*)?"
+    r"|\S+\.(?:do[ct]|pp[ts]|xl[ts]|o[dt][tp])[xm]?"
+    r"|untitled(?: ?\d+)?|(?:document|dokument|presentation|präsentation) ?\d+",
+    re.IGNORECASE,
+)
 MANIFEST = "META-INF/manifest.xml"
 
 
@@ -68,7 +78,14 @@ def part(archive: zipfile.ZipFile, name: str) -> Element:
 
 
 def described(archive: zipfile.ZipFile, name: str) -> tuple[str, dict[str, str]]:
-    """Read title and metadata from the Dublin Core elements of a member; empty if it is missing."""
+    """
+    Read title and metadata from the Dublin Core elements of a member.
+
+    Returns
+    -------
+    title, metadata
+        Empty if the member is missing; the title, too, if a program wrote it (`NO_TITLE`).
+    """
     title = ""
     metadata: dict[str, str] = {}
     if name not in archive.NameToInfo:
@@ -76,7 +93,7 @@ def described(archive: zipfile.ZipFile, name: str) -> tuple[str, dict[str, str]]
     for element in part(archive, name).iter(f"{DUBLIN_CORE}*"):
         field, text = etree.QName(element).localname, " ".join("".join(element.itertext()).split())
         if field == "title":
-            title = title or text
+            title = title or ("" if NO_TITLE.fullmatch(text) else text)
         elif field in NAMED and text:
             metadata.setdefault(NAMED[field], text)
     return title, metadata

@@ -111,7 +111,7 @@ LOGINS = {
 }
 GIVEN = re.compile(
     rf"(?:(?P<password>{PASSWORD})|(?P<phrase>pass ?phrase)|{TOKEN})[\"'`]?\]?"
-    r"(?:\s{0,3}(?:=>|:=|[=:：])\s{0,3}|>(?=[^<\s]+</)|\s+(?:is|ist|lautet)\s*:?\s+|\s+(?=[\"'`]))"
+    r"(?:\s{0,3}(?:=>|:=|[=:：](?!=))\s{0,3}|>(?=[^<\s]+</)|\s+(?:is|ist|lautet)\s*:?\s+|\s+(?=[\"'`]))"
     r"(?:(?P<quote>[\"'`])(?P<quoted>[^\s\"'`](?:[^\"'`\n]{2,198}[^\s\"'`]))(?P=quote)|(?P<bare>(?:(?!&\w+=)[^\s\"'`,;<>(){}\[\]]){6,200}))",
     re.IGNORECASE,
 )
@@ -144,6 +144,13 @@ SAID = re.compile(
 )
 # A variable or a type of code.
 CODE = re.compile(r"\w*(?i:passw\w*|pwd)|[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+|(?:[A-Z][a-z]+){2,}")
+WORD = re.compile(r"[A-Za-z]{6,}(?:-[a-z]+)*")
+LABEL = re.compile(rf"(?:{PASSWORD})\w*", re.IGNORECASE)  # the word itself, in some language
+QUERY = re.compile(r"[?&][\w.-]{0,40}\Z")
+CONNECTION = re.compile(
+    r"(?:^|[\s,;\"'])(?:user(?:name)?|uid|user id|host|server|data source|dbname|database)=[^\s=]",
+    re.IGNORECASE,
+)
 NEAR, LINES_NEAR = 400, 4  # characters and lines before and after
 LONGEST_LINE = 100  # characters before the name, and after the value
 MIN_TOKEN, MIN_BITS = 16, 3.0  # characters, and bits per character, of a value assigned to a token's name
@@ -216,7 +223,9 @@ def _given(text: str) -> Iterator[tuple[int, int, str]]:
         if _is_given(value, is_phrase or bool(match["password"]), bool(match["quote"]), is_phrase):
             begin = match.start(part)
             yield begin, begin + len(value), value
-        elif match["password"] and _is_configuration(text, start, match, part):
+        elif match["password"] and (
+            _is_configuration(text, start, match, part) or _is_assignment(text, start, match, part)
+        ):
             yield *match.span(part), match[part]
 
 
@@ -243,6 +252,36 @@ def _is_configuration(text: str, start: int, match: re.Match[str], part: str) ->
     above = text[max(0, begin - NEAR) : max(0, begin - 1)].split("\n")[-LINES_NEAR:]
     below = text[end + 1 : end + NEAR].split("\n")[:LINES_NEAR]
     return any(LOGIN.match(line) for line in (*_until_blank(reversed(above)), *_until_blank(below)))
+
+
+def _is_assignment(text: str, start: int, match: re.Match[str], part: str) -> bool:
+    """
+    Check for a word assigned with "=" and no space: a whole line of settings, a URL's query, or a connection.
+
+    ``passwd=letmein``, ``?user=ada&password=letmein``, ``host=db1 user=ada password=letmein``. Code is
+    indented, calls a function, or assigns a variable of several words.
+    """
+    value = match[part]
+    if text[match.end("password") : match.start(part)].strip("\"'") != "=":
+        return False
+    if not WORD.fullmatch(value) or any(said.fullmatch(value) for said in (STAND_IN, SAID, CODE, LABEL)):
+        return False
+    begin = text.rfind("\n", max(0, start - LONGEST_LINE), start) + 1
+    end = text.find("\n", match.end(), match.end() + LONGEST_LINE)
+    after = text[match.end() : end if end >= 0 else match.end() + LONGEST_LINE]
+    before = text[begin or max(0, start - LONGEST_LINE) : start]
+    if QUERY.search(before):
+        return not after or after[0] in "&;# \t\"'<>)]"
+    if "(" in before or "(" in after or ")" in after:
+        return False
+    if CONNECTION.search(before) or CONNECTION.search(after):
+        return not after or after[0] in ",; \t\"'"
+    is_line = (
+        bool(begin or start <= LONGEST_LINE)
+        and BEFORE_NAME.fullmatch(before)
+        and before[:1] not in (" ", "\t")
+    )
+    return bool(is_line and match["password"][:4].lower() == "pass" and AFTER_VALUE.fullmatch(after))
 
 
 def _until_blank(lines: Iterable[str]) -> Iterator[str]:

@@ -102,3 +102,67 @@ def test_the_words_of_deeply_nested_macros_are_kept_and_macros_that_contain_them
     assert read("\\foo{" * 500 + "word" + "}" * 500)["text"] == "First. word"
     loop = read(r"\newcommand{\a}[1]{\b{#1#1}}\newcommand{\b}[1]{\a{#1#1}}\a{x}")
     assert loop["reason"] == "unreadable file" and "Loop encountered" in loop["detail"]
+
+
+@pytest.mark.skipif(shutil.which("pandoc") is None, reason="pandoc is not installed")
+def test_a_reference_is_the_title_of_its_section_or_its_label(tmp_path):
+    body = (
+        r"\section{The \emph{blue} lamp}\label{sec:blue} See section~\ref{sec:blue}, \cref{fig:a, tab:b} and \eqref{eq:1}. "
+        r"See \hyperref[sec:blue]{above} and \autoref{sec:blue}."
+    )
+    path = tmp_path / "a.tex"
+    path.write_text(rf"\documentclass{{article}}\begin{{document}}{body}\end{{document}}")
+    (row,) = rows(File(path, path.name, Source(path=path.name), path.stat().st_size))
+    assert row["text"] == (
+        "# The *blue* lamp\n\nSee section “The blue lamp”, [fig:a], [tab:b] and [eq:1]. See above and “The blue lamp”."
+    )
+
+
+@pytest.mark.skipif(shutil.which("pandoc") is None, reason="pandoc is not installed")
+def test_the_words_in_boxes_and_colours_are_kept_and_code_is_code(tmp_path):
+    body = (
+        r"\newsavebox{\mybox}\savebox{\mybox}{saved}\definecolor{lamp}{rgb}{1,1,0} So {\color{blue}blue} and {\color{red}{red}} "
+        r"\fcolorbox{red}{white}{framed} \makebox[2cm]{boxed} \parbox{3cm}{narrow} \rowcolor{gray} use "
+        r"\Verb[commandchars=-\[\]]+\a{b}+ and \texttt{$\backslash$use $\backslash{}$c}."
+    )
+    path = tmp_path / "a.tex"
+    path.write_text(rf"\documentclass{{article}}\begin{{document}}{body}\end{{document}}")
+    (row,) = rows(File(path, path.name, Source(path=path.name), path.stat().st_size))
+    words = "So blue and red framed boxed narrow use `\\a{b}` and `\\use \\c`."
+    assert " ".join(row["text"].split()) == words
+
+
+@pytest.mark.skipif(shutil.which("pandoc") is None, reason="pandoc is not installed")
+@pytest.mark.parametrize(
+    "table",
+    [
+        r"\begin{tblr}[theme=x]{colspec={lr}, hlines}%s\end{tblr}",
+        r"\begin{tabu} to 5cm {XX}%s\end{tabu}",
+        r"\begin{NiceTabular}{lr}[hvlines]%s\end{NiceTabular}",
+        r"\begin{edtabularl}%s\end{edtabularl}",
+    ],
+)
+def test_the_tables_of_other_packages_are_tables(tmp_path, table):
+    path = tmp_path / "a.tex"
+    rows_of_table = r"Lamp & Hours\\ \hline Oil \& wick & 3\\ \textbf{Gas} & 9\\"
+    path.write_text(
+        rf"\documentclass{{article}}\begin{{document}}First. {table % rows_of_table}\end{{document}}"
+    )
+    (row,) = rows(File(path, path.name, Source(path=path.name), path.stat().st_size))
+    assert [line for line in row["text"].split("\n") if "|" in line and "---" not in line] == [
+        "| Lamp | Hours |",
+        "| Oil & wick | 3 |",
+        "| **Gas** | 9 |",
+    ]
+
+
+@pytest.mark.skipif(shutil.which("pandoc") is None, reason="pandoc is not installed")
+def test_the_words_of_unknown_macros_in_tables_are_kept(tmp_path):
+    cells = r"\pkg{animate} & \cmd[x]{one}{two} \\ a \edtext{third}{\note{said}} & \cellcolor{red} b \\ \cs{loop} & \show{\x} \\"
+    body = rf"The \pkg{{animate}} package, \cmd{{three}}{{four}}, \cs{{loop}} and \show{{\frame}}.\begin{{tabular}}{{ll}}{cells}\end{{tabular}}"
+    path = tmp_path / "a.tex"
+    path.write_text(rf"\documentclass{{article}}\begin{{document}}{body}\end{{document}}")
+    (row,) = rows(File(path, path.name, Source(path=path.name), path.stat().st_size))
+    assert row["text"].startswith("The animate package, three four,") and "`\\frame`." in row["text"]
+    lines = [line for line in row["text"].split("\n") if line.startswith("| ") and "---" not in line]
+    assert lines[:2] == ["| animate | one two |", "| a third said | b |"]

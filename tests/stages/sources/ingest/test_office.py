@@ -208,6 +208,15 @@ def test_the_parts_of_a_long_table_have_its_header():
     assert [line.split()[1] for line in rows_of_data] == [str(number) for number in range(100)]
 
 
+def test_a_header_is_never_without_its_first_row():
+    tables = list(blocks([["No", "Remark"], ["1", "word " * 300], ["2", "word"]]))
+    assert [len(table.split("\n")) for table in tables] == [3, 3]
+    grouped = [["No", "Remark"], ["Tools", ""], ["1", "saw"], ["Ropes", ""], ["2", "hemp"], ["End", ""]]
+    header = "| No | Remark |\n| --- | --- |\n"
+    assert list(blocks(grouped)) == ["Tools", f"{header}| 1 | saw |", "Ropes", f"{header}| 2 | hemp |", "End"]
+    assert list(blocks([["No", "Remark"], ["Tools", ""]])) == ["Tools", header.strip()]
+
+
 def test_a_workbook_larger_than_its_directory_states_is_dropped(read):
     row = '<row><c t="inlineStr"><is><t>aaaaaaaaaa</t></is></c></row>'
     sheet = f'<worksheet xmlns="{SHEETS}"><sheetData>{row * 100_000}</sheetData></worksheet>'

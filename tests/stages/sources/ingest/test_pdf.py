@@ -181,6 +181,36 @@ def test_the_figures_at_a_plots_axes_are_removed_and_counted():
     assert read.metadata["left_out"] == {"tables": 1}
 
 
+def test_authors_and_the_date_below_the_title_are_no_headings():
+    def text(*lines, page=()):
+        puts = [Put(200, 750 - 40 * at, line, 20 - 3 * (at > 0)) for at, line in enumerate(lines)]
+        return text_of([*puts, *body("A", y=500)], [*page, *body("B", y=600)])
+
+    paper = text(
+        "The Oil Lamp", "Ann Lee", "9th September 2016", "1 Light", page=[Put(72, 700, "Ann Lee", 17)]
+    )
+    assert (
+        "# The Oil Lamp\n\nAnn Lee\n\n9th September 2016\n\n## 1 Light\n" in paper and "## Ann Lee" in paper
+    )
+    assert "# The Oil Lamp\n\nAnn Lee\n\n## Light" in text("The Oil Lamp", "Ann Lee", "Light")
+    assert "## Part One\n\n## Light" in text("The Oil Lamp", "Part One", "Light")
+    for date in ("May 1996", "9 May, 2016", "2016-05-09", "December 12th, 2009"):
+        assert f"# The Oil Lamp\n\n{date}" in text("The Oil Lamp", date)
+    later = [
+        Put(200, 750 - 40 * at, line, 20 - 3 * (at > 0)) for at, line in enumerate(("Part", "Ann Lee", "Oil"))
+    ]
+    assert "## Ann Lee" in text_of(body("A"), [*later, *body("B", y=500)])
+    assert "## Light since 1945" in text("The Oil Lamp", "Light since 1945")
+
+
+def test_the_quarters_of_an_axis_are_figures_and_roman_numbers_of_rows_with_words_are_kept():
+    axis = table([("2001", "2001", "2002"), ("II", "IV", "II"), ("III", "I", "IV")], 500)
+    read = read_pdf(write_pdf([[*body("A"), *axis, *body("B", y=400)]]))
+    assert "| " not in read.markdown and read.metadata["left_out"] == {"tables": 1}
+    wards = table([("Ward", "Beds", "Nurses"), ("I", "12", "4"), ("II", "9", "3")], 500)
+    assert "| II | 9 | 3 |" in text_of([*body("A"), *wards, *body("B", y=400)])
+
+
 def test_contents_with_leaders_are_removed():
     entries = lines([f"{at} A chapter of it . . . . . . . . . . . . . {at + 3}" for at in range(1, 7)])
     read = read_pdf(write_pdf([[Put(72, 740, "Contents", 16), *entries], body("A")]))
@@ -374,6 +404,15 @@ def test_signs_and_ticks_without_words_are_removed_and_counted():
     assert read.metadata["left_out"]["fragments"] == 4
 
 
+def test_formulas_with_only_a_greek_letter_between_them_are_one_marker():
+    def pieces(y):
+        return [Put(200, y + 10, "1"), Put(180, y, "M = "), Put(215, y, "µ(y , ±)"), Put(200, y - 15, "n")]
+
+    between = Put(90, 560, "- µ, (4)")
+    text = text_of([*body("A"), *pieces(600), between, *pieces(530), *body("B", y=490)])
+    assert text.count("[formula]") == 1 and "µ" not in text
+
+
 def test_the_large_running_heads_of_a_book_are_removed():
     pages = [[Put(72, 760, "Command Codes", 18), *body(f"P{at}")] for at in range(6)]
     read = read_pdf(write_pdf(pages))
@@ -449,6 +488,13 @@ def test_accents_printed_over_their_letters_are_composed_and_apostrophes_are_kep
     text = read_pdf(write_pdf([[*lines(["It´s l´eau."], y=688), *body("A", y=660)]], extra=over)).markdown
     assert "Ren\u00e9 wrote it." in text
     assert "It´s l´eau." in text
+
+
+def test_an_accent_written_after_the_line_is_composed_with_the_letter_below_it():
+    over = rb"BT /regular 10 Tf 72 700 Td [(grun ist es.) 3891 (\250)] TJ ET "
+    far = rb"BT /regular 10 Tf 72 640 Td [(grun ist es.) 100 (\250)] TJ ET "
+    text = read_pdf(write_pdf([body("A", y=600)], extra=over + far)).markdown
+    assert "gr\u00fcn ist es." in text and "grun ist es.¨" in text.replace(" ¨", "¨")
 
 
 def table(rows, y, xs=(72, 200, 330)):

@@ -398,6 +398,53 @@ def test_attached_messages_and_those_of_a_digest_in_parts_are_documents(read):
     }
 
 
+@pytest.mark.parametrize(
+    ("header", "reason"),
+    [
+        ("From: MAILER-DAEMON@a.org (Mail Delivery System)", "delivery report"),
+        ("From: Mailer-Daemon", "delivery report"),
+        ("Auto-Submitted: auto-replied (vacation)", "automatic reply"),
+        ("X-Spam-Flag: YES", "marked as spam"),
+        ("Auto-Submitted: auto-generated", None),
+        ("X-Spam-Flag: NO", None),
+        ("From: The mailer-daemon maintainers <a@b.org>", None),
+        ("Subject: mailer-daemon@a.org", None),
+    ],
+)
+def test_messages_that_nobody_wrote_are_dropped_with_their_subject(read, header, reason):
+    (kept, dropped) = read(
+        "a.mbox", f"From a\nSubject: Lost\n{header}\n\nHello.\n\nFrom b\nSubject: B\n\nYes.\n"
+    )
+    assert [row["text"].strip() for row in kept] == ["Hello.", "Yes."][bool(reason) :]
+    assert [(row["reason"], row["detail"]) for row in dropped] == [(reason, "a.mbox, line 1: Lost")][
+        : bool(reason)
+    ]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "Content-Type: multipart/mixed\n\nHello.",
+        "Content-Type: multipart/alternative; boundary=x\n\nHello.",
+        "Content-Type: multipart/mixed; boundary=x\n\n--x\nContent-Type: multipart/related; type=y\n\nHello.\n--x--\n",
+        "Content-Type: multipart/digest; boundary=x\n\n--x\nContent-Type: multipart/related\n\nHello.\n--x--\n",
+    ],
+)
+def test_the_text_of_a_message_whose_parts_have_no_boundary_is_read(text_of, body):
+    assert text_of("a.eml", f"Subject: A\n{body}").strip() == "Hello."
+
+
+def test_the_message_that_a_delivery_report_returns_is_read(read):
+    bounce = (
+        "Subject: Returned\nContent-Type: multipart/report; report-type=delivery-status; boundary=x\n\n"
+        "--x\n\nSorry.\n--x\nContent-Type: message/delivery-status\n\nAction: failed\n"
+        "--x\nContent-Type: message/rfc822\n\nSubject: Lamps\n\nThe lamp is out.\n--x--\n"
+    )
+    (kept,), (dropped,) = read("a.eml", bounce)
+    assert (kept["title"], kept["text"].strip()) == ("Lamps", "The lamp is out.")
+    assert (dropped["reason"], dropped["detail"]) == ("delivery report", "a.eml: Returned")
+
+
 def test_a_saved_web_page_is_read(read):
     page = "<html><body><h1>Lamps</h1><p>They burn =C3=B6l.</p></body></html>"
     part = f"Content-Type: text/html; charset=utf-8\nContent-Transfer-Encoding: quoted-printable\n\n{page}\n"
@@ -509,6 +556,45 @@ def test_boxes_of_a_slide_are_read_from_the_top_and_code_is_code(text_of):
 
 
 @pytest.mark.parametrize(
+    ("stated", "title"),
+    [
+        *(("PowerPoint-Präsentation", "Lamps"), ("Présentation PowerPoint", "Lamps"), ("Folie 1", "Lamps")),
+        *(("Normal.dot", "Lamps"), ("Microsoft Word - a.doc", "Lamps"), ("Presentation 2", "Lamps")),
+        *(
+            ("", "Lamps"),
+            ("How to use PowerPoint", "How to use PowerPoint"),
+            ("Slide 1 of two", "Slide 1 of two"),
+        ),
+    ],
+)
+def test_a_title_that_a_program_wrote_is_none(read, stated, title):
+    core = f'<p xmlns:dc="http://purl.org/dc/elements/1.1/"><dc:title>{stated}</dc:title></p>'
+
+    def presentation(*boxes):
+        data = io.BytesIO(drawn(*boxes))
+        with zipfile.ZipFile(data, "a") as archive:
+            archive.writestr("docProps/core.xml", core)
+        return data.getvalue()
+
+    ((row,), _) = read("a.pptx", presentation(box("Lamps", kind="title"), box("They burn.", y=4_000_000)))
+    assert row["title"] == title
+    ((row,), _) = read("deck.pptx", presentation(box("They burn.")))
+    assert row["title"] == (title if title != "Lamps" else "deck")
+
+
+def test_the_labels_of_a_diagram_are_one_line_after_the_text_of_the_slide(text_of):
+    labels = [
+        box(word, y=n * 1_000_000) for n, word in enumerate(("Plan", "Do", "Check", "Act", "Plan"), start=2)
+    ]
+    title, text = box("Cycle", kind="title"), box("It never ends.", y=3_500_000)
+    assert (
+        text_of("a.pptx", drawn(title, *labels, text)) == "## Cycle\n\nIt never ends.\n\nPlan; Do; Check; Act"
+    )
+    few = drawn(title, *labels[:3], text)
+    assert text_of("a.pptx", few) == "## Cycle\n\nPlan\n\nDo\n\nIt never ends.\n\nCheck"
+
+
+@pytest.mark.parametrize(
     ("first", "heading"),
     [
         (box("Lamps of oil"), "Lamps of oil"),
@@ -541,11 +627,110 @@ def test_html_within_a_feed_is_read_and_in_other_xml_it_is_text(text_of):
 
 def test_references_to_entities_are_text_and_binary_data_is_not(text_of):
     entity = '<!DOCTYPE p SYSTEM "none.dtd"><p><a>One</a>&mdash;<b>Two &none;.</b></p>'
-    assert text_of("a.xml", entity) == "One—Two &none;."
+    assert text_of("a.xml", entity) == "One—Two none."
     binary = "\n".join(["iVBORw0KGgoAAAANSUhEUgAAAAUAAAAFCAYAAACNbyblAAAAHElEQVQI12P4AAAA"] * 5)
     assert text_of("b.xml", f"<p><a>One.</a><data>{binary}==</data><data>{'a' * 70}</data></p>") == (
         f"One.\n\n{'a' * 70}"
     )
+
+
+def test_text_beside_blocks_of_xml_does_not_join_them(text_of):
+    mixed = (
+        "<book><title>Guide</title><chapter><title>Use</title>stray<para>One<itemizedlist><listitem><para>a</para>"
+        "</listitem><listitem>b <b>c</b></listitem></itemizedlist>after &amp; <b>more</b>.</para>\n"
+        "<sect1><title>Keys</title><para>Two.</para></sect1></chapter></book>"
+    )
+    expected = "# Guide\n\n## Use\n\nstray\n\nOne\n\n- a\n\n- b c\n\nafter & more.\n\n### Keys\n\nTwo."
+    assert text_of("a.docbook", mixed) == expected
+
+
+def test_the_entities_of_a_part_of_a_document_are_their_words_and_are_counted(read):
+    ((row,), _) = read(
+        "a.docbook",
+        '<?xml version="1.0"?>\n<sect1><para>&kate; opens &Jo.Ann; <app>&kate;</app>.</para><para>&legal; &notice;</para></sect1>',
+    )
+    assert row["text"] == "kate opens Jo Ann kate." and '"entities": 5' in row["metadata"]
+
+
+def test_entities_of_a_few_words_are_written_and_others_are_not_expanded(text_of):
+    grown = f'<!ENTITY short "ha"><!ENTITY grown "{"&short;" * 9}"><!ENTITY long "{"ha" * 50}">'
+    dtd = f'<!DOCTYPE p SYSTEM "x" [<!ENTITY n "&i;"><!ENTITY i "The App">{grown}]>'
+    assert (
+        text_of("a.xml", f"{dtd}<p>&n;, &i;. &grown; &long; &notice;</p>")
+        == "The App, The App. grown long notice"
+    )
+    signs = "&ccaron;&lpar;&le;&nbsp;&hellip; &Del;, &eg; &Tab;"
+    assert text_of("b.xml", f"<!DOCTYPE p SYSTEM 'x'><p>{signs}</p>") == "č(≤ … Del, eg Tab"
+
+
+def test_keys_and_menus_of_xml_are_apart(text_of):
+    keys = (
+        "<p>Press <keyseq><key>Super</key><key>Tab</key></keyseq>, <keycombo>&Ctrl;<keycap>T</keycap></keycombo> or "
+        "<menuchoice><shortcut><keycombo><keycap>Alt</keycap><keycap>F4</keycap></keycombo></shortcut>"
+        "<guimenu>File</guimenu><guimenuitem>Quit</guimenuitem></menuchoice>.</p>"
+    )
+    assert text_of("a.xml", keys) == "Press Super+Tab, Ctrl+T or File > Quit (Alt+F4)."
+
+
+def test_of_a_page_of_help_the_title_and_the_text_are_read(read):
+    page = (
+        '<page xmlns="http://projectmallard.org/1.0/"><info><credit><name>Ann</name></credit><desc>Short.</desc></info>'
+        "<title>Connect</title><comment><cite>Bob</cite><p>Check this.</p></comment><p>Plug it in.</p>"
+        "<steps><item><p>Wait.</p></item></steps><code>a = 1\nb = 2</code><p>Run <code>a</code>.</p><p>Run a.</p></page>"
+    )
+    ((row,), _) = read("a.page", page)
+    assert row["text"] == "# Connect\n\nPlug it in.\n\n- Wait.\n\n```\na = 1\nb = 2\n```\n\nRun a."
+    assert '"fields of the article": 2' in row["metadata"]
+
+
+def test_a_paragraph_of_xml_that_is_all_markup_is_one_line(text_of):
+    page = (
+        "<sect1><title><application>Kate</application> <acronym>UI</acronym></title>"
+        "<para><prompt>%</prompt> <command>kate</command> <option>-n</option></para>"
+        "<variablelist><varlistentry><term><option>-p</option>, <option>--page</option></term>"
+        "<listitem><para>A page.</para></listitem></varlistentry></variablelist>"
+        "<cmdsynopsis><command>kate</command><arg><option>-s</option><replaceable>x</replaceable></arg></cmdsynopsis>"
+        "<data><name>a</name><value>b</value></data></sect1>"
+    )
+    expected = "# Kate UI\n\n% kate -n\n\n-p, --page\n\n- A page.\n\nkate -s x\n\na\n\nb"
+    assert text_of("a.docbook", page) == expected
+
+
+def test_an_empty_reference_of_xml_is_the_title_of_its_section(text_of):
+    book = (
+        '<book><sect1 id="a"><title>Data <emphasis>types</emphasis></title><para>See <xref linkend="b"/>.</para></sect1>'
+        '<sect1 xml:id="b"><title>Files</title><para>Or <xref linkend="a"/> and <xref linkend="c"/>.</para></sect1></book>'
+    )
+    assert text_of("a.docbook", book).endswith("See Files.\n\n# Files\n\nOr Data types and .")
+
+
+@pytest.mark.slow
+def test_markup_that_repeats_takes_linear_time_and_space(text_of):
+    """Quadratic, each would take minutes, or gigabytes."""
+    index = "<para>Start{}</para>".format(
+        "<indexterm><primary>x</primary></indexterm> and some more words" * 100_000
+    )
+    assert len(text_of("a.docbook", index)) == len("Start") + 20 * 100_000
+    references = "<xref linkend='a'/> " * 1000
+    title = f'<s id="a"><title>{"long " * 10_000}</title><p>{references}</p></s>'
+    assert len(text_of("a.docbook", title)) < 1_000_000
+    nested = "<x>a " * 190 + "<b>b</b>" * 20_000 + "<p>p</p>" + "</x>" * 190
+    assert text_of("a.xml", nested).endswith("bbb\n\np")
+
+
+def test_the_words_of_a_drawing(text_of):
+    drawing = (
+        '<svg xmlns="http://www.w3.org/2000/svg"><title>Flow</title><metadata><a>image/svg+xml</a></metadata>'
+        "<style>.a{fill:red}</style><path d='M0'/><text><tspan>Open the</tspan> <tspan>valve.</tspan></text></svg>"
+    )
+    assert text_of("a.svg", drawing) == "# Flow\n\nOpen the valve."
+
+
+def test_a_log_is_text_and_settings_are_code(read):
+    (log,), _ = read("server.log", "12:00 \x1b[31mThe disk is full.\x1b[0m\n")
+    assert (log["format"], log["text"].strip()) == ("text", "12:00 The disk is full.")
+    (settings,), _ = read("app.properties", "app.name=Lamp\n")
+    assert (settings["format"], settings["text"]) == ("code", "```properties\napp.name=Lamp\n```")
 
 
 def test_the_preambles_of_formulas_are_removed_in_linear_time(text_of):
@@ -844,7 +1029,11 @@ def test_options_and_metadata_of_rst_are_removed(text_of):
 
 @pytest.mark.parametrize(
     ("name", "remedy"),
-    [("a.doc", "save it as .docx"), ("A.PPT", ".pptx"), ("a.jpg", "OCR"), ("a.xyz", ".md")],
+    [
+        *(("a.doc", "save it as .docx"), ("A.PPT", ".pptx"), ("a.jpg", "OCR"), ("a.xyz", ".md")),
+        *(("a.7z", "pack it as .zip"), ("a.fodt", ".odt"), ("a.chm", ".html"), ("a.sqlite", ".parquet")),
+        *(("a.txt.lz4", ".zst"), ("a.ttml", ".srt"), ("a.asciidoc", ".md"), ("a.gpg", "decrypt")),
+    ],
 )
 def test_files_that_are_not_read_have_a_remedy(read, name, remedy):
     _, (dropped,) = read(name, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600))

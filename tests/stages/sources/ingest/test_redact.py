@@ -162,7 +162,8 @@ def test_a_wrong_check_digit_is_no_card_and_no_account(case):
         ("PASSWORD_FILE=/run/secrets/db", None),
         ("PASSWORD=/run/secrets/db", None),
         ("BYPASS=enabled", None),
-        ("password=correcthorse", None),  # in lower case it is usually an argument of a function
+        ("password=correcthorse", "correcthorse"),
+        ("    password=correcthorse", None),  # indented, it is usually an argument of a function
     ],
 )
 def test_the_value_of_an_environment_variable_is_a_secret_even_if_it_is_a_word(line, secret):
@@ -179,7 +180,6 @@ def test_the_value_of_an_environment_variable_is_a_secret_even_if_it_is_a_word(l
         ('{\n  "password": "swordfish",\n  "username": "app"\n}', "swordfish"),
         ('connect(\n    host="db1",\n    password="opensesame",\n)', "opensesame"),
         ("Benutzer: anna\nPasswort: sommerzeit", "sommerzeit"),
-        ("passwd=letmein", None),
         ("user=app\n\npassword: swordfish", None),
         ("connect(host=host,\n    password=swordfish, user=user)", None),
         ("user: the name\npassword: string", None),
@@ -197,6 +197,40 @@ def test_the_value_of_an_environment_variable_is_a_secret_even_if_it_is_a_word(l
     ],
 )
 def test_a_word_is_a_secret_where_a_line_of_configuration_assigns_it_next_to_the_user_or_server(text, secret):
+    assert findings(text) == ([("secret", secret)] if secret else [])
+
+
+@pytest.mark.parametrize(
+    ("text", "secret"),
+    [
+        ("passwd=letmein", "letmein"),
+        ("# settings\nsmtp.password=letmein ; old\nport=25", "letmein"),
+        ("spring.mail.password='letmein'", "letmein"),
+        ("https://x.org/login?user=ada&password=letmein&next=1", "letmein"),
+        ("curl -d 'user=ada&passwd=letmein' x.org", "letmein"),
+        ("curl 'https://x.org/?passwd=letmein'", "letmein"),
+        ("Server=db1;Uid=app;Pwd=letmein;", "letmein"),
+        ("host=db1 user=app password=letmein dbname=shop", "letmein"),
+        ("mount -o username=ada,password=letmein //srv", "letmein"),
+        ("password = getpass()", None),
+        ("password=getpass()", None),
+        ("password = letmein", None),  # in most languages a variable
+        ("passwd=args.password", None),
+        ("password=args", None),
+        ("passwd=UserSecret", None),
+        ("pwd=somewhere", None),  # the working folder of a shell
+        ("password=$1", None),
+        ("login.password=Kennwort", None),
+        ("password=required", None),
+        ("password=swordfish,", None),
+        ("connect(host=db1, user=app, password=letmein)", None),
+        ("With password=letmein the server starts.", None),
+        ("mount -o username=NAME,password=PASSWORD", None),
+        ("https://x.org/?password=invalid", None),
+        ("if user==x and password==letmein:", None),
+    ],
+)
+def test_a_word_is_a_secret_in_a_line_of_settings_a_query_and_a_connection(text, secret):
     assert findings(text) == ([("secret", secret)] if secret else [])
 
 

@@ -91,6 +91,13 @@ def test_a_sentence_with_links_to_neighbouring_pages_is_kept():
     assert "explains what the keeper does" in read_webpage(f"<body><p>{sentence}</p>{PROSE}</body>")[0]
 
 
+def test_lines_of_links_named_next_and_previous_are_removed():
+    line = '<div><a href="a">&lt;-previous</a> <a href="b">Next »</a></div>'
+    sentence = '<p>Write to the <a href="a">next</a> or the <a href="b">previous</a> one.</p>'
+    text, _ = read_webpage(f"<body>{line}{PROSE}{sentence}{line}</body>")
+    assert text.startswith("A sentence") and text.strip().endswith("Write to the next or the previous one.")
+
+
 def test_a_single_link_to_a_neighbouring_page_is_kept():
     page = f'<body><p>See <a href="b" rel="next">Lamps</a></p>{PROSE}</body>'
     assert read_webpage(page)[0].startswith("See Lamps")
@@ -137,6 +144,22 @@ def test_rules_at_the_edges_of_a_page_are_removed():
     """They separate the navigation, which is removed, from the text."""
     text, _ = read_webpage("<hr><hr><h1>A</h1><p>One.</p><hr><p>Two.</p><hr>", whole=True)
     assert text.strip() == "# A\n\nOne.\n\n---\n\nTwo."
+
+
+def test_rules_beside_a_heading_are_removed_and_others_are_kept():
+    code = "<pre># Title\n---\n# Next</pre>"
+    page = f"<h1>Lamps</h1><hr><hr>{PROSE}<hr><h2>Oil</h2>{code}<p>One.</p><hr><p>Two.</p>"
+    text, _ = read_webpage(f"<body>{page}</body>")
+    assert text.startswith("# Lamps\n\nA sentence") and "text.\n\n## Oil\n" in text
+    assert "# Title\n---\n# Next" in text and "One.\n\n---\n\nTwo." in text
+
+
+def test_a_line_of_links_is_navigation_and_a_sentence_with_links_is_not():
+    letters = " ".join(f'<a href="#{letter}">{letter}</a>' for letter in "ABCDEF")
+    page = f"<body><p>{letters}</p>{PROSE}<p>It runs on {letters} and on others.</p></body>"
+    assert "\n\nIt runs on A B C D E F and on others." in read_webpage(page)[0]
+    assert read_webpage(page)[0].startswith("A sentence")
+    assert read_webpage(page, whole=True)[0].startswith("A B C")
 
 
 def test_a_table_around_the_text_of_a_page_becomes_paragraphs_and_a_long_cell_stays_in_its_table():
