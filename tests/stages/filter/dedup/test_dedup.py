@@ -235,7 +235,7 @@ def test_short_texts_are_alike_when_one_is_the_other_with_words_added(one, other
 def test_long_texts_in_other_scripts(alphabet):
     draw = random.Random(7)
     cut = ["".join(draw.choices(alphabet, k=3)) for _ in range(130)]
-    other = [*cut[:40], "改", *cut[41:]]
+    other = [*cut[:40], "改", *cut[40:]]
     joint = "" if alphabet[0] == "的" else " "
     rows = [reading(joint.join(cut)), reading(joint.join(other)), reading(joint.join(reversed(cut)))]
     kept, [dropped] = put_through(stage, rows)
@@ -571,6 +571,17 @@ def test_rows_of_an_earlier_release_do_not_recur(tmp_path):
         "exact": ("exact duplicate", "of old 2 of release first"),
         "conflict": ("conflicting answer", "of old 3 of release first"),
     }
+
+
+def test_a_replaced_word_is_noticed_in_an_earlier_release(tmp_path):
+    text = "the barge of the mill is on the river with barley and it is in the lock at noon " * 8
+    release(tmp_path / "first", [reading(text, id="old")])
+    new = [
+        reading(text.replace("river with barley", "river with coal", 1), id="replaced"),
+        reading(text.replace("the barge", "the painted barge", 1), id="added"),
+    ]
+    kept, dropped = put_through(stage, new, earlier=["first"], recipe={"file": tmp_path / "r.yaml"})
+    assert (ids(kept), ids(dropped)) == ({"replaced"}, {"added"})
 
 
 def test_rows_that_were_not_handed_off_are_ignored(tmp_path):

@@ -26,3 +26,12 @@ def test_no_row_with_another_meaning_is_removed(judged):
 
 def test_copies_are_removed(judged):
     assert {kind: of["missed"] for kind, of in judged.items() if of["missed"]} == {}
+
+
+def test_no_row_with_another_unlisted_word_is_removed():
+    assert duplicates.judge_unlisted() == {"short": [], "60 words": [], "120 words": []}
+
+
+def test_the_recipe_may_ignore_replaced_words():
+    found = duplicates.judge_unlisted(ignore_replaced_words=True)
+    assert not found["short"] and not found["60 words"] and len(found["120 words"]) > 20
