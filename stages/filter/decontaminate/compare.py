@@ -9,10 +9,10 @@ from rapidfuzz import fuzz
 from rapidfuzz.distance import Indel, Levenshtein
 
 from datagen.stages.shared.language.columns import SMALL, words
+from datagen.stages.shared.language.joined import built_in_languages
 from datagen.stages.shared.similarity.meaning import qualifiers, request_words, telling_words
 
 STEM = 4  # minimum letters that inflected forms of a word share
-ENDINGS = ("", "s", "es", "d", "ed", "ing", "ly")
 
 Cased = list[tuple[str, int]]  # words, and the class of the first letter of each
 
@@ -82,9 +82,9 @@ def _same_meaning(item: Cased, part: Cased) -> bool:
 
 
 def _inflected(word: str, other: str) -> bool:
-    """Test whether two words differ only in their endings."""
-    return any(len(stem) >= STEM for stem in _stems(word) & _stems(other))
-
-
-def _stems(word: str) -> set[str]:
-    return {word.removesuffix(ending) for ending in ENDINGS}
+    """Test whether two words differ only in their endings, in any language."""
+    return any(
+        len(stem) >= STEM
+        for language in built_in_languages()
+        for stem in language.forms_of(word) & language.forms_of(other)
+    )
