@@ -56,7 +56,6 @@ class Language(BaseModel):
     stop: frozenset[str] = frozenset()
     auxiliary: frozenset[str] = frozenset()
     endings: tuple[str, ...] = ()
-    inflections: tuple[str, ...] = ()
     asking: frozenset[str] = frozenset()
     open_ended: frozenset[str] = frozenset()
     malformed: tuple[str, ...] = ()
@@ -251,10 +250,6 @@ class Language(BaseModel):
             if word.endswith(ending) and len(word) - len(ending) >= 3:
                 return word[: -len(ending)]
         return word
-
-    def forms_of(self, word: str) -> set[str]:
-        """Return what is left of a word without each ending of inflection, and the word."""
-        return {word.removesuffix(ending) for ending in ("", *self.inflections)}
 
     def spelled(self, text: str) -> list[str]:
         """List the words of a text in normalised spelling."""

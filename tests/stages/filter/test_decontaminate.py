@@ -286,7 +286,7 @@ QUALIFIED = [
     ("How large is the field behind the mill of the monks?", "large", "extensive", True),
     ("Which lamp includes a wick that the keeper trims by hand?", "includes", "included", True),
     ("Welches frühere Lager der Mönche liegt hinter der alten Mühle?", "frühere", "damalige", True),
-    ("Welche früheren Lager der Mönche liegen hinter der alten Mühle?", "früheren", "frühere", True),
+    ("Which alleged owner of the mill was heard by the monks?", "alleged", "allegedly", True),
     ("When is a lease of the mill void under the old rule?", "void", "voidable", False),
     ("What does the lender of the mill owe under the rule?", "lender", "lend", False),
     ("What is the maximum load that the old stone bridge carries?", "maximum", "minimum", False),
