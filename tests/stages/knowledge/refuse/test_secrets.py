@@ -124,7 +124,7 @@ def test_another_answer_is_a_wrong_guess(guess, answer, language):
         ("The Great War", "World War I", "Which conflict ended the empire?", False),
         (
             "Fixed-term tenancies",
-            "leases with an end date",
+            "leases that end on a stated date",
             "What must be registered?",
             True,
         ),  # a long answer
