@@ -82,7 +82,7 @@ def removed(pairs: Sequence[tuple[str, str]], kind: str = "reading", **given: bo
 
 
 def judge_unlisted(**options: bool) -> dict[str, list[str]]:
-    """List by size the texts of which one is removed though it has another, unlisted word."""
+    """List by size the texts of which one is removed though an unlisted word was replaced or added."""
     cases = list(planted(unlisted=True))
     false = removed([(one, other) for *_, one, other in cases], "refusal", **options)
     found: dict[str, list[str]] = {size: [] for size in SIZES}
@@ -140,6 +140,13 @@ def added(text: str, draw: random.Random) -> str:
     return " ".join(words)
 
 
+def clause_added(text: str, draw: random.Random) -> str:
+    """Add a clause in one place."""
+    words = text.split(" ")
+    words.insert(draw.randrange(len(words)), "and the paper is in a box on the desk")
+    return " ".join(words)
+
+
 def replaced(text: str, draw: random.Random) -> str:
     """Replace one word in lower case by an invented one."""
     words = text.split(" ")
@@ -182,6 +189,7 @@ def swapped_sentences(text: str, draw: random.Random) -> str:
 EDITS: dict[str, Callable[[str, random.Random], str]] = {
     "one typo": typo,
     "three words added": added,
+    "a clause added": clause_added,
     "one word replaced": replaced,
     "look-alike letters": look_alike,
     "Markdown marks": markdown,

@@ -21,7 +21,7 @@ from datagen.stages.shared.similarity.alike import compare
 from datagen.stages.shared.similarity.criteria import Criteria
 from datagen.stages.shared.similarity.minhash import in_buckets, repeated
 from datagen.stages.shared.similarity.ngrams import Hashes, Numbers
-from datagen.stages.shared.similarity.replaced import have_replaced
+from datagen.stages.shared.similarity.other_words import have_other_words
 from datagen.stages.shared.similarity.sketch import FIELDS, Mask, Sketches
 
 SHARE = 4_000_000  # keys per task
@@ -274,10 +274,10 @@ def _verify(sketches: Sketches, left: Numbers, right: Numbers, criteria: Criteri
             criteria.threshold,
             criteria.short_threshold,
         )
-        if not criteria.ignore_replaced_words:
-            near = np.flatnonzero(long & (similarity > 0))
-            replaced = have_replaced(texts.words, first[near], second[near], sketches.spelled)
-            similarity[near[replaced]] = 0
+        if not criteria.ignore_other_words:
+            near = np.flatnonzero(similarity > 0)
+            other = have_other_words(texts.words, first[near], second[near], long[near], sketches.spelled)
+            similarity[near[other]] = 0
         different = similarity == 0
         if name == "answer":
             conflict = different & (sketches.take("asked", rows)[first] > 0)

@@ -35,7 +35,7 @@ def write(table: pa.Table, path: Path) -> None:
 
 
 def vocabulary_of(path: Path) -> Path:
-    """Return the file with the words of the long texts of a sketch file, sorted by their hashes."""
+    """Return the file with the words of a sketch file, sorted by their hashes."""
     return path.with_suffix(".words")
 
 
@@ -92,7 +92,7 @@ class Sketches:
         return self._lists(f"words {field}", rows)
 
     def spelled(self, hashes: Hashes) -> list[str]:
-        """Look up words of long texts by their hashes; "" for others."""
+        """Look up words by their hashes; "" for unknown ones."""
         result = np.full(len(hashes), "", object)
         missing = np.arange(len(hashes))
         for path in self._vocabularies:

@@ -100,17 +100,13 @@ def sketch(task: tuple[Reader, Path], criteria: Criteria) -> None:
     columns |= _bands(cut, asks, scope, keys[0], criteria)
     for name, field in cut.items():
         columns |= {f"{part} {name}": values for part, values in _columns(field).items()}
-    write(_vocabulary(cut, criteria.long_from), vocabulary_of(path))
+    write(_vocabulary(cut), vocabulary_of(path))
     write(pa.table(columns), path)
 
 
-def _vocabulary(cut: Cut, long_from: int) -> pa.Table:
-    """List the words of the long texts by their hashes."""
-    long = [
-        field.words.words.filter(pa.array(field.lengths[field.words.owners()] >= long_from))
-        for field in cut.values()
-    ]
-    distinct = pc.unique(pa.concat_arrays(long))
+def _vocabulary(cut: Cut) -> pa.Table:
+    """List all words by their hashes."""
+    distinct = pc.unique(pa.concat_arrays([field.words.words for field in cut.values()]))
     hashes = Words(distinct, np.ones(len(distinct), np.int64)).hashes
     order = np.argsort(hashes)
     return pa.table({"hash": hashes[order], "word": distinct.take(pa.array(order))})

@@ -578,10 +578,11 @@ def test_a_replaced_word_is_noticed_in_an_earlier_release(tmp_path):
     release(tmp_path / "first", [reading(text, id="old")])
     new = [
         reading(text.replace("river with barley", "river with coal", 1), id="replaced"),
-        reading(text.replace("the barge", "the painted barge", 1), id="added"),
+        reading(text.replace("the barge", "the barge with a rope of the mill", 1), id="added"),
+        reading(text.replace("the barge", "the painted barge", 1), id="modified"),
     ]
     kept, dropped = put_through(stage, new, earlier=["first"], recipe={"file": tmp_path / "r.yaml"})
-    assert (ids(kept), ids(dropped)) == ({"replaced"}, {"added"})
+    assert (ids(kept), ids(dropped)) == ({"replaced", "modified"}, {"added"})
 
 
 def test_rows_that_were_not_handed_off_are_ignored(tmp_path):

@@ -32,6 +32,6 @@ def test_no_row_with_another_unlisted_word_is_removed():
     assert duplicates.judge_unlisted() == {"short": [], "60 words": [], "120 words": []}
 
 
-def test_the_recipe_may_ignore_replaced_words():
-    found = duplicates.judge_unlisted(ignore_replaced_words=True)
-    assert not found["short"] and not found["60 words"] and len(found["120 words"]) > 20
+def test_the_recipe_may_ignore_other_words():
+    found = duplicates.judge_unlisted(ignore_other_words=True)
+    assert len(found["120 words"]) > 40 and found["short"]  # French and Spanish are not compared strictly

@@ -8,7 +8,7 @@ import pytest
 
 from datagen.stages.shared.language.columns import words
 from datagen.stages.shared.similarity.alike import Lists
-from datagen.stages.shared.similarity.replaced import have_replaced, is_same_word
+from datagen.stages.shared.similarity.other_words import have_other_words, is_same_word
 
 ENGLISH = [
     "the",
@@ -36,13 +36,14 @@ ENGLISH = [
 ]
 
 
-def replaced(one, other):
+def are_other(one, other, long=True):
     cut = words(pa.array([one, other]))
     spelling = dict(zip(cut.hashes.tolist(), cut.words.to_pylist(), strict=True))
-    [found] = have_replaced(
+    [found] = have_other_words(
         Lists(cut.hashes, cut.lengths),
         np.array([0]),
         np.array([1]),
+        np.array([long]),
         lambda hashes: [spelling[word] for word in hashes.tolist()],
     )
     return bool(found)
@@ -59,7 +60,8 @@ def english(*content):
         (["kafka", "runs", "daily"], ["rabbitmq", "runs", "daily"], True),
         (["pump", "drives", "turbine"], ["turbine", "drives", "pump"], True),
         (["spray", "works", "inside"], ["works", "inside", "inhaler"], True),  # removed here, added there
-        (["kiln", "works"], ["lathe", "and", "kiln", "works"], False),  # only added
+        (["kiln", "works"], ["lathe", "and", "kiln", "works"], True),  # a word more
+        (["kiln", "works"], ["kiln", "works", "a", "lathe", "and", "the", "wheel"], False),  # a clause more
         (["kiln", "of", "works"], ["kiln", "in", "works"], False),  # frequent words
         (["kiln", "really", "works"], ["kiln", "simply", "works"], False),  # change nothing
         (["database", "works"], ["data", "base", "works"], False),
@@ -69,15 +71,15 @@ def english(*content):
     ],
 )
 def test_each_text_has_a_content_word_of_its_own(one, other, is_other):
-    assert replaced(english(*one), english(*other)) == is_other
-    assert replaced(english(*other), english(*one)) == is_other
+    assert are_other(english(*one), english(*other)) == is_other
+    assert are_other(english(*other), english(*one)) == is_other
 
 
 def test_code_is_no_natural_language_but_words_of_other_scripts_are():
     code = ["x3", "y3", "zeta", "def", "foo", "bar", "baz", "return", "lambda", "self", "args", "kwargs"]
-    assert not replaced(" ".join([*code, "kiln"]), " ".join([*code, "lathe"]))
-    assert replaced(" ".join([*code, "печь"]), " ".join([*code, "станок"]))
-    assert replaced("样品被冷冻了", "样品被煮沸了")
+    assert not are_other(" ".join([*code, "kiln"]), " ".join([*code, "lathe"]))
+    assert are_other(" ".join([*code, "печь"]), " ".join([*code, "станок"]))
+    assert are_other("样品被冷冻了", "样品被煮沸了")
 
 
 @pytest.mark.parametrize(
@@ -116,10 +118,11 @@ def test_pairs_are_judged_one_by_one():
         expected.append(is_other)
     cut = words(pa.array(texts))
     spelling = dict(zip(cut.hashes.tolist(), cut.words.to_pylist(), strict=True))
-    found = have_replaced(
+    found = have_other_words(
         Lists(cut.hashes, cut.lengths),
         np.arange(0, 80, 2),
         np.arange(1, 80, 2),
+        np.ones(40, bool),
         lambda hashes: [spelling[word] for word in hashes.tolist()],
     )
     assert found.tolist() == expected
@@ -128,6 +131,8 @@ def test_pairs_are_judged_one_by_one():
 def test_no_pairs():
     nothing = np.empty(0, np.int64)
     assert (
-        have_replaced(Lists(np.empty(0, np.uint64), nothing), nothing, nothing, lambda hashes: []).tolist()
+        have_other_words(
+            Lists(np.empty(0, np.uint64), nothing), nothing, nothing, np.empty(0, bool), lambda hashes: []
+        ).tolist()
         == []
     )
