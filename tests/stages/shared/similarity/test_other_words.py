@@ -75,6 +75,23 @@ def test_each_text_has_a_content_word_of_its_own(one, other, is_other):
     assert are_other(english(*other), english(*one)) == is_other
 
 
+def test_a_short_text_may_not_have_a_clause_more():
+    one, other = english("kiln", "works"), english("kiln", "works", "a", "lathe", "and", "the", "wheel")
+    assert not are_other(one, other)
+    assert are_other(one, other, long=False) and are_other(other, one, long=False)
+
+
+def test_words_in_several_places_are_no_clause():
+    other = english("kiln", "works").replace("the mill", "the mock mill").replace("a hut", "a toy hut")
+    assert are_other(english("kiln", "works"), other)
+
+
+def test_words_added_to_code_do_not_count():
+    code = ["x3", "y3", "zeta", "def", "foo", "bar", "baz", "return", "lambda", "self", "args", "kwargs"]
+    assert not are_other(" ".join(code), " ".join([*code, "kiln"]))
+    assert not are_other(" ".join(code), " ".join([*code, "печь"]))
+
+
 def test_code_is_no_natural_language_but_words_of_other_scripts_are():
     code = ["x3", "y3", "zeta", "def", "foo", "bar", "baz", "return", "lambda", "self", "args", "kwargs"]
     assert not are_other(" ".join([*code, "kiln"]), " ".join([*code, "lathe"]))
