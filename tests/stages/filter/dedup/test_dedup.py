@@ -575,14 +575,16 @@ def test_rows_of_an_earlier_release_do_not_recur(tmp_path):
 
 def test_a_replaced_word_is_noticed_in_an_earlier_release(tmp_path):
     text = "the barge of the mill is on the river with barley and it is in the lock at noon " * 8
-    release(tmp_path / "first", [reading(text, id="old")])
+    old = [reading(text + "in a kiln", id="old"), *(reading(prose(n), id=f"{n}") for n in range(5))]
+    release(tmp_path / "first", old)
     new = [
-        reading(text.replace("river with barley", "river with coal", 1), id="replaced"),
-        reading(text.replace("the barge", "the barge with a rope of the mill", 1), id="added"),
-        reading(text.replace("the barge", "the painted barge", 1), id="modified"),
+        reading(text + "in a lathe", id="replaced"),
+        reading(text.replace("the barge", "the painted barge", 1) + "in a kiln", id="modified"),
+        reading(text.replace("the barge", "the barge with a rope of the mill", 1) + "in a kiln", id="added"),
+        reading(text + "and", id="shorter"),
     ]
     kept, dropped = put_through(stage, new, earlier=["first"], recipe={"file": tmp_path / "r.yaml"})
-    assert (ids(kept), ids(dropped)) == ({"replaced", "modified"}, {"added"})
+    assert (ids(kept), ids(dropped)) == ({"replaced", "modified", "shorter"}, {"added"})
 
 
 def test_rows_that_were_not_handed_off_are_ignored(tmp_path):

@@ -32,6 +32,7 @@ EN, DE = language_of("en"), language_of("de")
         ("Strassenbau", "die Straße", DE),
         ("Grey lamps", "gray", EN),
         ("Müller und Söhne", "Mueller", DE),
+        ("Öl und Gas", "das Oel", DE),
         # Numbers
         ("Thirty Days of Notice", "30 days", EN),
         ("21 questions", "twenty-one", EN),
