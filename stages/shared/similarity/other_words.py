@@ -52,17 +52,12 @@ def have_other_words(words: Lists, left: Numbers, right: Numbers, long: Mask, sp
     hashes = hashes[~says_little(hashes)]
     content = dict(zip(hashes.tolist(), spelled(hashes), strict=True))
     natural = are_natural(words.values, words.lengths)
-    return np.array(
-        [
-            _are_other(
-                *([[content.get(word, "") for word in run.tolist()] for run in side] for side in pair),
-                natural=bool(natural[one] and natural[other]),
-                clause=CLAUSE if is_long else len(words[one]) + len(words[other]),
-            )
-            for pair, one, other, is_long in zip(different, left, right, long, strict=True)
-        ],
-        np.bool_,
-    )
+    found = np.zeros(len(different), np.bool_)
+    for number, (pair, one, other) in enumerate(zip(different, left, right, strict=True)):
+        mine, theirs = ([[content.get(word, "") for word in run.tolist()] for run in side] for side in pair)
+        clause = CLAUSE if long[number] else len(words[one]) + len(words[other])
+        found[number] = _are_other(mine, theirs, bool(natural[one] and natural[other]), clause)
+    return found
 
 
 def _differences(one: Hashes, other: Hashes) -> tuple[list[Hashes], list[Hashes]]:
