@@ -6,7 +6,7 @@ False removals and misses of `dedup`: planted pairs by kind, and recall by lengt
 * Planted pairs (``tests/data/other_meaning.yaml``): 62 kinds in 5 languages, each as a short text, in about
   60 words and in about 120. *False*: pairs of different meaning of which one text is removed. *Missed*: pairs
   of which both texts are kept, among the same texts and their copies with Markdown markup (the longest also
-  with one replaced word of the filler).
+  with a typo in the filler).
 * Recall by length: texts of 20 to 2,000 words from the given question-answer set (or a text file), each with
   one copy edited in one way (`EDITS`). Prints the share of pairs of which one text is removed.
 * Paraphrases (``tests/data/paraphrases.yaml``), if the extra ``encoder`` is installed: for some cosine
@@ -44,24 +44,27 @@ COSINES = (0.75, 0.8, 0.85, 0.9, 0.95)
 PAIRS = 60  # pairs per length and edit
 
 
-def planted() -> Iterator[tuple[str, str, str, str, str]]:
-    """Yield the planted pairs: kind, language, size, and the two texts."""
+def planted(unlisted: bool = False) -> Iterator[tuple[str, str, str, str, str]]:
+    """Yield the planted pairs: kind (empty for unlisted words), language, size, and the two texts."""
     given = yaml.safe_load(PLANTED.read_text(encoding="utf-8"))
-    for kind, languages in given["kinds"].items():
-        for language, pair in languages.items():
-            short, long = given["carriers"][language]
-            for size, sentences in SIZES.items():
-                lines = given["filler"][language][:sentences]
-                join = "" if language == "zh" else " "
-                one, other = (
-                    join.join([*lines[:1], (long if sentences else short).replace("{}", text), *lines[1:]])
-                    for text in pair
-                )
-                yield kind, language, size, one, other
+    if unlisted:
+        pairs = [("", language, pair) for language, pairs in given["unlisted"].items() for pair in pairs]
+    else:
+        pairs = [(kind, *item) for kind, languages in given["kinds"].items() for item in languages.items()]
+    for kind, language, pair in pairs:
+        short, long = given["carriers"][language]
+        for size, sentences in SIZES.items():
+            lines = given["filler"][language][:sentences]
+            join = "" if language == "zh" else " "
+            one, other = (
+                join.join([*lines[:1], (long if sentences else short).replace("{}", text), *lines[1:]])
+                for text in pair
+            )
+            yield kind, language, size, one, other
 
 
-def removed(pairs: Sequence[tuple[str, str]], kind: str = "reading") -> list[bool]:
-    """Run the stage on each pair of texts separately; return for each whether one text is removed."""
+def removed(pairs: Sequence[tuple[str, str]], kind: str = "reading", **given: bool) -> list[bool]:
+    """Run the stage, with the given options, on pairs of texts; return for each whether one is removed."""
     rows = []
     for number, pair in enumerate(pairs):
         for side, text in enumerate(pair):
@@ -71,11 +74,21 @@ def removed(pairs: Sequence[tuple[str, str]], kind: str = "reading") -> list[boo
     table = table_of(EXAMPLES, rows)
     with tempfile.TemporaryDirectory() as folder:
         context = Context("dedup", run_folder=Path(folder), output=Path(folder))
-        options = Options(max_loss=1)
+        options = Options.model_validate({"max_loss": 1, **given})
         [verdict] = stage.run(Partitions([lambda names: table]), options, context)
         assert stage.apply is not None
         gone = {*stage.apply(table, verdict, options, context).dropped["id"].to_pylist()}
     return [bool({f"{number}-0", f"{number}-1"} & gone) for number in range(len(pairs))]
+
+
+def judge_unlisted(**options: bool) -> dict[str, list[str]]:
+    """List by size the texts of which one is removed though an unlisted word was replaced or added."""
+    cases = list(planted(unlisted=True))
+    false = removed([(one, other) for *_, one, other in cases], "refusal", **options)
+    found: dict[str, list[str]] = {size: [] for size in SIZES}
+    for (_, _, size, one, _), is_false in zip(cases, false, strict=True):
+        found[size] += [one] * is_false
+    return found
 
 
 def judge_planted() -> dict[str, dict[str, Any]]:
@@ -93,18 +106,18 @@ def judge_planted() -> dict[str, dict[str, Any]]:
     return dict(counts)
 
 
-REPLACED = {
-    "en": ("letters", "papers"),
-    "de": ("aufbewahrt", "verwahrt"),
-    "fr": ("gardés", "rangés"),
-    "es": ("conservó", "cuidó"),
-    "zh": ("找到", "发现"),
+TYPOS = {
+    "en": ("letters", "lettres"),
+    "de": ("aufbewahrt", "aufbewhart"),
+    "fr": ("gardés", "gadrés"),
+    "es": ("conservó", "consrevó"),
+    "zh": ("找到", "找找到"),
 }
 
 
 def _copied(text: str, language: str, size: str) -> str:
     if size == "120 words":
-        text = text.replace(*REPLACED[language])
+        text = text.replace(*TYPOS[language])
     return f"## {text}" if language == "zh" else f"**{text}**"
 
 
@@ -124,6 +137,13 @@ def added(text: str, draw: random.Random) -> str:
     words = text.split(" ")
     for place in sorted(draw.sample(range(1, len(words)), 3), reverse=True):
         words.insert(place, draw.choice(("really", "quite", "also", "indeed", "there")))
+    return " ".join(words)
+
+
+def clause_added(text: str, draw: random.Random) -> str:
+    """Add a clause in one place."""
+    words = text.split(" ")
+    words.insert(draw.randrange(len(words)), "and the paper is in a box on the desk")
     return " ".join(words)
 
 
@@ -169,6 +189,7 @@ def swapped_sentences(text: str, draw: random.Random) -> str:
 EDITS: dict[str, Callable[[str, random.Random], str]] = {
     "one typo": typo,
     "three words added": added,
+    "a clause added": clause_added,
     "one word replaced": replaced,
     "look-alike letters": look_alike,
     "Markdown marks": markdown,
@@ -235,6 +256,7 @@ def main() -> None:
         "kinds": len(kinds),
         "pairs": sum(of["pairs"] for of in kinds.values()),
         **totals,
+        "false_unlisted": {size: len(texts) for size, texts in judge_unlisted().items()},
     }
     if find_spec(encoder.PACKAGE):
         figures["paraphrases"] = paraphrases(encoder.NAME)

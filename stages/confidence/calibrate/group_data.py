@@ -79,10 +79,14 @@ def promise_for(data: GroupData, unmatched: Sequence[bool], target: float, sure:
     """
     teaching, checking = data.judged.teaching, data.judged.checking
     none = Promise(target, sure, len(checking))
-    if unmatched and (p_value := chance(unmatched, data.judged.right.tolist())) < CHANCE:
+    rows, unjudged = len(data.rows.numbers), len(data.rows.numbers) - len(data.judged)
+    p_value = chance(unmatched, data.judged.right.tolist()) if unmatched and unjudged else 1.0
+    if p_value < CHANCE:
         wrong = len(unmatched) - sum(unmatched)
         return replace(
             none,
+            needed=rows,
+            missing=unjudged,
             why=f"{len(unmatched)} verdicts match no row, and {wrong} of them are not right, more than "
             f"chance explains (p = {p_value:.1g}): the remaining sample looks better than the unjudged rows",
         )

@@ -4,7 +4,7 @@ Verdicts whose row no longer exists.
 Rows disappear when a document is edited or a source is removed. If right and wrong rows disappear at the
 same rate, the remaining sample is a random sample of the remaining rows. If mostly rows judged wrong were
 removed, it is not: it looks better than the unjudged rows. So verdicts that match no row are counted, and if
-they are wrong more often than chance explains, nothing is promised.
+they are wrong more often than chance explains, nothing is promised until all rows are judged.
 
 A row that a built-in stage of this run dropped, such as a duplicate, is not lost: those stages ignore
 verdicts and treat unjudged rows the same way.

@@ -125,8 +125,8 @@ class Promise:
     doubt
         Given the promise: the posterior probability that it is broken, under a uniform prior.
     needed
-        Without a promise: the estimated number of randomly drawn rows to judge for it. None if no number
-        suffices.
+        Without a promise: the estimated number of randomly drawn rows to judge for it; all rows if wrong ones
+        were lost. None if no number suffices.
     missing
         Rows that need a verdict. Without a promise: those of `needed` that have none. If rows added later are
         not covered: those of them that the sample lacks.

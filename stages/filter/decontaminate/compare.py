@@ -9,10 +9,11 @@ from rapidfuzz import fuzz
 from rapidfuzz.distance import Indel, Levenshtein
 
 from datagen.stages.shared.language.columns import SMALL, words
+from datagen.stages.shared.language.joined import built_in_languages
+from datagen.stages.shared.language.rules import Language
 from datagen.stages.shared.similarity.meaning import qualifiers, request_words, telling_words
 
 STEM = 4  # minimum letters that inflected forms of a word share
-ENDINGS = ("", "s", "es", "d", "ed", "ing", "ly")
 
 Cased = list[tuple[str, int]]  # words, and the class of the first letter of each
 
@@ -82,9 +83,20 @@ def _same_meaning(item: Cased, part: Cased) -> bool:
 
 
 def _inflected(word: str, other: str) -> bool:
-    """Test whether two words differ only in their endings."""
-    return any(len(stem) >= STEM for stem in _stems(word) & _stems(other))
+    """Test whether two words are forms of one, by the endings of any language."""
+    return any(
+        len(stem) >= STEM
+        for language in built_in_languages()
+        for stem in _stems(word, language) & _stems(other, language)
+    )
 
 
-def _stems(word: str) -> set[str]:
-    return {word.removesuffix(ending) for ending in ENDINGS}
+def _stems(word: str, language: Language) -> set[str]:
+    """List a word, and what it may be a form of."""
+    endings = language.inflections | dict.fromkeys(language.adverb_endings, ("",))
+    return {word} | {
+        word.removesuffix(ending) + base
+        for ending, bases in endings.items()
+        if word.endswith(ending)
+        for base in bases
+    }

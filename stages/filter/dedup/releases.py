@@ -10,6 +10,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from shutil import copyfile
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -18,10 +19,10 @@ from datagen.errors import UserError
 from datagen.stage import Context
 from datagen.stages.filter.dedup.options import Options
 from datagen.stages.shared.similarity.alike import SHINGLE
-from datagen.stages.shared.similarity.sketch import write
+from datagen.stages.shared.similarity.sketch import vocabulary_of, write
 from datagen.store.parquet import parts, read_part, sync, write_json
 
-FORMAT = 3  # of the sketches; other formats cannot be joined
+FORMAT = 4  # of the sketches; other formats cannot be joined
 
 
 def shape(options: Options) -> dict[str, int]:
@@ -45,6 +46,7 @@ def index_of(stage_folder: Path) -> Path:
 def keep(paths: Sequence[Path], options: Options) -> None:
     """Turn the sketches of a run into its index."""
     for path in paths:
+        sync(vocabulary_of(path))
         sync(path)
     write_json(shape(options), paths[0].with_name("index.json"))
 
@@ -101,6 +103,7 @@ def _join(task: tuple[Release, Path]) -> list[Path]:
     copied = []
     for path in sorted(release.index.glob("*.arrow")):
         rows = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+        copyfile(vocabulary_of(path), vocabulary_of(folder / path.name))
         write(rows.filter(pc.is_in(rows["id"], value_set=released)), folder / path.name)
         copied.append(folder / path.name)
     return copied

@@ -256,7 +256,14 @@ class _Maker:
         source = title_of(row["lineage"]) if self._options.point else ""
         drawn_by = (self._seed, row["question"])
         language, secrets = self._languages.of(row), self._secrets(row)
-        return decline(wording, *drawn_by, language=language, source=source, secrets=secrets)
+        return decline(
+            wording,
+            *drawn_by,
+            language=language,
+            source=source,
+            secrets=secrets,
+            question=row["question"],
+        )
 
     def _may_be_right(self, guess: str, row: Row) -> bool:
         """Test whether a guess may be the answer in another form."""

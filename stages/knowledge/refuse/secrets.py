@@ -3,7 +3,8 @@ Whether a text reveals an answer, and whether a guess is the answer in another f
 
 The fixed sentences of a refusal reveal an answer that they contain. A title is chosen by the document's
 author, so it is compared loosely: it must share no word with the answer in any form (inflected, part of a
-compound, in another spelling), no number, and no abbreviation. Other sentences remain for the refusal.
+compound, in another spelling), no number, and no abbreviation, and must not be a possible synonym. Other
+sentences remain for the refusal.
 
 A guess is compared less loosely: another number, or another person of the same name, is a wrong guess.
 """
@@ -21,6 +22,7 @@ from datagen.stages.shared.similarity.meaning import numerals
 PREFIX, SHARE = 3, 0.6  # letters, and share of the shorter word, with which forms of one word begin
 COMPOUND = 5  # letters of a word inside a compound
 NUMERAL = 4  # letters of a numeral inside a word: "zwanzig" in "zweiundzwanzig"
+NAME = 3  # maximum words, without stop words, of a title or an answer that is a name or a term
 ABBREVIATION = re.compile(r"\b[A-Z]{2,6}\b")
 DIGIT = re.compile(r"\d")
 ORDINAL = re.compile(r"(\d+)(?:st|nd|rd|th)")
@@ -47,6 +49,22 @@ def reveals(title: str, answer: str, language: Language) -> bool:
     if transcribed[0] & transcribed[1]:
         return True
     return _abbreviated(title, answer) or _abbreviated(answer, title)
+
+
+def may_paraphrase(title: str, answer: str, question: str, language: Language) -> bool:
+    """
+    Test whether a title may be another word for an answer: "Automobiles" for "cars".
+
+    No list has all synonyms, so every title of up to `NAME` words may be one of an answer of up to `NAME`
+    words, unless the question has one of its words: then it is what the question is about. A title without a
+    number is no synonym of an answer with one.
+    """
+    in_title, in_answer, asked = (_content(text, language) for text in (title, answer, question))
+    if len(in_title) > NAME or len(in_answer) > NAME:
+        return False
+    if any(_is_number(word, language) for word in in_answer):
+        return False
+    return not any(_inflected(one, other, language) for one in in_title for other in asked)
 
 
 def same(guess: str, answer: str, language: Language) -> bool:

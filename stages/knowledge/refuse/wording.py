@@ -6,14 +6,19 @@ from collections.abc import Sequence
 from datagen.prompt import Prompt
 from datagen.request import Reject
 from datagen.schema import pick
-from datagen.stages.knowledge.refuse.secrets import contains, reveals
+from datagen.stages.knowledge.refuse.secrets import contains, may_paraphrase, reveals
 from datagen.stages.shared.language.matching import words
 from datagen.stages.shared.language.rules import Language
 from datagen.template import fill
 
 
 def decline(
-    wording: Prompt, *draw: str, language: Language, source: str = "", secrets: Sequence[str | None] = ()
+    wording: Prompt,
+    *draw: str,
+    language: Language,
+    source: str = "",
+    secrets: Sequence[str | None] = (),
+    question: str = "",
 ) -> str:
     """
     Compose a refusal: one sentence, optionally followed by one that suggests where to look.
@@ -31,6 +36,8 @@ def decline(
         does not reveal an answer.
     secrets
         Texts that the refusal must not contain: the answer and its aliases.
+    question
+        The question, if known; then a title that may be a synonym of the answer is not named.
 
     Raises
     ------
@@ -38,7 +45,9 @@ def decline(
         When every sentence contains an answer.
     """
     answers = [text for text in secrets if text and words(text, language=language)]
-    if any(reveals(source, answer, language) for answer in answers):
+    if any(reveals(source, answer, language) for answer in answers) or (
+        question and any(may_paraphrase(source, answer, question, language) for answer in answers)
+    ):
         source = ""
     pointers = [text for text in wording.fields["pointers"] if source or "{{ source" not in text]
     parts = []

@@ -17,6 +17,9 @@ class Criteria(datagen.stage.Options):
         0.9, gt=0, le=1, description="Minimum ROUGE-L over words of short texts that are duplicates"
     )
     long_from: int = Field(100, ge=SHINGLE, description="Minimum words of a long text")
+    ignore_other_words: bool = Field(
+        False, description="Whether texts are duplicates though ordinary words were replaced or added"
+    )
     all_pairs: int = Field(
         200_000, ge=0, description="Maximum short questions that are all compared with each other; above, LSH"
     )

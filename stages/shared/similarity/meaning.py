@@ -206,7 +206,7 @@ def digests(cut: Words, written: Hashes) -> tuple[Hashes, Hashes]:
     listed = at >= 0
     values[listed] = lists_of_words.same_as[at[listed]]
     small = cut.lengths < STRICT_BELOW * MARGIN
-    natural = small | (_shares(hashes, lists_of_words.common, cut.lengths) >= NATURAL)
+    natural = small | are_natural(hashes, cut.lengths)
     numeric, sign, symbol = _kinds(cut.words)
     identifier = pc.match_substring_regex(cut.words, IDENTIFIER).to_numpy(zero_copy_only=False)
     measures = np.zeros(len(hashes), bool)  # words after a number
@@ -220,6 +220,16 @@ def digests(cut: Words, written: Hashes) -> tuple[Hashes, Hashes]:
     critical = np.where(has_stop_words[owners], meaningful, listed | numeric | sign | symbol | identifier)
     strict = np.where(small, _digest(values, critical, cut.lengths, written), loose)
     return loose, strict
+
+
+def are_natural(hashes: Hashes, lengths: Numbers) -> npt.NDArray[np.bool_]:
+    """Return which texts are in natural language, by the share of frequent words."""
+    return _shares(hashes, lexicon().common, lengths) >= NATURAL
+
+
+def says_little(hashes: Hashes) -> npt.NDArray[np.bool_]:
+    """Return which words are frequent ones, or change nothing when they are added."""
+    return is_common(hashes) | _among(hashes, lexicon().plain)
 
 
 def is_common(hashes: Hashes) -> npt.NDArray[np.bool_]:

@@ -21,6 +21,7 @@ from datagen.stages.shared.similarity.alike import compare
 from datagen.stages.shared.similarity.criteria import Criteria
 from datagen.stages.shared.similarity.minhash import in_buckets, repeated
 from datagen.stages.shared.similarity.ngrams import Hashes, Numbers
+from datagen.stages.shared.similarity.other_words import have_other_words
 from datagen.stages.shared.similarity.sketch import FIELDS, Mask, Sketches
 
 SHARE = 4_000_000  # keys per task
@@ -264,14 +265,19 @@ def _verify(sketches: Sketches, left: Numbers, right: Numbers, criteria: Criteri
     first, second = places.reshape(2, -1)
     least, measure = np.full(len(left), 2.0), np.zeros(len(left), np.int64)
     for number, name in enumerate(FIELDS):
+        texts = sketches.texts(name, rows)
         similarity, long = compare(
-            sketches.texts(name, rows),
+            texts,
             first,
             second,
             criteria.long_from,
             criteria.threshold,
             criteria.short_threshold,
         )
+        if not criteria.ignore_other_words:
+            near = np.flatnonzero(similarity > 0)
+            other = have_other_words(texts.words, first[near], second[near], long[near], sketches.spelled)
+            similarity[near[other]] = 0
         different = similarity == 0
         if name == "answer":
             conflict = different & (sketches.take("asked", rows)[first] > 0)

@@ -1,5 +1,5 @@
 """
-Sketch files: the keys, scores, bands and word hashes of the rows of a partition.
+Sketch files: the keys, scores, bands and word hashes of the rows of a partition, and its vocabulary.
 
 A sketch file is an Arrow file, mapped into memory, so that a step only reads the columns and rows that it
 needs. A release keeps these files as its index (`datagen.stages.filter.dedup.releases`);
@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from datagen.stages.shared.similarity.alike import Lists, Texts
-from datagen.stages.shared.similarity.ngrams import Numbers
+from datagen.stages.shared.similarity.ngrams import Hashes, Numbers
 
 Column: TypeAlias = npt.NDArray[Any]  # of the type of a stored column
 
@@ -34,6 +34,11 @@ def write(table: pa.Table, path: Path) -> None:
     temporary.replace(path)
 
 
+def vocabulary_of(path: Path) -> Path:
+    """Return the file with the words of a sketch file, sorted by their hashes."""
+    return path.with_suffix(".words")
+
+
 class Sketches:
     """
     The sketches of all partitions, as one table with consecutive row numbers.
@@ -45,6 +50,7 @@ class Sketches:
     """
 
     def __init__(self, paths: Sequence[Path]) -> None:
+        self._vocabularies = [vocabulary_of(path) for path in paths]
         self._tables = [pa.ipc.open_file(pa.memory_map(str(path))).read_all() for path in paths]
         self.starts = np.cumsum([0, *map(len, self._tables)])
 
@@ -84,6 +90,23 @@ class Sketches:
     def words(self, field: str, rows: Numbers) -> Lists:
         """Read the word hashes of a field of some rows, which are in ascending order."""
         return self._lists(f"words {field}", rows)
+
+    def spelled(self, hashes: Hashes) -> list[str]:
+        """Look up words by their hashes; "" for unknown ones."""
+        result = np.full(len(hashes), "", object)
+        missing = np.arange(len(hashes))
+        for path in self._vocabularies:
+            if not len(missing):
+                break
+            known = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+            if not len(known):
+                continue
+            values = _values(known["hash"])
+            at = np.searchsorted(values, hashes[missing]).clip(max=len(values) - 1)
+            found = values[at] == hashes[missing]
+            result[missing[found]] = whole(known["word"]).take(pa.array(at[found])).to_pylist()
+            missing = missing[~found]
+        return list(result)
 
     def _lists(self, name: str, rows: Numbers) -> Lists:
         lists = list(self._chunks(name, rows))

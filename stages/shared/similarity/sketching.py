@@ -22,7 +22,7 @@ from datagen.stages.shared.similarity.meaning import as_written
 from datagen.stages.shared.similarity.minhash import band_keys, signatures
 from datagen.stages.shared.similarity.ngrams import FACTOR, OTHER, Hashes, Numbers, digest, mix, ngrams
 from datagen.stages.shared.similarity.plain import plain
-from datagen.stages.shared.similarity.sketch import FIELDS, Mask, Reader, whole, write
+from datagen.stages.shared.similarity.sketch import FIELDS, Mask, Reader, vocabulary_of, whole, write
 
 Stored: TypeAlias = pa.Array | pa.ChunkedArray | npt.NDArray[np.generic]  # a column of a sketch
 
@@ -100,7 +100,16 @@ def sketch(task: tuple[Reader, Path], criteria: Criteria) -> None:
     columns |= _bands(cut, asks, scope, keys[0], criteria)
     for name, field in cut.items():
         columns |= {f"{part} {name}": values for part, values in _columns(field).items()}
+    write(_vocabulary(cut), vocabulary_of(path))
     write(pa.table(columns), path)
+
+
+def _vocabulary(cut: Cut) -> pa.Table:
+    """List all words by their hashes."""
+    distinct = pc.unique(pa.concat_arrays([field.words.words for field in cut.values()]))
+    hashes = Words(distinct, np.ones(len(distinct), np.int64)).hashes
+    order = np.argsort(hashes)
+    return pa.table({"hash": hashes[order], "word": distinct.take(pa.array(order))})
 
 
 def _columns(field: Field) -> dict[str, Stored]:

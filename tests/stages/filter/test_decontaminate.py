@@ -105,6 +105,17 @@ def test_a_short_item_leaks_as_a_whole(recipe):
     assert list(leaks(rows, recipe)) == ["whole"]
 
 
+@pytest.mark.parametrize(("words", "leaked"), [(8, ["inside", "alone"]), (7, ["alone"])])
+def test_an_item_inside_a_sentence_leaks_from_eight_words(tmp_path, recipe, words, leaked):
+    item = " ".join(["Which", "river", "flows", "through", "old", "towns", "near", "Bern"][-words:])
+    (tmp_path / "one.jsonl").write_text(json.dumps({"question": item}), encoding="utf-8")
+    rows = [
+        example("reading", text=f"They ask {item} when they meet.", id="inside"),
+        example("reading", text=f"They meet. {item}?", id="alone"),
+    ]
+    assert list(leaks(rows, recipe, against=["one.jsonl"])) == leaked
+
+
 def test_a_tiny_item_leaks_only_as_a_question(recipe):
     rows = [
         example(question="who wrote “Emma”?", answer="Jane Austen", id="question"),
@@ -120,6 +131,15 @@ def test_a_set_phrase_of_many_documents_is_excused_and_reported(recipe, tmp_path
     assert not leaks(rows, recipe, size=4)
     assert len(leaks(rows[:10], recipe, size=4)) == 10
     assert len(leaks(rows, recipe, common=11)) == 11
+
+
+@pytest.mark.parametrize(("items", "leaked"), [(2, 11), (3, 0)])
+def test_words_of_three_items_are_a_set_phrase(tmp_path, recipe, items, leaked):
+    phrase = " ".join(TEST.split()[:14])
+    lines = [json.dumps({"question": f"{phrase} end{number} here."}) for number in range(items)]
+    (tmp_path / "several.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    rows = [example("reading", document=f"d{number}", text=f"{phrase} {number}") for number in range(11)]
+    assert len(leaks(rows, recipe, against=["several.jsonl"], similar=1)) == leaked
 
 
 def test_a_whole_item_is_never_a_set_phrase(recipe):
@@ -286,6 +306,9 @@ QUALIFIED = [
     ("How large is the field behind the mill of the monks?", "large", "extensive", True),
     ("Which lamp includes a wick that the keeper trims by hand?", "includes", "included", True),
     ("Welches frühere Lager der Mönche liegt hinter der alten Mühle?", "frühere", "damalige", True),
+    ("Which alleged owner of the mill was heard by the monks?", "alleged", "allegedly", True),
+    ("When is a lease of the mill void under the old rule?", "void", "voidable", False),
+    ("What does the lender of the mill owe under the rule?", "lender", "lend", False),
     ("What is the maximum load that the old stone bridge carries?", "maximum", "minimum", False),
     ("What is the maximum load that the old stone bridge carries?", "maximum ", "", False),
     ("How large is the field behind the mill of the monks?", "large", "small", False),

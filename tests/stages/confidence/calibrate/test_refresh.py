@@ -1,6 +1,7 @@
 """A refresh of a judged corpus: which promises remain, which rows are held back, which verdicts are needed."""
 
 import json
+import math
 
 import numpy as np
 import pyarrow as pa
@@ -162,6 +163,25 @@ def test_a_sample_that_lost_its_wrong_rows_promises_nothing(home, share):
     assert any(
         "nothing is promised" in notice and "more than chance explains" in notice for notice in notices
     )
+
+
+def test_after_wrong_rows_were_lost_all_rows_must_be_judged(home):
+    rows, truth = planted(400)
+    labels = verdicts(truth, 300)
+    wrong = {label["id"] for label in labels if label["verdict"] == "wrong"}
+    left = [row for row in rows if row["id"] not in wrong]
+    judged = {label["id"] for label in labels}
+    unjudged = [row["id"] for row in left if row["id"] not in judged]
+    _, report, notices = home("2026-1", left, labels)
+    assert report["promise"]["missing"] == len(unjudged) > 0
+    assert notices[-1].endswith(
+        f"; {len(unjudged)} rows need a verdict: datagen label --rows {math.ceil(1.5 * len(left))}"
+    )
+    rest = [{"id": name, "verdict": "right"} for name in unjudged]
+    _, report, _ = home("2026-2", left, [*labels, *rest[1:]])
+    assert (report["promise"]["threshold"], report["promise"]["missing"]) == (None, 1)
+    _, report, _ = home("2026-3", left, [*labels, *rest])
+    assert report["promise"]["threshold"] is not None
 
 
 def test_rows_lost_regardless_of_verdict_keep_the_promise_and_are_counted(home):

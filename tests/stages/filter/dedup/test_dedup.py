@@ -235,7 +235,7 @@ def test_short_texts_are_alike_when_one_is_the_other_with_words_added(one, other
 def test_long_texts_in_other_scripts(alphabet):
     draw = random.Random(7)
     cut = ["".join(draw.choices(alphabet, k=3)) for _ in range(130)]
-    other = [*cut[:40], "改", *cut[41:]]
+    other = [*cut[:40], "改", *cut[40:]]
     joint = "" if alphabet[0] == "的" else " "
     rows = [reading(joint.join(cut)), reading(joint.join(other)), reading(joint.join(reversed(cut)))]
     kept, [dropped] = put_through(stage, rows)
@@ -571,6 +571,28 @@ def test_rows_of_an_earlier_release_do_not_recur(tmp_path):
         "exact": ("exact duplicate", "of old 2 of release first"),
         "conflict": ("conflicting answer", "of old 3 of release first"),
     }
+
+
+def test_a_replaced_word_is_noticed_in_an_earlier_release(tmp_path):
+    text = "the barge of the mill is on the river with barley and it is in the lock at noon " * 8
+    old = [reading(text + "in a kiln", id="old"), *(reading(prose(n), id=f"{n}") for n in range(5))]
+    release(tmp_path / "first", old)
+    new = [
+        reading(text + "in a lathe", id="replaced"),
+        reading(text.replace("the barge", "the painted barge", 1) + "in a kiln", id="modified"),
+        reading(text.replace("the barge", "the barge with a rope of the mill", 1) + "in a kiln", id="added"),
+    ]
+    kept, dropped = put_through(stage, new, earlier=["first"], recipe={"file": tmp_path / "r.yaml"})
+    assert (ids(kept), ids(dropped)) == ({"replaced", "modified"}, {"added"})
+
+
+def test_a_typo_is_recognised_in_an_earlier_release(tmp_path):
+    text = "the barge of the mill is on the river with barley and it is in the lock at noon " * 8
+    old = [reading(text + "for the governemnt", id="old"), *(reading(prose(n), id=f"{n}") for n in range(5))]
+    release(tmp_path / "first", old)
+    new = [reading(text + "for the government")]
+    kept, _ = put_through(stage, new, earlier=["first"], recipe={"file": tmp_path / "r.yaml"})
+    assert not kept
 
 
 def test_rows_that_were_not_handed_off_are_ignored(tmp_path):

@@ -26,3 +26,12 @@ def test_no_row_with_another_meaning_is_removed(judged):
 
 def test_copies_are_removed(judged):
     assert {kind: of["missed"] for kind, of in judged.items() if of["missed"]} == {}
+
+
+def test_no_row_with_another_unlisted_word_is_removed():
+    assert duplicates.judge_unlisted() == {"short": [], "60 words": [], "120 words": []}
+
+
+def test_the_recipe_may_ignore_other_words():
+    found = duplicates.judge_unlisted(ignore_other_words=True)
+    assert len(found["120 words"]) > 40 and found["short"]  # French and Spanish are not compared strictly

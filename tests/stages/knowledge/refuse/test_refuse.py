@@ -328,9 +328,16 @@ def test_no_refusal_points_to_its_answer(title, answer):
         assert title.casefold() not in row["answer"].casefold()
 
 
+def test_no_refusal_points_to_a_title_that_may_be_a_synonym_of_its_answer():
+    rows = [probe(0, "unknown", id=str(n), question=f"What is taxed {n}?", answer="cars") for n in range(100)]
+    for row in rows:
+        row["lineage"]["title"] = "Automobiles"
+    assert not any("Automobiles" in row["answer"] for row in ask(stage, rows, judge)[0])
+
+
 def test_no_refusal_points_to_an_alias_of_its_answer(tmp_path):
     (tmp_path / "aliases.yaml").write_text("the Venice of the North: [Amsterdam, Mokum]")
-    answer, title = "the Venice of the North", "Amsterdam and its canals"
+    answer, title = "the Venice of the North", "Amsterdam, its canals, bridges and gardens"
     rows = [probe(0, "unknown", id=str(n), question=f"Where is it {n}?", answer=answer) for n in range(100)]
     for row in rows:
         row["lineage"]["title"] = title

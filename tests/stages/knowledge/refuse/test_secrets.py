@@ -32,6 +32,7 @@ EN, DE = language_of("en"), language_of("de")
         ("Strassenbau", "die Straße", DE),
         ("Grey lamps", "gray", EN),
         ("Müller und Söhne", "Mueller", DE),
+        ("Öl und Gas", "das Oel", DE),
         # Numbers
         ("Thirty Days of Notice", "30 days", EN),
         ("21 questions", "twenty-one", EN),
@@ -115,3 +116,28 @@ def test_a_guess_may_be_the_answer_in_another_form(guess, answer, language):
 )
 def test_another_answer_is_a_wrong_guess(guess, answer, language):
     assert not same(guess, answer, language)
+
+
+@pytest.mark.parametrize(
+    ("title", "answer", "question", "named"),
+    [
+        ("Automobiles", "cars", "What does the tax apply to?", False),
+        ("The Great War", "World War I", "Which conflict ended the empire?", False),
+        (
+            "Fixed-term tenancies",
+            "leases that end on a stated date",
+            "What must be registered?",
+            True,
+        ),  # a long answer
+        ("A guide to motor vehicles and their tax", "cars", "What does the tax apply to?", True),
+        ("Motor taxes", "cars", "What does the tax apply to?", True),  # the question names the subject
+        ("Notice periods", "30 days", "How long may the tenant stay?", True),  # no number
+    ],
+)
+def test_a_short_title_may_be_a_synonym_of_a_short_answer(title, answer, question, named):
+    wording = load("refusals/does_not_know")
+    texts = [
+        decline(wording, str(n), language=EN, source=title, secrets=(answer,), question=question)
+        for n in range(60)
+    ]
+    assert any(title in text for text in texts) == named
