@@ -1,9 +1,9 @@
 """
 Configuration files for three trainers, with the target model, the length and the trained tokens.
 
-All paths are relative to the hand-off, so that the folder can be moved. LLaMA-Factory and axolotl load the folder
-of a configuration with `datasets`, which tells its splits by their folders and reads files in the order of their
-names. (A ``file_name`` in ``dataset_info.json`` would give them in the order of `os.listdir`.)
+All paths are relative to the hand-off, so that the folder can be moved. LLaMA-Factory and axolotl load the
+folder of a configuration with `datasets`, which tells its splits by their folders and reads files by name.
+(A ``file_name`` in ``dataset_info.json`` would give them in the order of `os.listdir`.)
 
 In an ordered hand-off, instructions and refusals are interleaved by their numbers of rows, and not shuffled.
 One after the other, training would end with refusals only.
