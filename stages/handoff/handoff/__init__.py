@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 from datagen.stage import Context, Outcome, Partitions, WholeStage
 from datagen.stages.confidence.calibrate.handed_off import stated
 from datagen.stages.handoff.forms import with_closed_forms
-from datagen.stages.handoff.handoff import exports, hub, knowledge_test, trainers
+from datagen.stages.handoff.handoff import exports, hub, knowledge_test, mixture, trainers
 from datagen.stages.handoff.handoff.card import write_card
 from datagen.stages.handoff.handoff.configurations import of_split
 from datagen.stages.handoff.handoff.load_check import check_load
@@ -50,6 +50,7 @@ def run(partitions: Partitions, options: Options, context: Context) -> Iterator[
     tally, shards = write(partitions, checked, unfinished, int(options.shard_mb * 1e6), str(context.seed))
     promises = stated(_good(partitions, checked, str(context.seed)), context)
     write_json(promises, context.output / PROMISES)
+    context.notice(mixture.deviations(mixture.realised(tally, context)["parts"]))
     write_card(unfinished, tally, promises, measure, options, context)
     trainers.write(unfinished, tally, measure, context)
     with loadable(unfinished) as folder:

@@ -131,6 +131,7 @@ def run(partitions: Partitions, options: Options, context: Context) -> Iterator[
     else:
         allotted = Allotment(np.zeros(len(ledger), np.int64), _kinds(ledger), float(len(ledger)))
     warnings = splits.warnings(ledger, ~tested & _undecided(reasons), validation, options.validation)
+    context.notice(warnings)
     _write(options, allotted, plan, warnings, context)
     if options.order == "difficulty":
         level_of = difficulty.levels(partitions, options.difficulty)

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from datagen.errors import UserError
 from datagen.schema import chat
+from datagen.stage import NOTICES
 from datagen.stages.handoff.mix import mentions, stage
 from tests.support.rows import example, put_through
 
@@ -192,13 +193,50 @@ def test_validation_has_its_share_of_the_rows_within_the_cap(tmp_path):
         assert 3 <= refusals.count("validation") <= 9, seed
 
 
-def test_an_empty_validation_split_gives_a_warning(tmp_path):
-    mixed([row | at("a.md", 0) for row in texts(50)], validation=0.05, output=tmp_path)
-    [warning] = json.loads((tmp_path / "mixture.json").read_text())["warnings"]
-    assert (
-        warning
-        == "reading: validation has no rows; the requested share is 0.05, and the rows are from 1 document"
+def held_out(tmp_path, documents, share=0.05, each=10):
+    """The documents in validation, and what the stage tells the user, for twelve seeds."""
+    rows = [row | at("a.md", n % documents) for n, row in enumerate(texts(documents * each))]
+    for seed in range(12):
+        output = tmp_path / f"{documents}-{seed}"
+        recipe = SERVED | {"seed": seed}
+        kept, _ = put_through(stage, rows, recipe=recipe, output=output, **(PLAIN | {"validation": share}))
+        names = {row["lineage"]["document_id"] for row in kept if row["split"] == "validation"}
+        notices = output / NOTICES
+        yield len(names), json.loads(notices.read_text()) if notices.exists() else []
+
+
+def test_one_of_ten_equal_documents_is_held_out_rather_than_none(tmp_path):
+    """At 5% both are off by the same."""
+    expected = (
+        "reading: validation has 10 of 100 rows; the requested share is 0.05, and the rows are from "
+        "10 documents, of which the smallest has 10% of the rows"
     )
+    assert list(held_out(tmp_path, 10)) == [(1, [expected])] * 12
+
+
+@pytest.mark.parametrize(
+    ("documents", "origin"),
+    [
+        (1, "a single document"),
+        (4, "4 documents, of which the smallest has 25% of the rows"),
+    ],
+)
+def test_an_empty_validation_split_is_shown_with_its_cause(tmp_path, documents, origin):
+    expected = f"reading: validation has no rows; the requested share is 0.05, and the rows are from {origin}"
+    assert list(held_out(tmp_path, documents)) == [(0, [expected])] * 12
+
+
+def test_a_validation_split_far_above_its_share_is_shown(tmp_path):
+    expected = (
+        "reading: validation has 20 of 40 rows; the requested share is 0.3, and the rows are from "
+        "2 documents, of which the smallest has 50% of the rows"
+    )
+    assert list(held_out(tmp_path, 2, 0.3, each=20)) == [(1, [expected])] * 12
+
+
+def test_a_kind_without_training_rows_is_shown(tmp_path):
+    [(held, [message])] = {str(found): found for found in held_out(tmp_path, 1, 0.9)}.values()
+    assert held == 1 and message.startswith("reading: validation has all rows")
 
 
 TOWNS = [

@@ -13,6 +13,7 @@ import yaml
 
 from datagen.errors import UserError
 from datagen.schema import chat
+from datagen.stage import NOTICES
 from datagen.stages.handoff.handoff import stage
 from datagen.stages.handoff.handoff.configurations import KNOWLEDGE
 from datagen.store.parquet import write_json
@@ -79,16 +80,24 @@ def test_a_part_that_misses_its_share_gives_a_warning(tmp_path):
     rows = [text(n, phase=1, part="rest", order=0) for n in range(1, 9)]
     shares = {"rest": 0.7, "law": 0.3}
     requested = [{"phase": 1, "part": part, "share": share} for part, share in shares.items()]
-    plan = {"by": "rows", "requested": requested, "warnings": []}
+    found = "reading: validation has no rows"
+    plan = {"by": "rows", "requested": requested, "warnings": [found]}
     write_json(plan, tmp_path / "stages" / "mix" / "mixture.json")
-    put_through(stage, rows, 3, tmp_path, columns=MIXED, recipe=recipe)
+    write_json([found], tmp_path / "stages" / "mix" / NOTICES)
+    put_through(
+        stage, rows, 3, tmp_path, columns=MIXED, recipe=recipe, output=tmp_path / "stages" / "handoff"
+    )
     mixture = manifest(tmp_path)["mixture"]
     assert {part["part"]: part["realised"] for part in mixture["parts"]} == {"law": 0.0, "rest": 1.0}
-    assert mixture["warnings"] == [
+    missed = [
         "part 'law' of phase 1 has 0.0% of the phase; 30.0% were requested",
         "part 'rest' of phase 1 has 100.0% of the phase; 70.0% were requested",
     ]
-    assert "part 'law' of phase 1 has 0.0%" in (tmp_path / "handoff" / "README.md").read_text()
+    assert mixture["warnings"] == [found, *missed]
+    card = (tmp_path / "handoff" / "README.md").read_text()
+    assert [card.count(line) for line in (found, *missed)] == [1, 1, 1]
+    notices = tmp_path / "stages" / "handoff" / NOTICES  # that of mix is shown by its own stage
+    assert json.loads(notices.read_text()) == missed
 
 
 def test_the_changelog_lists_added_removed_and_moved_rows(tmp_path):
