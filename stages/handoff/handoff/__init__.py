@@ -50,8 +50,8 @@ def run(partitions: Partitions, options: Options, context: Context) -> Iterator[
     tally, shards = write(partitions, checked, unfinished, int(options.shard_mb * 1e6), str(context.seed))
     promises = stated(_good(partitions, checked, str(context.seed)), context)
     write_json(promises, context.output / PROMISES)
-    context.notice(mixture.deviations(mixture.realised(tally, context)["parts"]))
     write_card(unfinished, tally, promises, measure, options, context)
+    context.notice(mixture.deviations(mixture.realised(tally, context)["parts"]))
     trainers.write(unfinished, tally, measure, context)
     with loadable(unfinished) as folder:
         check_load(folder, tally.configurations, folder.with_name(f"{UNFINISHED}handoff-cache"))
