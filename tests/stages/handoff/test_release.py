@@ -176,8 +176,8 @@ def test_the_knowledge_test_is_a_configuration_and_an_lm_eval_task(tmp_path):
 
 @pytest.fixture
 def hub(monkeypatch):
-    """A fake hub: the requests it received, and its response status."""
-    seen, answers = [], {"status": 200}
+    """A fake hub: the requests it received, its files, and its response: the status, by the end of a path."""
+    seen, answers = [], {"status": {}, "files": []}
 
     class Hub(http.server.BaseHTTPRequestHandler):
         def do_POST(self):
@@ -197,11 +197,13 @@ def hub(monkeypatch):
             self._send(response)
 
         def do_GET(self):
-            self._send([] if "/tree/" in self.path else {"id": "org/name", "sha": "abc", "siblings": []})
+            files = [{"type": "file", "path": name, "size": 1, "oid": "b" * 40} for name in answers["files"]]
+            self._send(files if "/tree/" in self.path else {"id": "org/name", "sha": "abc", "siblings": []})
 
         def _send(self, response):
-            content = json.dumps(response).encode()
-            self.send_response(answers["status"])
+            status = next((code for part, code in answers["status"].items() if part in self.path), 200)
+            content = json.dumps(response if status == 200 else {"error": "Over the quota."}).encode()
+            self.send_response(status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
@@ -221,20 +223,47 @@ def hub(monkeypatch):
     server.shutdown()
 
 
+def operations(commit):
+    """The paths of a commit by operation."""
+    lines = [json.loads(line) for line in commit.splitlines()]
+    return {
+        key: {line["value"]["path"] for line in lines if line["key"] == key}
+        for key in ("file", "deletedFile")
+    }
+
+
 def test_a_hand_off_is_pushed_as_one_commit(tmp_path, hub):
-    seen, _ = hub
+    seen, answers = hub
+    answers["files"] = [".gitattributes", "README.md", "refusals/train/train-00000-of-00001.parquet"]
     hand_off([text(1), pair(1)], tmp_path, push="org/name")
     [created] = [json.loads(body) for path, body, _ in seen if path.endswith("/repos/create")]
     assert (created["type"], created["visibility"]) == ("dataset", "private")
     [commit] = [body for path, body, _ in seen if "/commit/" in path]
-    files = [json.loads(line) for line in commit.splitlines()]
-    sent = {line["value"]["path"] for line in files if line["key"] == "file"}
-    assert {"README.md", "manifest.json", "reading/train/train-00000-of-00001.parquet"} <= sent
+    home = tmp_path / "handoff"
+    assert operations(commit) == {
+        "file": {str(path.relative_to(home)) for path in home.rglob("*") if path.is_file()},
+        "deletedFile": {"refusals/train/train-00000-of-00001.parquet"},
+    }
     assert {token for _, _, token in seen} == {"Bearer hf_secret"}
 
 
-def test_a_rejected_upload_is_reported_and_keeps_the_hand_off(tmp_path, hub):
-    hub[1]["status"] = 403
-    with pytest.raises(UserError, match=r"handoff.push: 'org/name' was not uploaded.*HF_TOKEN"):
+@pytest.mark.parametrize(
+    ("path", "status"), [("/api/", 403), ("/preupload/", 401), ("/commit/", 413)]
+)
+def test_a_rejected_upload_is_reported_and_keeps_the_hand_off(tmp_path, hub, path, status):
+    seen, answers = hub
+    answers["status"] = {path: status}
+    with pytest.raises(
+        UserError, match=r"'org/name' was not uploaded.*: Over the quota\. The hand.*HF_TOKEN"
+    ):
         hand_off([text(1)], tmp_path, push="org/name")
     assert manifest(tmp_path)["configurations"]["reading"]
+    commits = [operations(body) for path, body, _ in seen if "/commit/" in path]
+    assert all("README.md" in commit["file"] for commit in commits)  # never a part of the hand-off
+
+
+def test_a_hub_that_cannot_be_reached_is_reported(tmp_path, hub, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setattr("huggingface_hub.hf_api.constants.ENDPOINT", "http://127.0.0.1:9")
+    with pytest.raises(UserError, match=r"was not uploaded to http://127.0.0.1:9: .*refused"):
+        hand_off([text(1)], tmp_path, push="org/name")
