@@ -247,9 +247,7 @@ def test_a_hand_off_is_pushed_as_one_commit(tmp_path, hub):
     assert {token for _, _, token in seen} == {"Bearer hf_secret"}
 
 
-@pytest.mark.parametrize(
-    ("path", "status"), [("/api/", 403), ("/preupload/", 401), ("/commit/", 413)]
-)
+@pytest.mark.parametrize(("path", "status"), [("/api/", 403), ("/preupload/", 401), ("/commit/", 413)])
 def test_a_rejected_upload_is_reported_and_keeps_the_hand_off(tmp_path, hub, path, status):
     seen, answers = hub
     answers["status"] = {path: status}
