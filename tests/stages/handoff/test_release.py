@@ -3,6 +3,7 @@
 import hashlib
 import http.server
 import json
+import re
 import threading
 
 import datasets
@@ -133,6 +134,23 @@ def test_the_card_states_licences_weaknesses_and_missing_counts(tmp_path):
     for trainer in ("TRL", "LLaMA-Factory", "axolotl", "unsloth", "ms-swift", "torchtune"):
         snippet = card.partition(f"**{trainer}**")[2].partition("\n\n")[0]
         assert "Loss:" in snippet
+
+
+@pytest.mark.parametrize(
+    ("rows", "used"),
+    [
+        ([text(1)], set()),
+        ([text(1), pair(1)], {"instructions", "instructions_messages"}),
+        ([pair(1, kind="refusal")], {"refusals", "refusals_messages"}),
+        ([pair(1), pair(2, kind="refusal")], {"instructions", "instructions_messages", "refusals_messages"}),
+    ],
+)
+def test_snippets_name_only_configurations_with_rows(tmp_path, rows, used):
+    hand_off(rows, tmp_path)
+    training = (tmp_path / "handoff" / "README.md").read_text().partition("## Training")[2]
+    training = training.partition("## Origin")[0]
+    assert set(re.findall(r"(?:instructions|refusals)(?:_messages)?", training)) == used
+    assert training.count("```") % 2 == 0
 
 
 def test_alpaca_and_sharegpt_keep_system_and_earlier_turns(tmp_path):
