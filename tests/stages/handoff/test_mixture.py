@@ -313,6 +313,8 @@ def test_rows_that_contain_a_tested_question_are_not_trained():
         example(question="And why?", prompt=earlier, id="earlier turn", **other),
         example(question="Ask for the town.", id="as answer", **(other | {"answer": question.upper()})),
         example("preference", question="Q?", prompt=chat(f"A. {question} B."), rejected="R", id="lure", **other),
+        example("preference", question="Q?", rejected=f"Why not: {question}", id="as rejected", **other),
+        example(question=question, prompt=chat("Guess the question."), id="only in its field", **other),
         example("reading", text=f"Exercise: {question}", id="other document", **lineage),
         example(question="Where is it sunny?", id="unrelated", **other),
     ]  # fmt: skip
@@ -322,11 +324,25 @@ def test_rows_that_contain_a_tested_question_are_not_trained():
     assert {row["reason"] for row in dropped} == {"question of the knowledge test"}
 
 
-@pytest.mark.parametrize("question", ["Wer fand die Insel?", "誰がその島を発見したか。"])
+@pytest.mark.parametrize(
+    "question", ["Wer fand die Insel?", "Wo liegt die Gießerei?", "誰がその島を発見したか。"]
+)
 def test_a_question_is_found_whatever_its_case_and_punctuation(question):
     questions = mentions.Questions.of([mentions.same(question)])
     assert questions.within(f"“{question.upper()}”, so die Frage.") == {mentions.same(question)}
     assert not questions.within("Wer fand die Inseln und 誰がその島を?")
+
+
+def test_a_question_of_a_language_without_spaces_is_found_within_a_sentence():
+    question = mentions.same("島は、どこにあるか。")  # two runs of characters
+    assert mentions.Questions.of([question]).within("その島は、どこにあるかと聞いた。") == {question}
+
+
+def test_questions_with_the_same_first_word_are_all_found():
+    asked = {mentions.same(text) for text in ("Who found it?", "Who found it in May?", "Who sold the boat?")}
+    found = mentions.Questions.of(asked).within("Exercises: who found it in May? Who sold the boat?")
+    assert found == asked
+    assert mentions.Questions.of({mentions.same("?!")}).within("Any text.") == set()
 
 
 @pytest.mark.parametrize("count", [10, 20, 40])
@@ -338,6 +354,27 @@ def test_few_questions_are_held_out_in_about_the_requested_share(count):
         )
         tested = sum(row["split"] == "knowledge_test" for row in kept)
         assert 0.05 * count <= tested <= count / 2
+
+
+def test_questions_that_cannot_be_tested_are_replaced_by_others():
+    """Half of the passages have no text that is trained."""
+    rows = [row for n in range(40) for row in town(n) if n % 2 or row["kind"] == "instruction"]
+    for seed in range(8):
+        recipe = SERVED | {"seed": seed}
+        kept, _ = put_through(stage, rows, recipe=recipe, **(PLAIN | {"knowledge_test": 0.1}))
+        assert sum(row["split"] == "knowledge_test" for row in kept) >= 2
+
+
+def test_questions_with_long_answers_are_not_tested():
+    long = {n: f"In {TOWNS[n % 12]}, where all of the companies of the county have kept their ledgers since the war"
+            for n in range(30)}  # fmt: skip
+    rows = [row | {"answer": long[n]} if n in long and row["kind"] == "instruction" else row
+            for n in range(60) for row in town(n)]  # fmt: skip
+    kept, _ = mixed(rows, knowledge_test=0.9)
+    tested = {int(row["id"].split()[1]) for row in kept if row["split"] == "knowledge_test"}
+    assert len(tested) > 15 and not tested & long.keys()
+    shown = [text for row in kept if row["knowledge"] for text in row["knowledge"]["choices"]]
+    assert max(map(len, shown)) < 20
 
 
 def with_contrasts(number):
