@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from datagen.errors import UserError
-from datagen.schema import chat
+from datagen.schema import chat, fraction
 from datagen.stage import NOTICES
 from datagen.stages.handoff.mix import mentions, stage
 from tests.support.rows import example, put_through
@@ -354,6 +354,44 @@ def test_few_questions_are_held_out_in_about_the_requested_share(count):
         )
         tested = sum(row["split"] == "knowledge_test" for row in kept)
         assert 0.05 * count <= tested <= count / 2
+
+
+def test_a_tested_question_may_contain_another():
+    longer = []
+    for n in range(40):
+        [pair, text] = town(n)
+        question = f"In the year of the great flood, {pair['question'][0].lower()}{pair['question'][1:]}"
+        fields = {"question": question, "prompt": chat(question)} | at("b.md", n)
+        longer += [pair | fields | {"id": f"longer {n}"}, text | {"id": f"other text {n}"} | at("b.md", n)]
+    kept, dropped = mixed([*towns(40), *longer], knowledge_test=0.99)
+    tested = ids(row for row in kept if row["split"] == "knowledge_test")
+    both = [n for n in range(40) if {f"town {n}", f"longer {n}"} <= tested]
+    assert 5 < len(both) < 35 and not ids(dropped) & tested
+
+
+def test_a_question_whose_text_another_question_excludes_is_not_tested():
+    """Each text has the question about the next passage as an exercise."""
+    asking = [
+        row | {"text": f"{row['text']} {town(n + 1)[0]['question']}"} if row["kind"] == "reading" else row
+        for n in range(40)
+        for row in town(n)
+    ]
+    kept, _ = mixed(asking, knowledge_test=0.99)
+    tested = {int(row["id"].split()[1]) for row in kept if row["split"] == "knowledge_test"}
+    texts_left = {int(row["id"].split()[1]) for row in kept if row["kind"] == "reading"}
+    assert 8 < len(tested) and tested <= texts_left
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_hash_of_a_question_decides_on_its_test(seed):
+    recipe, share = SERVED | {"seed": seed}, 0.3
+    kept, _ = put_through(stage, towns(60), recipe=recipe, **(PLAIN | {"knowledge_test": share}))
+    drawn = {
+        f"town {n}"
+        for n in range(60)
+        if fraction("knowledge", str(seed), mentions.same(town(n)[0]["question"])) < share
+    }
+    assert 9 <= len(drawn) and {row["id"] for row in kept if row["split"] == "knowledge_test"} == drawn
 
 
 def test_questions_that_cannot_be_tested_are_replaced_by_others():
