@@ -50,6 +50,8 @@ class Plan:
         Ids of rows that are handed off with and without it.
     held
         Ids of the knowledge test, with their choices.
+    texts
+        For each of them, ids of the texts about its passage; the test needs one that is trained.
     spent
         Ids of the other rows that contain a question of the knowledge test.
     alone
@@ -59,6 +61,7 @@ class Plan:
     closed: set[str] = field(default_factory=set)
     both: set[str] = field(default_factory=set)
     held: dict[str, Row] = field(default_factory=dict)
+    texts: dict[str, set[str]] = field(default_factory=dict)
     spent: set[str] = field(default_factory=set)
     alone: int = 0
 
@@ -231,6 +234,7 @@ def _hold_out(
         if pair.id in result.spent or not remain or len(wrong) < CHOICES:
             continue
         tested.add(place)
+        result.texts[pair.id] = trained.texts[place]
         result.spent |= revealing
         choices = sorted([*wrong, pair.answer], key=lambda text: fraction("place", seed, pair.id, text))
         in_pairs = any(pair.fact.is_in(other) for other in trained.facts.get(pair.document, ()))

@@ -356,17 +356,28 @@ def test_few_questions_are_held_out_in_about_the_requested_share(count):
         assert 0.05 * count <= tested <= count / 2
 
 
-def test_a_tested_question_may_contain_another():
+def test_a_question_whose_text_is_not_in_the_mixture_is_not_tested(tmp_path):
+    parts = {"pairs": {"kind": "instruction", "share": 0.8}}
+    kept, dropped = mixed(towns(), knowledge_test=0.5, parts=parts, output=tmp_path)
+    tested = {int(row["id"].split()[1]) for row in kept if row["split"] == "knowledge_test"}
+    trained = {int(row["id"].split()[1]) for row in kept if row["kind"] == "reading"}
+    assert tested and tested <= trained and len(trained) < 30
+    assert Counter(row["reason"] for row in dropped)["tested passage is not trained"] > 5
+    assert json.loads((tmp_path / "mixture.json").read_text())["knowledge_test"] == len(tested)
+
+
+def test_a_tested_question_may_contain_another(tmp_path):
     longer = []
     for n in range(40):
         [pair, text] = town(n)
         question = f"In the year of the great flood, {pair['question'][0].lower()}{pair['question'][1:]}"
         fields = {"question": question, "prompt": chat(question)} | at("b.md", n)
         longer += [pair | fields | {"id": f"longer {n}"}, text | {"id": f"other text {n}"} | at("b.md", n)]
-    kept, dropped = mixed([*towns(40), *longer], knowledge_test=0.99)
+    kept, dropped = mixed([*towns(40), *longer], knowledge_test=0.99, output=tmp_path)
     tested = ids(row for row in kept if row["split"] == "knowledge_test")
     both = [n for n in range(40) if {f"town {n}", f"longer {n}"} <= tested]
     assert 5 < len(both) < 35 and not ids(dropped) & tested
+    assert json.loads((tmp_path / "mixture.json").read_text())["knowledge_test"] == len(tested)
 
 
 def test_a_question_whose_text_another_question_excludes_is_not_tested():
@@ -379,7 +390,7 @@ def test_a_question_whose_text_another_question_excludes_is_not_tested():
     kept, _ = mixed(asking, knowledge_test=0.99)
     tested = {int(row["id"].split()[1]) for row in kept if row["split"] == "knowledge_test"}
     texts_left = {int(row["id"].split()[1]) for row in kept if row["kind"] == "reading"}
-    assert 8 < len(tested) and tested <= texts_left
+    assert len(tested) > 8 and tested <= texts_left
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -391,7 +402,37 @@ def test_the_hash_of_a_question_decides_on_its_test(seed):
         for n in range(60)
         if fraction("knowledge", str(seed), mentions.same(town(n)[0]["question"])) < share
     }
-    assert 9 <= len(drawn) and {row["id"] for row in kept if row["split"] == "knowledge_test"} == drawn
+    assert len(drawn) >= 9 and {row["id"] for row in kept if row["split"] == "knowledge_test"} == drawn
+
+
+def test_wrong_answers_neither_overlap_the_right_one_nor_occur_in_the_question():
+    answers = ["Arlen", "Arlenton", "Lenton", "Corby", "Dunmore", "Elswick", "Formby"]
+    rows = []
+    for n in range(60):
+        [pair, text] = town(n, answer=answers[n % len(answers)])
+        question = pair["question"].replace("harbour", "Corby")
+        rows += [pair | {"question": question, "prompt": chat(question, pair["context"])}, text]
+    kept, _ = mixed(rows, knowledge_test=0.9)
+    tested = [row for row in kept if row["knowledge"] and row["answer"] != "Corby"]
+    assert len(tested) > 20
+    for row in tested:
+        wrong = [text.lower() for text in row["knowledge"]["choices"] if text != row["answer"]]
+        right = row["answer"].lower()
+        assert len(wrong) == 3 and "corby" not in wrong
+        assert not any(right in text or text in right for text in wrong)
+
+
+def test_a_question_with_fewer_than_three_wrong_answers_is_not_tested():
+    def kept_with(towns_):
+        rows = [
+            row | {"answer": TOWNS[n % towns_]} if row["kind"] == "instruction" else row
+            for n in range(30)
+            for row in town(n)
+        ]
+        return mixed(rows, knowledge_test=0.5)[0]
+
+    assert not [row for row in kept_with(3) if row["knowledge"]]
+    assert [row for row in kept_with(4) if row["knowledge"]]
 
 
 def test_questions_that_cannot_be_tested_are_replaced_by_others():
