@@ -134,8 +134,12 @@ def run(partitions: Partitions, options: Options, context: Context) -> Iterator[
             reasons, details, _flags(partitions, untrained), UNTRAINED, "no text about it is in the mixture"
         )
     else:
-        allotted = Allotment(np.zeros(len(ledger), np.int64), _kinds(ledger), float(len(ledger)))
+        allotted = Allotment(np.zeros(len(ledger), np.int64), _kinds(ledger), len(ledger), len(ledger))
     warnings = splits.warnings(ledger, ~tested & _undecided(reasons), validation, options.validation)
+    if allotted.reached < allotted.total - 0.5:
+        unit = options.by.replace("_", " ")
+        have = f"{allotted.reached:,.0f} of the {allotted.total:,.0f} {unit} requested"
+        warnings.append(f"the mixture has {have}: no part has more")
     context.notice(warnings)
     _write(options, allotted, plan, int((tested & _undecided(reasons)).sum()), warnings, context)
     if options.order == "difficulty":

@@ -94,6 +94,17 @@ def test_a_shortage_error_states_the_missing_rows():
     assert Counter(row["part"] for row in kept) == {"rest": 90, "rare": 10}
 
 
+def test_a_mixture_that_cannot_be_filled_is_stated(tmp_path):
+    rows, parts = [*texts(100, "a.md"), *texts(10, "b.md")], {"rare": {"source": "b*", "share": 0.5}}
+    kept, _ = mixed(rows, parts=parts, total=400, shortage="fill", output=tmp_path)
+    assert len(kept) == 110
+    stated = "the mixture has 110 of the 400 rows requested: no part has more"
+    assert json.loads((tmp_path / NOTICES).read_text()) == [stated]
+    assert json.loads((tmp_path / "mixture.json").read_text())["warnings"] == [stated]
+    with pytest.raises(UserError, match="part 'none' of phase 1 has no rows, so there is nothing to fill"):
+        mixed(rows, parts={"none": {"source": "x*", "share": 1}}, total=10, shortage="fill")
+
+
 def test_rows_of_no_part_are_dropped():
     kept, dropped = mixed([*texts(5, "a.md"), *texts(5, "b.md")], parts={"a": {"source": "a*", "share": 1}})
     assert ids(kept) == ids(texts(5, "a.md"))
