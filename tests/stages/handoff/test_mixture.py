@@ -416,6 +416,45 @@ def test_the_hash_of_a_question_decides_on_its_test(seed):
     assert len(drawn) >= 9 and {row["id"] for row in kept if row["split"] == "knowledge_test"} == drawn
 
 
+def test_the_right_answer_is_at_any_place_among_answers_of_its_form():
+    rows = [
+        row | {"answer": f"{1900 + n % 7}"} if n % 2 and row["kind"] == "instruction" else row
+        for n in range(60)
+        for row in town(n)
+    ]
+    kept, _ = mixed(rows, knowledge_test=0.9)
+    tested = [row["knowledge"] for row in kept if row["knowledge"]]
+    assert {known["gold"] for known in tested} == {0, 1, 2, 3}
+    assert {len({choice.isdigit() for choice in known["choices"]}) for known in tested} == {1}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"question": "What is the new copy wrapped in?"},
+        {
+            "prompt": [
+                *chat("Hello?"),
+                {"role": "assistant", "content": "Yes?"},
+                *chat(town(3)[0]["question"]),
+            ]
+        },
+        {"task": "found_in_context"},
+    ],
+    ids=["vague", "dialogue", "contrast"],
+)
+def test_pairs_that_need_their_passage_or_their_earlier_turns_keep_them(fields):
+    pair = town(3)[0]
+    row = pair | {"prompt": chat(fields.get("question", pair["question"]), pair["context"])} | fields
+    answered = example(
+        "refusal", question=row["question"], context="Other.", task="not_in_context", **at("b", 1)
+    )
+    others = [answered] if row["task"] == "found_in_context" else []
+    kept, _ = mixed([row, *others], closed_book=1)
+    [left] = [other for other in kept if other["id"] == row["id"]]
+    assert left["context"] and left["prompt"] == row["prompt"]
+
+
 def test_wrong_answers_neither_overlap_the_right_one_nor_occur_in_the_question():
     answers = ["Arlen", "Arlenton", "Lenton", "Corby", "Dunmore", "Elswick", "Formby"]
     rows = []
