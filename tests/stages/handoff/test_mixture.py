@@ -237,6 +237,13 @@ def test_an_empty_validation_split_is_shown_with_its_cause(tmp_path, documents, 
     assert list(held_out(tmp_path, documents)) == [(0, [expected])] * 12
 
 
+def test_the_smallest_of_uneven_documents_is_named(tmp_path):
+    rows = [row | at("a.md", n > 30) for n, row in enumerate(texts(100))]
+    mixed(rows, validation=0.05, output=tmp_path)
+    [notice] = json.loads((tmp_path / NOTICES).read_text())
+    assert notice.endswith("2 documents, of which the smallest has 31% of the rows")
+
+
 def test_a_validation_split_far_above_its_share_is_shown(tmp_path):
     expected = (
         "reading: validation has 20 of 40 rows; the requested share is 0.3, and the rows are from "
@@ -432,6 +439,7 @@ def test_the_right_answer_is_at_any_place_among_answers_of_its_form():
     "fields",
     [
         {"question": "What is the new copy wrapped in?"},
+        {"question": "What may be empty?"},
         {
             "prompt": [
                 *chat("Hello?"),
@@ -441,7 +449,7 @@ def test_the_right_answer_is_at_any_place_among_answers_of_its_form():
         },
         {"task": "found_in_context"},
     ],
-    ids=["vague", "dialogue", "contrast"],
+    ids=["definite", "vague", "dialogue", "contrast"],
 )
 def test_pairs_that_need_their_passage_or_their_earlier_turns_keep_them(fields):
     pair = town(3)[0]
@@ -532,6 +540,13 @@ def test_an_answer_with_both_passages_is_handed_off_only_with_its_refusal():
     assert reasons == {"over the share": 60 - len(declined), "its refusal is not handed off": 60 - len(both)}
     unlimited, _ = mixed(rows)
     assert ids(unlimited) == ids(rows)
+
+
+def test_an_answer_with_both_passages_is_not_tested():
+    rows = [row for n in range(40) for row in with_contrasts(n) if row["id"] != f"town {n}"]
+    kept, _ = mixed([*rows, *(row for n in range(40, 60) for row in town(n))], knowledge_test=0.9)
+    tested = {row["id"].split()[0] for row in kept if row["split"] == "knowledge_test"}
+    assert tested == {"town"}
 
 
 def test_an_answer_whose_refusal_an_earlier_stage_dropped_is_not_handed_off():
