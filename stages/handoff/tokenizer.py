@@ -115,7 +115,8 @@ class Tokenizer:
     def _count(self, texts: Sequence[str], special: bool = False) -> Counts:
         if not texts:
             return np.zeros(0, np.int64)
-        ids = self._tokenizer(list(texts), add_special_tokens=special)["input_ids"]
+        # Not verbose: it would warn of texts that are too long, which are dropped with a reason.
+        ids = self._tokenizer(list(texts), add_special_tokens=special, verbose=False)["input_ids"]
         return np.array([len(tokens) for tokens in ids], np.int64)
 
 

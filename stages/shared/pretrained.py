@@ -16,7 +16,9 @@ class PretrainedTokenizer(Protocol):
     eos_token: str | None
     model_max_length: int
 
-    def __call__(self, text: list[str], *, add_special_tokens: bool) -> dict[str, list[list[int]]]:
+    def __call__(
+        self, text: list[str], *, add_special_tokens: bool, verbose: bool = True
+    ) -> dict[str, list[list[int]]]:
         """Encode texts; the ids are in ``input_ids``."""
 
     def apply_chat_template(

@@ -8,6 +8,7 @@ One JSON object per row: data set, all tokens decoded, trained tokens decoded.
 
 import importlib.machinery
 import json
+import os
 import sys
 import types
 from pathlib import Path
@@ -24,12 +25,13 @@ def main(handoff: str, model: str) -> None:
     from llamafactory.hparams import DataArguments, ModelArguments
     from transformers import AutoTokenizer, Seq2SeqTrainingArguments
 
-    for path in sorted(Path(handoff, "trainers", "llamafactory").glob("*.yaml")):
+    os.chdir(handoff)
+    for path in sorted(Path("trainers", "llamafactory").glob("*.yaml")):
         config = yaml.safe_load(path.read_text())
         tokenizer = AutoTokenizer.from_pretrained(model)
-        names = ("dataset", "eval_dataset", "cutoff_len", "mask_history")
+        names = ("dataset_dir", "dataset", "eval_dataset", "cutoff_len", "mask_history")
         given = {name: config[name] for name in names if name in config}
-        data = DataArguments(template=None, dataset_dir=handoff, overwrite_cache=True, **given)
+        data = DataArguments(template=None, overwrite_cache=True, **given)
         template = get_template_and_fix_tokenizer(tokenizer, data)
         stage = {"pt": "pt", "sft": "sft", "dpo": "rm"}[config["stage"]]
         training = Seq2SeqTrainingArguments(output_dir="/tmp/unused", use_cpu=True, report_to="none")

@@ -90,22 +90,22 @@ def test_chats_are_rendered_by_the_target_s_own_template(loaded):
         assert tokenizer.apply_chat_template(turns, tokenize=False) in loaded["chat", ""].values()
 
 
-UNSORTED = pytest.mark.xfail(reason="LLaMA-Factory reads the files of a folder in the order of os.listdir")
-
-
-@pytest.mark.parametrize("trainer", [pytest.param("llamafactory", marks=UNSORTED), "axolotl"])
+@pytest.mark.parametrize("trainer", TRAINERS)
 def test_an_ordered_hand_off_is_trained_in_order_with_refusals_throughout(trainer, tmp_path):
     (tmp_path / "stages" / "mix").mkdir(parents=True)
     (tmp_path / "stages" / "mix" / "mixture.json").write_text('{"ordered": true}')
+    counts = {"instruction": 60, "refusal": 20, "reading": 40}
     rows = [
-        example(kind, question=f"{kind} {n}?", answer=f"{kind} {n}", split="train", order=n // 10, id=f"{kind} {n}")
-        for kind, count in (("instruction", 60), ("refusal", 20))
+        example(kind, text=f"{kind} {n}", question=f"{kind} {n}?", answer=f"{kind} {n}", split="train",
+                order=n // 10, id=f"{kind} {n}")
+        for kind, count in counts.items()
         for n in range(count)
     ]  # fmt: skip
     recipe = {"stages": {"mix": {"order": "difficulty"}}}
     columns = {"split": pa.string(), "order": pa.int64()}
     put_through(stage, rows, folder=tmp_path, recipe=recipe, columns=columns)
     trained = [row["trained"].strip().removesuffix("<|im_end|>") for row in read(tmp_path, trainer)]
-    for kind, count in (("instruction", 60), ("refusal", 20)):
+    for kind, count in counts.items():
         assert [row for row in trained if row.startswith(kind)] == [f"{kind} {n}" for n in range(count)]
-    assert 5 <= sum(row.startswith("refusal") for row in trained[:40]) <= 15
+    chats = [row for row in trained if not row.startswith("reading")]
+    assert 5 <= sum(row.startswith("refusal") for row in chats[:40]) <= 15

@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 from datagen.stage import Context, Outcome, Partitions, WholeStage
 from datagen.stages.confidence.calibrate.handed_off import stated
 from datagen.stages.handoff.forms import with_closed_forms
-from datagen.stages.handoff.handoff import exports, hub, knowledge_test, trainers
+from datagen.stages.handoff.handoff import exports, hub, knowledge_test, mixture, trainers
 from datagen.stages.handoff.handoff.card import write_card
 from datagen.stages.handoff.handoff.configurations import of_split
 from datagen.stages.handoff.handoff.load_check import check_load
@@ -51,6 +51,7 @@ def run(partitions: Partitions, options: Options, context: Context) -> Iterator[
     promises = stated(_good(partitions, checked, str(context.seed)), context)
     write_json(promises, context.output / PROMISES)
     write_card(unfinished, tally, promises, measure, options, context)
+    context.notice(mixture.deviations(mixture.realised(tally, context)["parts"]))
     trainers.write(unfinished, tally, measure, context)
     with loadable(unfinished) as folder:
         check_load(folder, tally.configurations, folder.with_name(f"{UNFINISHED}handoff-cache"))

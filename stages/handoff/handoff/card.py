@@ -81,10 +81,10 @@ def write_card(
 
 
 def _notices(context: Context) -> Iterator[tuple[str, str]]:
-    """Yield the notices of earlier stages: stage and line."""
-    for name in context.recipe.get("stages", {}):
+    """Yield the notices of earlier stages: stage and line. The card has those of `mix` with the mixture."""
+    for name, stage, _ in stages_of(context.recipe, context.folder):
         path = context.run_folder / "stages" / name / NOTICES
-        if path.exists():
+        if stage.name != "mix" and path.exists():
             yield from ((name, line) for line in json.loads(path.read_text(encoding="utf-8")))
 
 
@@ -142,8 +142,8 @@ def _weaknesses(tally: Tally, measure: Ruler, context: Context) -> Iterator[str]
             "Only rows with a verdict in the label files were read" if labelled else "No person has read them"
         )
         yield f"Models wrote and judged most chat rows. {readers} for this card."
-    if trained := tally.rows("instructions", "train"):
-        share = tally.open_book / trained
+    if tally.open_book:
+        share = tally.open_book / tally.rows("instructions", "train")
         yield (
             f"{share:.0%} of the training instructions contain the passage with the answer. They train "
             "reading; knowledge comes from the reading texts and the closed-book rows."

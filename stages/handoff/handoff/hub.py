@@ -4,13 +4,16 @@ from pathlib import Path
 
 from datagen.errors import UserError
 
+HUB_FILES = {".gitattributes"}  # made by the hub
+
 
 def push(folder: Path, name: str) -> None:
     """
-    Upload a hand-off as one commit of a private dataset.
+    Upload a hand-off as one commit of a private dataset, which also deletes files that it does not have.
 
-    The hub and the token are taken from the environment (``HF_ENDPOINT``, ``HF_TOKEN``), never from the
-    recipe.
+    A failed upload thus leaves the former release as it was. `HfApi.upload_folder` may split an upload into
+    several commits, and its first ones remain if a later one fails. The hub and the token are taken from the
+    environment (``HF_ENDPOINT``, ``HF_TOKEN``), never from the recipe.
 
     Parameters
     ----------
@@ -24,22 +27,25 @@ def push(folder: Path, name: str) -> None:
     UserError
         If the hub is unreachable or rejects the upload. The hand-off itself is complete.
     """
-    import httpx
-    from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+    from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
 
     api = HfApi()
+    paths = {str(path.relative_to(folder)): path for path in sorted(folder.rglob("*")) if path.is_file()}
     try:
         api.create_repo(name, repo_type="dataset", private=True, exist_ok=True)
-        api.upload_folder(
-            repo_id=name,
-            repo_type="dataset",
-            folder_path=folder,
+        stale = set(api.list_repo_files(name, repo_type="dataset")) - paths.keys() - HUB_FILES
+        api.create_commit(
+            name,
+            [
+                *(CommitOperationAdd(file, path) for file, path in paths.items()),
+                *(CommitOperationDelete(file, is_folder=False) for file in sorted(stale)),
+            ],
             commit_message=f"Hand-off of run {folder.parent.name}",
-            delete_patterns="*",  # files of an earlier release must not be loaded with this one
+            repo_type="dataset",
         )
-    except (HfHubHTTPError, HFValidationError, httpx.HTTPError, OSError, ValueError) as error:
-        reason = str(error).strip().partition("\n")[0]
+    except Exception as error:  # also those of its HTTP library, which differs between versions
+        reason = getattr(error, "server_message", None) or str(error)
+        reason = reason.strip().partition("\n")[0].rstrip(".")
         raise UserError(
             f"handoff.push: {name!r} was not uploaded to {api.endpoint}: {reason}. The hand-off is complete "
             f"in {folder}; set HF_ENDPOINT and HF_TOKEN and run again, or upload the folder manually"

@@ -43,8 +43,13 @@ def realised(tally: Tally, context: Context) -> JsonObject:
         }
         for (phase, part), amount in sorted(amounts.items())
     ]
-    warnings = [*planned.get("warnings", []), *map(_deviation, filter(_deviates, parts))]
+    warnings = [*planned.get("warnings", []), *deviations(parts)]
     return {"by": by} | planned | {"parts": parts, "warnings": warnings}
+
+
+def deviations(parts: list[JsonObject]) -> list[str]:
+    """Describe the parts whose actual share is not the requested one."""
+    return [_deviation(part) for part in parts if _deviates(part)]
 
 
 def _deviates(part: JsonObject) -> bool:

@@ -39,6 +39,7 @@ from datagen.stages.handoff.mix.sizes import hand_off_ruler, sizes_of
 from datagen.store.parquet import write_json
 
 CHAT = ("instruction", "refusal")  # trained together; the cap is a share of their sum
+UNTRAINED = "tested passage is not trained"
 CONTRADICTION = 0.05  # of a mixture; if max_share drops more, the parts request more of a kind than it allows
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -128,10 +129,19 @@ def run(partitions: Partitions, options: Options, context: Context) -> Iterator[
     if options.requested:
         training = ~validation & ~tested
         allotted = _allot(partitions, ledger, options, plan, pairs, training, reasons, details, context)
+        untrained = _untrained(partitions, ledger, training & _undecided(reasons), plan)
+        _drop(
+            reasons, details, _flags(partitions, untrained), UNTRAINED, "no text about it is in the mixture"
+        )
     else:
-        allotted = Allotment(np.zeros(len(ledger), np.int64), _kinds(ledger), float(len(ledger)))
+        allotted = Allotment(np.zeros(len(ledger), np.int64), _kinds(ledger), len(ledger), len(ledger))
     warnings = splits.warnings(ledger, ~tested & _undecided(reasons), validation, options.validation)
-    _write(options, allotted, plan, warnings, context)
+    if allotted.reached < allotted.total - 0.5:
+        unit = options.by.replace("_", " ")
+        have = f"{allotted.reached:,.0f} of the {allotted.total:,.0f} {unit} requested"
+        warnings.append(f"the mixture has {have}: no part has more")
+    context.notice(warnings)
+    _write(options, allotted, plan, int((tested & _undecided(reasons)).sum()), warnings, context)
     if options.order == "difficulty":
         level_of = difficulty.levels(partitions, options.difficulty)
     else:
@@ -171,6 +181,16 @@ def _plan(
         return questions.Plan()
     train = [training[ledger.partition(number)] for number in range(len(partitions))]
     return questions.plan(partitions, train, *shares, context)
+
+
+def _untrained(partitions: Partitions, ledger: Ledger, trained: Flags, plan: questions.Plan) -> set[str]:
+    """Return the ids of the tested questions about whose passage no text is trained."""
+    about = pa.array(sorted(set().union(*plan.texts.values())), pa.string())
+    present: set[str] = set()
+    for number, table in enumerate(partitions.columns(["id"])):
+        ids = table["id"].filter(pa.array(trained[ledger.partition(number)]))
+        present |= set(ids.filter(pc.is_in(ids, value_set=about)).to_pylist())
+    return {name for name, texts in plan.texts.items() if not texts & present}
 
 
 def _flags(partitions: Partitions, ids: Collection[str]) -> Flags:
@@ -305,7 +325,12 @@ def _allot(
 
 
 def _write(
-    options: Options, allotted: Allotment, plan: questions.Plan, warnings: list[str], context: Context
+    options: Options,
+    allotted: Allotment,
+    plan: questions.Plan,
+    tested: int,
+    warnings: list[str],
+    context: Context,
 ) -> None:
     requested = [
         {"phase": number, "part": name, "share": round(share, 6)}
@@ -321,7 +346,7 @@ def _write(
         "stand_alone": plan.alone,
         "closed_book": len(plan.closed),
         "both_forms": len(plan.both),
-        "knowledge_test": len(plan.held),
+        "knowledge_test": tested,
         "warnings": warnings,
     }
     write_json(mixture, context.output / FILE)

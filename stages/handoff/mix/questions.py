@@ -50,6 +50,8 @@ class Plan:
         Ids of rows that are handed off with and without it.
     held
         Ids of the knowledge test, with their choices.
+    texts
+        For each of them, ids of the texts about its passage; the test needs one that is trained.
     spent
         Ids of the other rows that contain a question of the knowledge test.
     alone
@@ -59,6 +61,7 @@ class Plan:
     closed: set[str] = field(default_factory=set)
     both: set[str] = field(default_factory=set)
     held: dict[str, Row] = field(default_factory=dict)
+    texts: dict[str, set[str]] = field(default_factory=dict)
     spent: set[str] = field(default_factory=set)
     alone: int = 0
 
@@ -212,23 +215,26 @@ def _hold_out(
     A question is held out if its draw is below the share `test`. If this gives less than half of the
     `target`, as it may for few questions, those with the next draws are held out until it is reached.
 
-    Other rows that contain the question are excluded; another text about the passage must remain.
+    Other rows that contain the question are excluded; every passage with a tested question must keep a text.
     """
     pool = _pool(trained, seed)
-    taken: set[str] = set()
+    owners = {text: place for place, texts in trained.texts.items() for text in texts}
+    tested: set[tuple[str, str]] = set()  # documents and passages
     few: bool | None = None  # unknown until the draws below the share are used up
     for pair in candidates:
         if _draw(pair, seed) >= test:
-            few = len(taken) < FAR * target if few is None else few
-            if not few or len(taken) >= round(target):
+            few = len(result.held) < FAR * target if few is None else few
+            if not few or len(result.held) >= round(target):
                 break
         revealing = trained.asked[pair.question] - result.held.keys() - {pair.id}
-        excluded = revealing | result.spent
-        remaining = trained.texts.get((pair.document, pair.passage), set()) - excluded
+        excluded, place = revealing | result.spent, (pair.document, pair.passage)
+        affected = {place} | (tested & {owners[name] for name in revealing if name in owners})
+        remain = all(trained.texts.get(other, set()) - excluded for other in affected)
         wrong = _choices(pair, pool.get(shape(pair.answer), []), seed)
-        if pair.question in taken or pair.id in result.spent or not remaining or len(wrong) < CHOICES:
+        if pair.id in result.spent or not remain or len(wrong) < CHOICES:
             continue
-        taken.add(pair.question)
+        tested.add(place)
+        result.texts[pair.id] = trained.texts[place]
         result.spent |= revealing
         choices = sorted([*wrong, pair.answer], key=lambda text: fraction("place", seed, pair.id, text))
         in_pairs = any(pair.fact.is_in(other) for other in trained.facts.get(pair.document, ()))

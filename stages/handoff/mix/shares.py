@@ -72,11 +72,16 @@ class Phase(datagen.stage.Options):
 
 @dataclass
 class Allotment:
-    """Each row's phase (from 0; -1: not in the mixture) and part."""
+    """
+    Each row's phase (from 0; -1: not in the mixture) and part.
+
+    ``total`` is the requested size, ``reached`` what there is of it: less if no part has more rows.
+    """
 
     phases: Numbers
     parts: npt.NDArray[np.object_]
     total: float
+    reached: float
 
 
 def allot(
@@ -140,6 +145,8 @@ def allot(
                 "shares, add data, or set shortage: fill to fill up with other parts"
             )
     taken = _filled(requested, list(cells), available, size)
+    if not taken:
+        raise UserError(f"mix: {_names(requested)} has no rows, so there is nothing to fill the mixture with")
     return _rows(ledger, free, weights, cell_of_row, taken, size)
 
 
@@ -247,7 +254,12 @@ def _rows(
     size: float,
 ) -> Allotment:
     """Assign the rows of each cell in the order of their draws."""
-    result = Allotment(np.full(len(ledger), -1, np.int64), np.full(len(ledger), "", object), size)
+    result = Allotment(
+        np.full(len(ledger), -1, np.int64),
+        np.full(len(ledger), "", object),
+        size,
+        reached=sum(taken.values()),
+    )
     for cell in sorted({cell for cell, _ in taken}):
         rows = np.flatnonzero(free & (cell_of_row == cell))
         rows = rows[np.argsort(ledger.draws[rows], kind="stable")]

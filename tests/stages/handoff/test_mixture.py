@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from datagen.errors import UserError
-from datagen.schema import chat
+from datagen.schema import chat, fraction
+from datagen.stage import NOTICES
 from datagen.stages.handoff.mix import mentions, stage
 from tests.support.rows import example, put_through
 
@@ -91,6 +92,17 @@ def test_a_shortage_error_states_the_missing_rows():
         mixed(rows, parts={"none": {"source": "x*", "share": 0.5}})
     kept, _ = mixed(rows, parts=parts, total=100, shortage="fill")
     assert Counter(row["part"] for row in kept) == {"rest": 90, "rare": 10}
+
+
+def test_a_mixture_that_cannot_be_filled_is_stated(tmp_path):
+    rows, parts = [*texts(100, "a.md"), *texts(10, "b.md")], {"rare": {"source": "b*", "share": 0.5}}
+    kept, _ = mixed(rows, parts=parts, total=400, shortage="fill", output=tmp_path)
+    assert len(kept) == 110
+    stated = "the mixture has 110 of the 400 rows requested: no part has more"
+    assert json.loads((tmp_path / NOTICES).read_text()) == [stated]
+    assert json.loads((tmp_path / "mixture.json").read_text())["warnings"] == [stated]
+    with pytest.raises(UserError, match="part 'none' of phase 1 has no rows, so there is nothing to fill"):
+        mixed(rows, parts={"none": {"source": "x*", "share": 1}}, total=10, shortage="fill")
 
 
 def test_rows_of_no_part_are_dropped():
@@ -192,13 +204,57 @@ def test_validation_has_its_share_of_the_rows_within_the_cap(tmp_path):
         assert 3 <= refusals.count("validation") <= 9, seed
 
 
-def test_an_empty_validation_split_gives_a_warning(tmp_path):
-    mixed([row | at("a.md", 0) for row in texts(50)], validation=0.05, output=tmp_path)
-    [warning] = json.loads((tmp_path / "mixture.json").read_text())["warnings"]
-    assert (
-        warning
-        == "reading: validation has no rows; the requested share is 0.05, and the rows are from 1 document"
+def held_out(tmp_path, documents, share=0.05, each=10):
+    """The documents in validation, and what the stage tells the user, for twelve seeds."""
+    rows = [row | at("a.md", n % documents) for n, row in enumerate(texts(documents * each))]
+    for seed in range(12):
+        output = tmp_path / f"{documents}-{seed}"
+        recipe = SERVED | {"seed": seed}
+        kept, _ = put_through(stage, rows, recipe=recipe, output=output, **(PLAIN | {"validation": share}))
+        names = {row["lineage"]["document_id"] for row in kept if row["split"] == "validation"}
+        notices = output / NOTICES
+        yield len(names), json.loads(notices.read_text()) if notices.exists() else []
+
+
+def test_one_of_ten_equal_documents_is_held_out_rather_than_none(tmp_path):
+    """At 5% both are off by the same."""
+    expected = (
+        "reading: validation has 10 of 100 rows; the requested share is 0.05, and the rows are from "
+        "10 documents, of which the smallest has 10% of the rows"
     )
+    assert list(held_out(tmp_path, 10)) == [(1, [expected])] * 12
+
+
+@pytest.mark.parametrize(
+    ("documents", "origin"),
+    [
+        (1, "a single document"),
+        (4, "4 documents, of which the smallest has 25% of the rows"),
+    ],
+)
+def test_an_empty_validation_split_is_shown_with_its_cause(tmp_path, documents, origin):
+    expected = f"reading: validation has no rows; the requested share is 0.05, and the rows are from {origin}"
+    assert list(held_out(tmp_path, documents)) == [(0, [expected])] * 12
+
+
+def test_the_smallest_of_uneven_documents_is_named(tmp_path):
+    rows = [row | at("a.md", n > 30) for n, row in enumerate(texts(100))]
+    mixed(rows, validation=0.05, output=tmp_path)
+    [notice] = json.loads((tmp_path / NOTICES).read_text())
+    assert notice.endswith("2 documents, of which the smallest has 31% of the rows")
+
+
+def test_a_validation_split_far_above_its_share_is_shown(tmp_path):
+    expected = (
+        "reading: validation has 20 of 40 rows; the requested share is 0.3, and the rows are from "
+        "2 documents, of which the smallest has 50% of the rows"
+    )
+    assert list(held_out(tmp_path, 2, 0.3, each=20)) == [(1, [expected])] * 12
+
+
+def test_a_kind_without_training_rows_is_shown(tmp_path):
+    [(held, [message])] = {str(found): found for found in held_out(tmp_path, 1, 0.9)}.values()
+    assert held == 1 and message.startswith("reading: validation has all rows")
 
 
 TOWNS = [
@@ -275,6 +331,8 @@ def test_rows_that_contain_a_tested_question_are_not_trained():
         example(question="And why?", prompt=earlier, id="earlier turn", **other),
         example(question="Ask for the town.", id="as answer", **(other | {"answer": question.upper()})),
         example("preference", question="Q?", prompt=chat(f"A. {question} B."), rejected="R", id="lure", **other),
+        example("preference", question="Q?", rejected=f"Why not: {question}", id="as rejected", **other),
+        example(question=question, prompt=chat("Guess the question."), id="only in its field", **other),
         example("reading", text=f"Exercise: {question}", id="other document", **lineage),
         example(question="Where is it sunny?", id="unrelated", **other),
     ]  # fmt: skip
@@ -284,11 +342,25 @@ def test_rows_that_contain_a_tested_question_are_not_trained():
     assert {row["reason"] for row in dropped} == {"question of the knowledge test"}
 
 
-@pytest.mark.parametrize("question", ["Wer fand die Insel?", "誰がその島を発見したか。"])
+@pytest.mark.parametrize(
+    "question", ["Wer fand die Insel?", "Wo liegt die Gießerei?", "誰がその島を発見したか。"]
+)
 def test_a_question_is_found_whatever_its_case_and_punctuation(question):
     questions = mentions.Questions.of([mentions.same(question)])
     assert questions.within(f"“{question.upper()}”, so die Frage.") == {mentions.same(question)}
     assert not questions.within("Wer fand die Inseln und 誰がその島を?")
+
+
+def test_a_question_of_a_language_without_spaces_is_found_within_a_sentence():
+    question = mentions.same("島は、どこにあるか。")  # two runs of characters
+    assert mentions.Questions.of([question]).within("その島は、どこにあるかと聞いた。") == {question}
+
+
+def test_questions_with_the_same_first_word_are_all_found():
+    asked = {mentions.same(text) for text in ("Who found it?", "Who found it in May?", "Who sold the boat?")}
+    found = mentions.Questions.of(asked).within("Exercises: who found it in May? Who sold the boat?")
+    assert found == asked
+    assert mentions.Questions.of({mentions.same("?!")}).within("Any text.") == set()
 
 
 @pytest.mark.parametrize("count", [10, 20, 40])
@@ -300,6 +372,146 @@ def test_few_questions_are_held_out_in_about_the_requested_share(count):
         )
         tested = sum(row["split"] == "knowledge_test" for row in kept)
         assert 0.05 * count <= tested <= count / 2
+
+
+def test_a_question_whose_text_is_not_in_the_mixture_is_not_tested(tmp_path):
+    parts = {"pairs": {"kind": "instruction", "share": 0.8}}
+    kept, dropped = mixed(towns(), knowledge_test=0.5, parts=parts, output=tmp_path)
+    tested = {int(row["id"].split()[1]) for row in kept if row["split"] == "knowledge_test"}
+    trained = {int(row["id"].split()[1]) for row in kept if row["kind"] == "reading"}
+    assert tested and tested <= trained and len(trained) < 30
+    assert Counter(row["reason"] for row in dropped)["tested passage is not trained"] > 5
+    assert json.loads((tmp_path / "mixture.json").read_text())["knowledge_test"] == len(tested)
+
+
+def test_a_tested_question_may_contain_another(tmp_path):
+    longer = []
+    for n in range(40):
+        [pair, text] = town(n)
+        question = f"In the year of the great flood, {pair['question'][0].lower()}{pair['question'][1:]}"
+        fields = {"question": question, "prompt": chat(question)} | at("b.md", n)
+        longer += [pair | fields | {"id": f"longer {n}"}, text | {"id": f"other text {n}"} | at("b.md", n)]
+    kept, dropped = mixed([*towns(40), *longer], knowledge_test=0.99, output=tmp_path)
+    tested = ids(row for row in kept if row["split"] == "knowledge_test")
+    both = [n for n in range(40) if {f"town {n}", f"longer {n}"} <= tested]
+    assert 5 < len(both) < 35 and not ids(dropped) & tested
+    assert json.loads((tmp_path / "mixture.json").read_text())["knowledge_test"] == len(tested)
+
+
+def test_a_question_whose_text_another_question_excludes_is_not_tested():
+    """Each text has the question about the next passage as an exercise."""
+    asking = [
+        row | {"text": f"{row['text']} {town(n + 1)[0]['question']}"} if row["kind"] == "reading" else row
+        for n in range(40)
+        for row in town(n)
+    ]
+    kept, _ = mixed(asking, knowledge_test=0.99)
+    tested = {int(row["id"].split()[1]) for row in kept if row["split"] == "knowledge_test"}
+    texts_left = {int(row["id"].split()[1]) for row in kept if row["kind"] == "reading"}
+    assert len(tested) > 8 and tested <= texts_left
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_hash_of_a_question_decides_on_its_test(seed):
+    recipe, share = SERVED | {"seed": seed}, 0.3
+    kept, _ = put_through(stage, towns(60), recipe=recipe, **(PLAIN | {"knowledge_test": share}))
+    drawn = {
+        f"town {n}"
+        for n in range(60)
+        if fraction("knowledge", str(seed), mentions.same(town(n)[0]["question"])) < share
+    }
+    assert len(drawn) >= 9 and {row["id"] for row in kept if row["split"] == "knowledge_test"} == drawn
+
+
+def test_the_right_answer_is_at_any_place_among_answers_of_its_form():
+    rows = [
+        row | {"answer": f"{1900 + n % 7}"} if n % 2 and row["kind"] == "instruction" else row
+        for n in range(60)
+        for row in town(n)
+    ]
+    kept, _ = mixed(rows, knowledge_test=0.9)
+    tested = [row["knowledge"] for row in kept if row["knowledge"]]
+    assert {known["gold"] for known in tested} == {0, 1, 2, 3}
+    assert {len({choice.isdigit() for choice in known["choices"]}) for known in tested} == {1}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"question": "What is the new copy wrapped in?"},
+        {"question": "What may be empty?"},
+        {
+            "prompt": [
+                *chat("Hello?"),
+                {"role": "assistant", "content": "Yes?"},
+                *chat(town(3)[0]["question"]),
+            ]
+        },
+        {"task": "found_in_context"},
+    ],
+    ids=["definite", "vague", "dialogue", "contrast"],
+)
+def test_pairs_that_need_their_passage_or_their_earlier_turns_keep_them(fields):
+    pair = town(3)[0]
+    row = pair | {"prompt": chat(fields.get("question", pair["question"]), pair["context"])} | fields
+    answered = example(
+        "refusal", question=row["question"], context="Other.", task="not_in_context", **at("b", 1)
+    )
+    others = [answered] if row["task"] == "found_in_context" else []
+    kept, _ = mixed([row, *others], closed_book=1)
+    [left] = [other for other in kept if other["id"] == row["id"]]
+    assert left["context"] and left["prompt"] == row["prompt"]
+
+
+def test_wrong_answers_neither_overlap_the_right_one_nor_occur_in_the_question():
+    answers = ["Arlen", "Arlenton", "Lenton", "Corby", "Dunmore", "Elswick", "Formby"]
+    rows = []
+    for n in range(60):
+        [pair, text] = town(n, answer=answers[n % len(answers)])
+        question = pair["question"].replace("harbour", "Corby")
+        rows += [pair | {"question": question, "prompt": chat(question, pair["context"])}, text]
+    kept, _ = mixed(rows, knowledge_test=0.9)
+    tested = [row for row in kept if row["knowledge"] and row["answer"] != "Corby"]
+    assert len(tested) > 20
+    for row in tested:
+        wrong = [text.lower() for text in row["knowledge"]["choices"] if text != row["answer"]]
+        right = row["answer"].lower()
+        assert len(wrong) == 3 and "corby" not in wrong
+        assert not any(right in text or text in right for text in wrong)
+
+
+def test_a_question_with_fewer_than_three_wrong_answers_is_not_tested():
+    def kept_with(towns_):
+        rows = [
+            row | {"answer": TOWNS[n % towns_]} if row["kind"] == "instruction" else row
+            for n in range(30)
+            for row in town(n)
+        ]
+        return mixed(rows, knowledge_test=0.5)[0]
+
+    assert not [row for row in kept_with(3) if row["knowledge"]]
+    assert [row for row in kept_with(4) if row["knowledge"]]
+
+
+def test_questions_that_cannot_be_tested_are_replaced_by_others():
+    """Half of the passages have no text that is trained."""
+    rows = [row for n in range(40) for row in town(n) if n % 2 or row["kind"] == "instruction"]
+    for seed in range(8):
+        recipe = SERVED | {"seed": seed}
+        kept, _ = put_through(stage, rows, recipe=recipe, **(PLAIN | {"knowledge_test": 0.1}))
+        assert sum(row["split"] == "knowledge_test" for row in kept) >= 2
+
+
+def test_questions_with_long_answers_are_not_tested():
+    long = {n: f"In {TOWNS[n % 12]}, where all of the companies of the county have kept their ledgers since the war"
+            for n in range(30)}  # fmt: skip
+    rows = [row | {"answer": long[n]} if n in long and row["kind"] == "instruction" else row
+            for n in range(60) for row in town(n)]  # fmt: skip
+    kept, _ = mixed(rows, knowledge_test=0.9)
+    tested = {int(row["id"].split()[1]) for row in kept if row["split"] == "knowledge_test"}
+    assert len(tested) > 15 and not tested & long.keys()
+    shown = [text for row in kept if row["knowledge"] for text in row["knowledge"]["choices"]]
+    assert max(map(len, shown)) < 20
 
 
 def with_contrasts(number):
@@ -328,6 +540,13 @@ def test_an_answer_with_both_passages_is_handed_off_only_with_its_refusal():
     assert reasons == {"over the share": 60 - len(declined), "its refusal is not handed off": 60 - len(both)}
     unlimited, _ = mixed(rows)
     assert ids(unlimited) == ids(rows)
+
+
+def test_an_answer_with_both_passages_is_not_tested():
+    rows = [row for n in range(40) for row in with_contrasts(n) if row["id"] != f"town {n}"]
+    kept, _ = mixed([*rows, *(row for n in range(40, 60) for row in town(n))], knowledge_test=0.9)
+    tested = {row["id"].split()[0] for row in kept if row["split"] == "knowledge_test"}
+    assert tested == {"town"}
 
 
 def test_an_answer_whose_refusal_an_earlier_stage_dropped_is_not_handed_off():

@@ -3,6 +3,7 @@
 import hashlib
 import http.server
 import json
+import re
 import threading
 
 import datasets
@@ -13,6 +14,7 @@ import yaml
 
 from datagen.errors import UserError
 from datagen.schema import chat
+from datagen.stage import NOTICES
 from datagen.stages.handoff.handoff import stage
 from datagen.stages.handoff.handoff.configurations import KNOWLEDGE
 from datagen.store.parquet import write_json
@@ -79,16 +81,24 @@ def test_a_part_that_misses_its_share_gives_a_warning(tmp_path):
     rows = [text(n, phase=1, part="rest", order=0) for n in range(1, 9)]
     shares = {"rest": 0.7, "law": 0.3}
     requested = [{"phase": 1, "part": part, "share": share} for part, share in shares.items()]
-    plan = {"by": "rows", "requested": requested, "warnings": []}
+    found = "reading: validation has no rows"
+    plan = {"by": "rows", "requested": requested, "warnings": [found]}
     write_json(plan, tmp_path / "stages" / "mix" / "mixture.json")
-    put_through(stage, rows, 3, tmp_path, columns=MIXED, recipe=recipe)
+    write_json([found], tmp_path / "stages" / "mix" / NOTICES)
+    put_through(
+        stage, rows, 3, tmp_path, columns=MIXED, recipe=recipe, output=tmp_path / "stages" / "handoff"
+    )
     mixture = manifest(tmp_path)["mixture"]
     assert {part["part"]: part["realised"] for part in mixture["parts"]} == {"law": 0.0, "rest": 1.0}
-    assert mixture["warnings"] == [
+    missed = [
         "part 'law' of phase 1 has 0.0% of the phase; 30.0% were requested",
         "part 'rest' of phase 1 has 100.0% of the phase; 70.0% were requested",
     ]
-    assert "part 'law' of phase 1 has 0.0%" in (tmp_path / "handoff" / "README.md").read_text()
+    assert mixture["warnings"] == [found, *missed]
+    card = (tmp_path / "handoff" / "README.md").read_text()
+    assert [card.count(line) for line in (found, *missed)] == [1, 1, 1]
+    notices = tmp_path / "stages" / "handoff" / NOTICES  # that of mix is shown by its own stage
+    assert json.loads(notices.read_text()) == missed
 
 
 def test_the_changelog_lists_added_removed_and_moved_rows(tmp_path):
@@ -124,6 +134,23 @@ def test_the_card_states_licences_weaknesses_and_missing_counts(tmp_path):
     for trainer in ("TRL", "LLaMA-Factory", "axolotl", "unsloth", "ms-swift", "torchtune"):
         snippet = card.partition(f"**{trainer}**")[2].partition("\n\n")[0]
         assert "Loss:" in snippet
+
+
+@pytest.mark.parametrize(
+    ("rows", "used"),
+    [
+        ([text(1)], set()),
+        ([text(1), pair(1)], {"instructions", "instructions_messages"}),
+        ([pair(1, kind="refusal")], {"refusals", "refusals_messages"}),
+        ([pair(1), pair(2, kind="refusal")], {"instructions", "instructions_messages", "refusals_messages"}),
+    ],
+)
+def test_snippets_name_only_configurations_with_rows(tmp_path, rows, used):
+    hand_off(rows, tmp_path)
+    training = (tmp_path / "handoff" / "README.md").read_text().partition("## Training")[2]
+    training = training.partition("## Origin")[0]
+    assert set(re.findall(r"(?:instructions|refusals)(?:_messages)?", training)) == used
+    assert training.count("```") % 2 == 0
 
 
 def test_alpaca_and_sharegpt_keep_system_and_earlier_turns(tmp_path):
@@ -167,8 +194,8 @@ def test_the_knowledge_test_is_a_configuration_and_an_lm_eval_task(tmp_path):
 
 @pytest.fixture
 def hub(monkeypatch):
-    """A fake hub: the requests it received, and its response status."""
-    seen, answers = [], {"status": 200}
+    """A fake hub: the requests it received, its files, and its response: the status, by the end of a path."""
+    seen, answers = [], {"status": {}, "files": []}
 
     class Hub(http.server.BaseHTTPRequestHandler):
         def do_POST(self):
@@ -188,11 +215,13 @@ def hub(monkeypatch):
             self._send(response)
 
         def do_GET(self):
-            self._send([] if "/tree/" in self.path else {"id": "org/name", "sha": "abc", "siblings": []})
+            files = [{"type": "file", "path": name, "size": 1, "oid": "b" * 40} for name in answers["files"]]
+            self._send(files if "/tree/" in self.path else {"id": "org/name", "sha": "abc", "siblings": []})
 
         def _send(self, response):
-            content = json.dumps(response).encode()
-            self.send_response(answers["status"])
+            status = next((code for part, code in answers["status"].items() if part in self.path), 200)
+            content = json.dumps(response if status == 200 else {"error": "Over the quota."}).encode()
+            self.send_response(status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
@@ -212,20 +241,45 @@ def hub(monkeypatch):
     server.shutdown()
 
 
+def operations(commit):
+    """The paths of a commit by operation."""
+    lines = [json.loads(line) for line in commit.splitlines()]
+    return {
+        key: {line["value"]["path"] for line in lines if line["key"] == key}
+        for key in ("file", "deletedFile")
+    }
+
+
 def test_a_hand_off_is_pushed_as_one_commit(tmp_path, hub):
-    seen, _ = hub
+    seen, answers = hub
+    answers["files"] = [".gitattributes", "README.md", "refusals/train/train-00000-of-00001.parquet"]
     hand_off([text(1), pair(1)], tmp_path, push="org/name")
     [created] = [json.loads(body) for path, body, _ in seen if path.endswith("/repos/create")]
     assert (created["type"], created["visibility"]) == ("dataset", "private")
     [commit] = [body for path, body, _ in seen if "/commit/" in path]
-    files = [json.loads(line) for line in commit.splitlines()]
-    sent = {line["value"]["path"] for line in files if line["key"] == "file"}
-    assert {"README.md", "manifest.json", "reading/train/train-00000-of-00001.parquet"} <= sent
+    home = tmp_path / "handoff"
+    assert operations(commit) == {
+        "file": {str(path.relative_to(home)) for path in home.rglob("*") if path.is_file()},
+        "deletedFile": {"refusals/train/train-00000-of-00001.parquet"},
+    }
     assert {token for _, _, token in seen} == {"Bearer hf_secret"}
 
 
-def test_a_rejected_upload_is_reported_and_keeps_the_hand_off(tmp_path, hub):
-    hub[1]["status"] = 403
-    with pytest.raises(UserError, match=r"handoff.push: 'org/name' was not uploaded.*HF_TOKEN"):
+@pytest.mark.parametrize(("path", "status"), [("/api/", 403), ("/preupload/", 401), ("/commit/", 413)])
+def test_a_rejected_upload_is_reported_and_keeps_the_hand_off(tmp_path, hub, path, status):
+    seen, answers = hub
+    answers["status"] = {path: status}
+    with pytest.raises(
+        UserError, match=r"'org/name' was not uploaded.*: Over the quota\. The hand.*HF_TOKEN"
+    ):
         hand_off([text(1)], tmp_path, push="org/name")
     assert manifest(tmp_path)["configurations"]["reading"]
+    commits = [operations(body) for path, body, _ in seen if "/commit/" in path]
+    assert all("README.md" in commit["file"] for commit in commits)  # never a part of the hand-off
+
+
+def test_a_hub_that_cannot_be_reached_is_reported(tmp_path, hub, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setattr("huggingface_hub.hf_api.constants.ENDPOINT", "http://127.0.0.1:9")
+    with pytest.raises(UserError, match=r"was not uploaded to http://127.0.0.1:9: .*refused"):
+        hand_off([text(1)], tmp_path, push="org/name")

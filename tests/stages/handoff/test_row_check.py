@@ -165,7 +165,7 @@ class Template:
     def __init__(self, render):
         self.apply_chat_template = lambda turns, tokenize, add_generation_prompt=False: render(turns)
 
-    def __call__(self, texts, add_special_tokens):
+    def __call__(self, texts, add_special_tokens, verbose=True):
         return {"input_ids": [text.split() for text in texts]}
 
 

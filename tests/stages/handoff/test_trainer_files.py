@@ -52,11 +52,11 @@ def slices_of(folder, trainer):
     chats = config(folder, trainer)
     if trainer == "axolotl":
         assert chats["curriculum_sampling"] and chats["shuffle_merged_datasets"] is False
-        return [(folder / entry["path"] / "train", entry["split"]) for entry in chats["datasets"]]
+        return [(folder / entry["path"], entry["split"]) for entry in chats["datasets"]]
     assert chats["disable_shuffling"]
     info = json.loads((folder / "dataset_info.json").read_text())
     entries = [info[name] for name in chats["dataset"].split(",")]
-    return [(folder / entry["file_name"], entry["split"]) for entry in entries]
+    return [(folder / entry["script_url"], entry["split"]) for entry in entries]
 
 
 @pytest.mark.parametrize("trainer", ["axolotl", "llamafactory"])
@@ -66,8 +66,8 @@ def test_every_row_is_read_once_in_the_order_of_training(hand_off, trainer, inst
     cache = str(folder.parent / "cache")
     ids = [
         name
-        for files, split in slices_of(folder, trainer)
-        for name in load_dataset(str(files), split=split, cache_dir=cache)["id"]
+        for data, split in slices_of(folder, trainer)
+        for name in load_dataset(str(data), split=split, cache_dir=cache)["id"]
     ]
     assert len(ids) == len(set(ids)) == instructions + refusals
     places = [float(name.split()[1]) for name in ids]

@@ -1,8 +1,9 @@
 """
 Configuration files for three trainers, with the target model, the length and the trained tokens.
 
-All paths are relative to the hand-off, so that the folder can be moved. LLaMA-Factory reads every file of a
-folder, so each split has its own folder, and ``dataset_info.json`` lists them.
+All paths are relative to the hand-off, so that the folder can be moved. LLaMA-Factory and axolotl load the
+folder of a configuration with `datasets`, which tells its splits by their folders and reads files by name.
+(A ``file_name`` in ``dataset_info.json`` would give them in the order of `os.listdir`.)
 
 In an ordered hand-off, instructions and refusals are interleaved by their numbers of rows, and not shuffled.
 One after the other, training would end with refusals only.
@@ -75,9 +76,8 @@ def dataset_info(tally: Tally, ordered: bool) -> dict[str, object]:
     info: dict[str, object] = {}
     slices = [part for part in _splits(tally, CHAT, ordered) if part[1] != "train"]
     for name, split in [*tally.amounts, *slices]:
-        entry: dict[str, object] = {"file_name": f"{name}/{split.partition('[')[0]}"}
-        if (name, split) in slices:
-            entry["split"] = split
+        # A "script" is any path that `load_dataset` loads; it loads no path without a name, such as ".".
+        entry: dict[str, object] = {"script_url": name, "split": split}
         if name == "reading":
             entry["columns"] = {"prompt": "text"}
         elif name in CHAT:
