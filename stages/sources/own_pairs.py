@@ -21,12 +21,12 @@ from pydantic import Field
 
 import datagen.stage
 from datagen.errors import UserError
-from datagen.recipe.sections import Source
+from datagen.recipe.sections import Encoding, Source
 from datagen.request import Reject
 from datagen.rows import Fields, Row
 from datagen.schema import content_id, fraction
 from datagen.stage import Builder, Context, Outcome, SourceStage
-from datagen.stages.shared.chat_records import Example, example
+from datagen.stages.shared.chat_records import Example, example, has_reasoning
 from datagen.stages.shared.language.detect import detect_language
 from datagen.stages.sources.ingest import Kind, Redacted, Task
 from datagen.stages.sources.ingest.content import digest_of
@@ -52,6 +52,9 @@ class Options(datagen.stage.Options):
     licence: str = Field("", description="Licence of records that state none, such as CC-BY-4.0")
     language: str = Field(
         "", pattern=r"^([a-z]{2,3})?$", description="An ISO 639 code; default: detected for each record"
+    )
+    encoding: Encoding = Field(
+        "", description="Encoding of files that are not UTF-8, such as windows-1252; default: detected"
     )
     redact: Redacted = Field(
         get_args(Kind), description="Personal data and secrets to replace, as in ingest: a list; off: none"
@@ -86,7 +89,7 @@ def digest(options: Options, context: Context) -> str:
 
 
 def _sources(options: Options) -> list[Source]:
-    return [Source(path=path) for path in options.path]
+    return [Source(path=path, encoding=options.encoding) for path in options.path]
 
 
 def _found(options: Options, context: Context) -> Found:
@@ -164,7 +167,7 @@ class _Rows:
         self.count = 0
 
     def outcome(self) -> Outcome:
-        """Return the rows, with the number of records outside the sample."""
+        """Return the rows, with the numbers of records outside the sample and of rows without reasoning."""
         return replace(self._builder.outcome(), figures=self._figures)
 
     def add(self, file: File, line: int, record: object) -> None:
@@ -187,6 +190,8 @@ class _Rows:
         except Reject as why:
             self.drop(why, origin | {"line": line})
             return
+        if has_reasoning(redacted):
+            self._figures["reasoning left out"] += 1
         self._seen.add(id_)
         metadata = self._metadata(redacted, line, redaction)
         row = {**example, "id": id_, "task": self._options.task, "metadata": metadata}
