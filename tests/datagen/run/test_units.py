@@ -4,6 +4,8 @@ import pyarrow as pa
 import pytest
 
 from datagen.recipe.load import load_recipe
+from datagen.request import Identity, Request
+from datagen.run import model_tasks
 from datagen.run.tasks import _read
 from datagen.run.units import Units
 from datagen.store.parquet import part_name, write_table
@@ -19,6 +21,10 @@ stages:
   instruct:
   comprehend:
   own_pairs: {{path: [pairs]}}
+  seeds: {{path: [pairs]}}
+  from_seeds:
+  from_search:
+  novelty:
   expand:
   refine:
   assess:
@@ -36,7 +42,8 @@ def units_of(tmp_path):
         for number, size in enumerate(sizes):
             rows = pa.table({"text": [f"{at:032x}" for at in range(size)]})
             write_table(rows, folder / "stages/ingest" / part_name(number, 0))
-        write_table(pa.table({"text": ["a"]}), folder / "stages/own_pairs" / part_name(0, 0))
+        for source in ("own_pairs", "seeds"):
+            write_table(pa.table({"text": ["a"]}), folder / "stages" / source / part_name(0, 0))
         formed = Units(load_recipe(path), folder)
         counts = {"own_pairs": 1} | changed
 
@@ -83,8 +90,10 @@ def test_a_unit_holds_no_more_than_a_partition_may(units_of):
     assert len(of("assess", "expand", "refine")) == 8
 
 
-def test_tables_of_documents_and_passages_stay_apart(units_of):
-    assert len(units_of()("chunk", "ingest")) == 3
+def test_tables_of_other_kinds_stay_apart(units_of):
+    of = units_of(seeds=1, from_seeds=1, from_search=1)
+    assert len(of("chunk", "ingest")) == 3
+    assert of("novelty", "from_seeds", "from_search") == [[("from_seeds", 0)], [("from_search", 0)]]
 
 
 def test_a_damaged_source_or_a_table_of_another_version_stays_apart(units_of, tmp_path):
@@ -100,3 +109,10 @@ def test_rows_keep_their_order_and_columns_of_one_table_are_null_in_others(tmp_p
     rows = _read((tmp_path / "one.parquet", tmp_path / "two.parquet"))
     assert rows["id"].to_pylist() == ["a", "b", "c"]
     assert rows["score"].to_pylist() == [1, 2, 0.5] and rows["more"].to_pylist() == [None, None, "x"]
+
+
+def test_rows_with_one_id_in_two_tables_get_each_answer_once():
+    """Two uses of a stage may make equal rows; read together, each answer would count twice."""
+    request = Request("row", [{"role": "user", "content": "Q"}], "", "", "score").to_row(Identity("m", "1"))
+    rows = [request, request | {"about": "other"}, dict(request), request | {"row": "second"}]
+    assert model_tasks._distinct(rows) == [rows[0], rows[1], rows[3]]
