@@ -6,9 +6,8 @@ from importlib import resources
 from pathlib import Path
 
 from datagen.errors import UserError
-from datagen.stages.exercises.task import is_task
 
-NAME = re.compile(r"[a-z][a-z0-9_]{,63}")
+NAME = re.compile(r"[a-z][a-z0-9_]{,39}")
 FILES = {"{name}.yaml": "task.yaml", "test_{name}.py": "test_task.txt"}
 
 
@@ -30,15 +29,12 @@ def write_task(name: str, folder: Path) -> list[Path]:
     Raises
     ------
     UserError
-        If the name is no identifier, or is that of a built-in task, a file exists already, or the folder
-        cannot be written to.
+        If the name is no identifier, a file exists already, or the folder cannot be written to.
     """
     if not NAME.fullmatch(name) or keyword.iskeyword(name):
         raise UserError(
-            f"{name!r} cannot name a task; use up to 64 lower-case letters, digits and underscores"
+            f"{name!r} cannot name a task; use up to 40 lower-case letters, digits and underscores"
         )
-    if is_task(name):
-        raise UserError(f"there is a built-in task {name}; give yours another name")
     skeletons = resources.files("datagen.recipe") / "skeletons"
     texts = {
         folder / file.format(name=name): (skeletons / source).read_text(encoding="utf-8")
