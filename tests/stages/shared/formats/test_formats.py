@@ -147,7 +147,16 @@ WRONG = {
         "1. # x",
         "1. ```\n   x\n   ```",
     ],
-    "bulleted_list": ["1. x", "x", "- x\n\n# y", "- x\n  - y", "-", "- x\n\nand more", "- x\n* y"],
+    "bulleted_list": [
+        "1. x",
+        "x",
+        "- x\n\n# y",
+        "- x\n  - y",
+        "-",
+        "- x\n\nand more",
+        "- x\n* y",
+        "- x\n\n[y]: http://example.org",
+    ],
     "one_line": ["x\ny", "x\r\ny", "x\u2028y"],
 }
 
