@@ -15,6 +15,7 @@ text               ``text`` alone: a reading text
 =================  ===================================================================================
 
 A chat becomes one example: its last answer is the training target, and the turns before it are the prompt.
+Reasoning beside the target has a field of its own; that of earlier turns is left out, as chat templates do.
 Answers that are marked as not to be trained (``weight: 0``, ``train: false``) are never the target.
 ``system`` and ``history`` (pairs of a question and an answer) beside a chat or a pair are earlier turns of
 its prompt. A record is rejected if the example would differ from it in meaning: if it has tools or other
@@ -69,11 +70,12 @@ class Example(TypedDict, total=False):
     answer: str
     rejected: str
     text: str
+    reasoning: str
 
 
 def example(record: object) -> Example:
     """
-    Convert a record to fields of an example: kind, prompt, question, context, answer, rejected, text.
+    Convert a record to the fields of an example that it gives.
 
     Raises
     ------
@@ -96,11 +98,12 @@ def example(record: object) -> Example:
         return {"kind": "reading", "text": _text(fields["text"], "text")}
     _not_bad(fields)
     if any(name in fields for name in TURNS):
-        return _of_chat([*_before(fields), *_turns(_to_last_trained(_chat(fields)))])
+        listed = _to_last_trained(_chat(fields))
+        return _of_chat([*_before(fields), *_turns(listed)]) | _reasoning(fields, listed)
     if "prompt" in fields and answer is not None:
         row = _of_chat([*_before(fields), *_turns(fields["prompt"], "user"), *_turns(answer, "assistant")])
         _with_choices(fields, row["question"])
-        return row
+        return row | _reasoning(fields, [] if isinstance(answer, str) else _listed(answer))
     question = question_of(fields)
     if answer is None:
         raise Reject("no answer", f"its fields are {_names(fields)}; {LAYOUTS}")
@@ -108,16 +111,7 @@ def example(record: object) -> Example:
     context = _optional(fields, "context")
     asked = chat(question, context)
     row = _of_chat([*_before(fields), *asked, {"role": "assistant", "content": _text(answer, "answer")}])
-    return row | {"question": question, "context": context}
-
-
-def has_reasoning(record: object) -> bool:
-    """Check whether a record, or a turn of it, has reasoning in a field or part of its own."""
-    if isinstance(record, Mapping):
-        if any(record.get(name) for name in REASONING) or record.get("type") in REASONING:
-            return True
-        return any(has_reasoning(value) for value in record.values())
-    return isinstance(record, list) and any(has_reasoning(part) for part in record)
+    return row | {"question": question, "context": context} | _reasoning(fields, [])
 
 
 def question_of(record: object) -> str:
@@ -182,7 +176,22 @@ def _texts(value: object) -> Iterator[str]:
             yield from _texts(part)
 
 
-def _to_last_trained(turns: object) -> object:
+def _reasoning(fields: Row, turns: Sequence[object]) -> Example:
+    """Return the reasoning beside a record's last answer, in a field or in parts of its own; {} without."""
+    answers = [turn for turn in turns if isinstance(turn, Mapping) and _role(turn) == "assistant"]
+    for place in (*answers[-1:], fields):
+        content = place.get("content")
+        parts = [part for part in content if isinstance(part, Mapping)] if isinstance(content, list) else []
+        texts = [place.get(name) for name in REASONING]
+        texts += [
+            part.get("text") or part.get(part["type"]) for part in parts if part.get("type") in REASONING
+        ]
+        if text := "\n".join(text for text in texts if isinstance(text, str) and text.strip()):
+            return {"reasoning": text}
+    return {}
+
+
+def _to_last_trained(turns: object) -> Sequence[object]:
     """Cut a chat after its last answer to train on, if any answer is marked as not to be trained."""
     listed = _listed(turns)
     answers = [

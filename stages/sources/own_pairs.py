@@ -26,7 +26,7 @@ from datagen.request import Reject
 from datagen.rows import Fields, Row
 from datagen.schema import content_id, fraction
 from datagen.stage import Builder, Context, Outcome, SourceStage
-from datagen.stages.shared.chat_records import Example, example, has_reasoning
+from datagen.stages.shared.chat_records import Example, example
 from datagen.stages.shared.language.detect import detect_language
 from datagen.stages.sources.ingest import Kind, Redacted, Task
 from datagen.stages.sources.ingest.content import digest_of
@@ -167,7 +167,7 @@ class _Rows:
         self.count = 0
 
     def outcome(self) -> Outcome:
-        """Return the rows, with the numbers of records outside the sample and of rows without reasoning."""
+        """Return the rows, with the number of records outside the sample."""
         return replace(self._builder.outcome(), figures=self._figures)
 
     def add(self, file: File, line: int, record: object) -> None:
@@ -190,8 +190,6 @@ class _Rows:
         except Reject as why:
             self.drop(why, origin | {"line": line})
             return
-        if has_reasoning(redacted):
-            self._figures["reasoning left out"] += 1
         self._seen.add(id_)
         metadata = self._metadata(redacted, line, redaction)
         row = {**example, "id": id_, "task": self._options.task, "metadata": metadata}

@@ -48,6 +48,7 @@ def test_each_prompt_shows_k_seeds_and_its_rows_name_them(stage):
     assert len(requests) == 20 and not dropped
     assert all(len(ids) == 3 for ids in shown[:20])
     assert len({request.key(WHO) for request in requests}) == 20
+    assert [request.sample for request in requests] == [0, 1] * 10
     for row, request in zip(kept, requests, strict=True):
         named = json.loads(request.about)
         assert (

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from datagen.request import Reject
 from datagen.schema import KINDS
-from datagen.stages.shared.chat_records import example, has_reasoning, question_of
+from datagen.stages.shared.chat_records import example, question_of
 
 USER, ASSISTANT = {"role": "user", "content": "Q"}, {"role": "assistant", "content": "A"}
 LAYOUTS = {
@@ -127,12 +127,24 @@ def test_choices_in_the_question_are_kept():
     assert example(record | {"answer": "B"})["question"] == record["question"]
 
 
-def test_reasoning_is_recognised_and_left_out():
+def test_reasoning_beside_the_target_is_kept_apart_from_it():
     parts = [{"type": "reasoning", "text": "Hm."}, {"type": "text", "text": "A"}]
-    for turn in (ASSISTANT | {"reasoning_content": "Hm."}, ASSISTANT | {"content": parts}):
-        assert has_reasoning({"messages": [USER, turn]})
-        assert example({"messages": [USER, turn]})["answer"] == "A"
-    assert not has_reasoning({"messages": [USER, ASSISTANT | {"reasoning_content": None}], "reasoning": ""})
+    thinking = [{"type": "thinking", "thinking": "Hm."}, {"type": "text", "text": "A"}]
+    for turn in (
+        {"reasoning_content": "Hm."},
+        {"thinking": "Hm."},
+        {"content": parts},
+        {"content": thinking},
+    ):
+        for record in (
+            {"messages": [USER, ASSISTANT | turn]},
+            {"prompt": [USER], "completion": [ASSISTANT | turn]},
+        ):
+            row = example(record)
+            assert (row["answer"], row["reasoning"]) == ("A", "Hm.")
+    assert example({"question": "Q", "answer": "A", "reasoning": "Hm."})["reasoning"] == "Hm."
+    earlier = [USER, ASSISTANT | {"reasoning_content": "Hm."}, USER, ASSISTANT | {"reasoning_content": ""}]
+    assert "reasoning" not in example({"messages": earlier, "reasoning": {"effort": "low"}})
 
 
 def test_preferences_and_texts_are_read():
@@ -201,7 +213,8 @@ def test_other_records_are_rejected(record, reason):
 
 NAMES = ["messages", "conversations", "prompt", "completion", "role", "content", "from", "value", "chosen"]
 NAMES += ["rejected", "instruction", "input", "output", "question", "answer", "context", "system", "text"]
-NAMES += ["history", "tools", "images", "weight", "label", "choices", "preferred_output"]
+NAMES += ["history", "tools", "images", "weight", "label", "choices", "reasoning", "type"]
+NAMES += ["preferred_output"]
 NAMES += ["non_preferred_output"]
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.sampled_from(["user", "assistant"]),

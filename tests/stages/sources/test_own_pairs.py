@@ -115,12 +115,10 @@ def test_the_encoding_of_files_can_be_named(own):
         read(own.parent, encoding="latin-nine")
 
 
-def test_rows_without_their_reasoning_are_counted(own):
+def test_reasoning_goes_into_its_column(own):
     (own / "a.jsonl").write_text(lines(pair(1, reasoning_content="Hm."), pair(2)))
-    chosen = stage.options.model_validate({"path": ["own"]})
-    where = replace(context(stage.name), folder=own.parent, run_folder=own.parent / "runs" / "r" / "1")
-    (made,) = stage.read(*stage.plan(chosen, where), chosen, where)
-    assert len(made.kept) == 2 and made.figures["reasoning left out"] == 1
+    kept, _, _ = read(own.parent)
+    assert [(row["answer"], row["reasoning"]) for row in kept] == [("1 years.", "Hm."), ("2 years.", None)]
 
 
 def test_personal_data_is_replaced(own):
