@@ -195,9 +195,11 @@ def _to_last_trained(turns: object) -> Sequence[object]:
     """Cut a chat after its last answer to train on, if any answer is marked as not to be trained."""
     listed = _listed(turns)
     answers = [
-        at for at, turn in enumerate(listed) if isinstance(turn, Mapping) and _role(turn) == "assistant"
+        (at, turn)
+        for at, turn in enumerate(listed)
+        if isinstance(turn, Mapping) and _role(turn) == "assistant"
     ]
-    trained = [at for at in answers if _is_trained(listed[at])]
+    trained = [at for at, turn in answers if _is_trained(turn)]
     if len(trained) == len(answers):
         return listed
     if not trained:
@@ -331,8 +333,8 @@ def _of_chat(chat: list[Message]) -> Example:
     while rest and rest[0]["role"] == "assistant" and len(rest) > 1:
         rest = rest[1:]
     if len(rest) < 2:
-        roles = ", ".join(turn["role"] for turn in chat) or "none"
-        raise Reject("no answer", f"its turns are {roles}; it needs a turn of user, then one of assistant")
+        found = ", ".join(turn["role"] for turn in chat) or "none"
+        raise Reject("no answer", f"its turns are {found}; it needs a turn of user, then one of assistant")
     roles = [turn["role"] for turn in rest]
     if roles != ["user", "assistant"] * (len(roles) // 2):
         remedy = "join successive turns of one role, and put one of system first"
