@@ -102,14 +102,14 @@ def example(record: object) -> Example:
         return _of_chat([*_before(fields), *_turns(listed)]) | _reasoning(fields, listed)
     if "prompt" in fields and answer is not None:
         row = _of_chat([*_before(fields), *_turns(fields["prompt"], "user"), *_turns(answer, "assistant")])
-        _with_choices(fields, row["question"])
+        _with_choices(fields, row["prompt"])
         return row | _reasoning(fields, [] if isinstance(answer, str) else _listed(answer))
     question = question_of(fields)
     if answer is None:
         raise Reject("no answer", f"its fields are {_names(fields)}; {LAYOUTS}")
-    _with_choices(fields, question)
     context = _optional(fields, "context")
     asked = chat(question, context)
+    _with_choices(fields, asked)
     row = _of_chat([*_before(fields), *asked, {"role": "assistant", "content": _text(answer, "answer")}])
     return row | {"question": question, "context": context} | _reasoning(fields, [])
 
@@ -161,11 +161,14 @@ def _not_bad(fields: Row) -> None:
             raise Reject("a bad answer", f"its {name} is false; {remedy}")
 
 
-def _with_choices(fields: Row, question: str) -> None:
-    """Reject a question whose choices are in a field of their own, unless it repeats them."""
+def _with_choices(fields: Row, prompt: Sequence[Message]) -> None:
+    """Reject a pair whose choices are in a field of their own, unless its prompt repeats them."""
+    shown = "\n".join(turn["content"] for turn in prompt)
     for name in CHOICES:
-        if any(text not in question for text in _texts(fields.get(name))):
-            raise Reject("choices left out", f"its {name} are not in the question; write them into it")
+        if any(text not in shown for text in _texts(fields.get(name))):
+            raise Reject(
+                "choices left out", f"its {name} are not in its prompt; write them into the question"
+            )
 
 
 def _texts(value: object) -> Iterator[str]:
@@ -256,9 +259,9 @@ def _asked(record: Row) -> list[Message]:
     if record.get("prompt"):
         return _turns(record["prompt"], "user")
     if any(record.get(name) for name in QUESTIONS):
-        question = question_of(record)
-        _with_choices(record, question)
-        return chat(question, _optional(record, "context"))
+        asked = chat(question_of(record), _optional(record, "context"))
+        _with_choices(record, asked)
+        return asked
     return []
 
 

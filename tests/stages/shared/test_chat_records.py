@@ -122,9 +122,13 @@ def test_an_empty_input_adds_nothing(empty):
     assert example({"instruction": "Q", "input": empty, "output": "A"})["prompt"] == [USER]
 
 
-def test_choices_in_the_question_are_kept():
+def test_choices_in_the_prompt_are_kept():
     record = {"question": "Q\nA) one\nB) two", "choices": {"label": ["A", "B"], "text": ["one", "two"]}}
     assert example(record | {"answer": "B"})["question"] == record["question"]
+    listed = {"question": "Which?", "context": "A) one", "options": {"A": "one"}, "answer": "A"}
+    assert example(listed)["answer"] == "A"
+    turns = [{"role": "system", "content": "Answer yes or no."}, USER]
+    assert example({"prompt": turns, "completion": "yes", "choices": ["yes", "no"]})["answer"] == "yes"
 
 
 def test_reasoning_beside_the_target_is_kept_apart_from_it():
