@@ -212,7 +212,7 @@ def run_ours(folder: Path, workers: int) -> None:
     with local_cluster(folder, workers, engine=False) as client:
         client.wait_for_workers(workers)
         started = time.monotonic()
-        client.submit(run_whole, job, parts(folder / "examples")).result()
+        client.submit(run_whole, job, [(path,) for path in parts(folder / "examples")]).result()
         seconds = time.monotonic() - started
     ids = [one for path in parts(out) for one in read_part(path, ["id"])["id"].to_pylist()]
     (folder / "kept").write_text("\n".join(ids))

@@ -184,7 +184,7 @@ def _job(spec: Model, workload: Workload, folder: Path) -> ModelJob:
 def _partition(job: ModelJob, numbers: Sequence[int], number: int) -> Path:
     rows = job.context.run_folder / f"rows-{number}.parquet"
     write_table(pa.table({"number": list(numbers)}), rows)
-    return write_requests(job, rows, number)
+    return write_requests(job, (rows,), number)
 
 
 def bare_chat(spec: VllmModel, workload: Workload) -> Measured:

@@ -24,8 +24,12 @@ def task(
     The test passes as written. Change prompt, fields and checks, then its good and bad answers. A recipe asks
     the task with `instruct: {tasks: {./NAME.yaml: 1}}`.
     """
+    from datagen.errors import UserError
     from datagen.recipe.skeleton import write_task
+    from datagen.stages.exercises.task import is_task
 
+    if is_task(name):
+        raise UserError(f"there is a task {name} already; give yours another name")
     for path in write_task(name, folder):
         typer.echo(f"wrote {path}")
     typer.echo(f"recipe:  instruct: {{tasks: {{./{name}.yaml: 1}}}}")

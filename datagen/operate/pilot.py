@@ -64,7 +64,13 @@ def pilot_of(recipe: Recipe, passages: int) -> Recipe:
             stages[NAME] = {"use": f"{__name__}:sample", "passages": passages}
         if stage.name not in EXCLUDED:
             stages[name] = recipe.stages[name]
-    changes = {"name": f"{recipe.name}{PILOT}", "stages": stages, "min_rows": {}, "gates": []}
+    changes = {
+        "name": f"{recipe.name}{PILOT}",
+        "stages": stages,
+        "min_rows": {},
+        "min_task_rows": {},
+        "gates": [],
+    }
     return recipe.model_copy(update=changes)
 
 

@@ -54,6 +54,11 @@ class Recipe(Section):
         default_factory=dict,
         description="Minimum rows per product of the hand-off. With fewer, the run is not released",
     )
+    min_task_rows: dict[str, Annotated[int, Field(ge=1)]] = Field(
+        default_factory=dict,
+        description="Minimum rows per task of the hand-off, such as {comparison: 50}. With fewer, the run is "
+        "not released",
+    )
     gates: list[str] = Field(
         default_factory=list,
         description="Conditions on the comparison with the latest release, such as kept<0.8, that prevent "

@@ -3,8 +3,9 @@
 import os
 import re
 from datetime import date
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from datagen.json_types import JsonObject
 from datagen.redaction import mask_secrets
@@ -14,6 +15,17 @@ class Section(BaseModel):
     """A part of the recipe. Unknown keys are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
+
+
+def _known_encoding(name: str) -> str:
+    try:
+        "".encode(name or "utf-8")
+    except LookupError:
+        raise ValueError(f"there is no text encoding {name!r}; try windows-1252") from None
+    return name
+
+
+Encoding = Annotated[str, AfterValidator(_known_encoding)]
 
 
 class Source(Section):
@@ -46,7 +58,7 @@ class Source(Section):
         description="Records: fields to read, as name: path. text, title and id are as above; any "
         "other name becomes metadata",
     )
-    encoding: str = Field(
+    encoding: Encoding = Field(
         "", description="Encoding of text that is not UTF-8, such as windows-1252; default: detected"
     )
     language: str = Field(
@@ -62,15 +74,6 @@ class Source(Section):
         if bool(self.path) == bool(self.python):
             raise ValueError("give either path: or python:")
         return self
-
-    @field_validator("encoding")
-    @classmethod
-    def _check_encoding(cls, encoding: str) -> str:
-        try:
-            "".encode(encoding or "utf-8")
-        except LookupError:
-            raise ValueError(f"there is no text encoding {encoding!r}; try windows-1252") from None
-        return encoding
 
     @field_validator("path")
     @classmethod

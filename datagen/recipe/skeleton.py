@@ -7,7 +7,7 @@ from pathlib import Path
 
 from datagen.errors import UserError
 
-NAME = re.compile(r"[a-z][a-z0-9_]*")
+NAME = re.compile(r"[a-z][a-z0-9_]{,39}")
 FILES = {"{name}.yaml": "task.yaml", "test_{name}.py": "test_task.txt"}
 
 
@@ -32,7 +32,9 @@ def write_task(name: str, folder: Path) -> list[Path]:
         If the name is no identifier, a file exists already, or the folder cannot be written to.
     """
     if not NAME.fullmatch(name) or keyword.iskeyword(name):
-        raise UserError(f"{name!r} cannot name a task; use lower-case letters, digits and underscores")
+        raise UserError(
+            f"{name!r} cannot name a task; use up to 40 lower-case letters, digits and underscores"
+        )
     skeletons = resources.files("datagen.recipe") / "skeletons"
     texts = {
         folder / file.format(name=name): (skeletons / source).read_text(encoding="utf-8")

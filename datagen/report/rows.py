@@ -1,5 +1,6 @@
 """The final rows of a run: the output of its last stage that produces examples, and its hand-off."""
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pyarrow.parquet as pq
 
 from datagen.run.folder import Run
 from datagen.schema import KINDS
-from datagen.store.parquet import parts
+from datagen.store.parquet import parts, read_part
 from datagen.store.record import StageRecord
 
 
@@ -31,6 +32,14 @@ def products(run: Run) -> dict[str, dict[str, int]]:
             if rows := pq.read_metadata(path).num_rows:
                 split = path.name.partition("-")[0]
                 splits[split] = splits.get(split, 0) + rows
+    return counts
+
+
+def tasks(run: Run) -> Counter[str]:
+    """Count the rows of the hand-off by task."""
+    counts = Counter[str]()
+    for path in handed_off(run, *KINDS.values()):
+        counts.update(read_part(path, ["task"])["task"].to_pylist())
     return counts
 
 

@@ -31,6 +31,7 @@ from datagen.run.progress import Progress, Watcher
 from datagen.run.stage_run import StageRun
 from datagen.run.takeover import sees_only_its_tables
 from datagen.run.tasks import Job
+from datagen.run.units import Units
 from datagen.stage import ModelStage, SourceStage, WholeStage
 from datagen.store.parquet import parts
 
@@ -90,13 +91,21 @@ class Flow:
         The run's budget.
     watcher, recorder
         Receive the progress, and the use of the engines.
+    units
+        Forms the units of partitions that the stages read.
     """
 
     def __init__(
-        self, client: "Client", run: Run, limits: Budget, watcher: Watcher, recorder: Recorder
+        self,
+        client: "Client",
+        run: Run,
+        limits: Budget,
+        watcher: Watcher,
+        recorder: Recorder,
+        units: Units,
     ) -> None:
         self._client, self._run, self._limits = client, run, limits
-        self._watcher, self._recorder = watcher, recorder
+        self._watcher, self._recorder, self._units = watcher, recorder, units
         self._pool = WorkerPool(client)
         # Unique to this attempt; workers report under it what they spend of the common budget.
         self._topic, self._spent = f"{run.folder.name}/{uuid4().hex}", run.spent
@@ -112,12 +121,13 @@ class Flow:
 
     def add(self, job: Job, reads: Sequence[str]) -> None:
         """Add the next stage, which reads tables of complete stages and of stages added earlier."""
-        inputs: list[Path] = []
+        tables: list[list[Path]] = []
         awaited: set[Path] = set()
         for source in reads:
             at_work = self._stages.get(source)
-            inputs += at_work.outputs if at_work else parts(self._run.stage_folder(source))
+            tables.append(at_work.outputs if at_work else parts(self._run.stage_folder(source)))
             awaited.update(at_work.outputs if at_work else ())
+        inputs = self._units.of(job.name, tables)
         job = replace(job, topic=self._topic, spent=self._spent, budget=self._limits)
         turns = 2 if isinstance(job.stage, ModelStage) and job.stage.follow else 1
         progress = self._progress[job.name] = Progress(self._watcher, job.name, turns)

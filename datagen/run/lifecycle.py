@@ -128,6 +128,7 @@ def fingerprint(recipe: Recipe, models: dict[str, Identity]) -> str:
             "budget": True,
             "prices": True,
             "min_rows": True,
+            "min_task_rows": True,
             "gates": True,
             "cluster": {"address", "workers"},
         }

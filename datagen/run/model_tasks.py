@@ -23,11 +23,13 @@ from datagen.engines.special_tokens import special_tokens_of
 from datagen.errors import BudgetSpent, UserError
 from datagen.recipe.roles import Model, OpenAIModel
 from datagen.request import Answer, Answers, Completion, Request, Usage, separated
+from datagen.rows import RequestRow
 from datagen.run.budget import allowance, is_closed
 from datagen.run.claims import claim
 from datagen.run.retrial import Retrial
 from datagen.run.spending import Spending
 from datagen.run.tasks import Job, PartReport, finish, rows_of
+from datagen.run.units import Unit
 from datagen.schema import REQUESTS
 from datagen.stage import ModelStage
 from datagen.store.completions import Completions
@@ -86,9 +88,9 @@ class GenerationReport:
         return 0 < self.distinct == self.failed + self.rejected
 
 
-def write_requests(job: ModelJob, path: Path, number: int) -> Path:
+def write_requests(job: ModelJob, unit: Unit, number: int) -> Path:
     """
-    Write a model stage's requests about one partition.
+    Write a model stage's requests about one unit of partitions.
 
     Raises
     ------
@@ -97,21 +99,21 @@ def write_requests(job: ModelJob, path: Path, number: int) -> Path:
     """
     if is_closed(job.topic):
         raise BudgetSpent()
-    rows, _ = rows_of(job, path)
+    rows, _ = rows_of(job, unit)
     return _write_requests(
         job, job.stage.ask(rows, job.options, job.context), job.folder / "requests" / part_name(number)
     )
 
 
 def write_follow_ups(
-    job: ModelJob, path: Path, requests: Path, completions: Path, number: int, answered: GenerationReport
+    job: ModelJob, unit: Unit, requests: Path, completions: Path, number: int, answered: GenerationReport
 ) -> Path:
     """
     Write a model stage's requests that depend on the answers to its first ones.
 
     `answered` locates the answers; as a dependency of the task it also ensures that they exist.
     """
-    rows, _ = rows_of(job, path)
+    rows, _ = rows_of(job, unit)
     answers = _answers(job, [requests], completions, [answered])
     assert job.stage.follow is not None  # otherwise this task is not submitted
     return _write_requests(
@@ -242,18 +244,18 @@ def unanswered(requests: Path, missing: pa.Array) -> Iterator[tuple[str, Request
 
 def read_answers(
     job: ModelJob,
-    path: Path,
+    unit: Unit,
     requests: Sequence[Path],
     completions: Path,
     number: int,
     answered: Sequence[GenerationReport],
 ) -> PartReport:
     """
-    Join one partition's requests with their completions and let the stage read them.
+    Join one unit's requests with their completions and let the stage read them.
 
     `answered` is as in `write_follow_ups`.
     """
-    rows, others = rows_of(job, path)
+    rows, others = rows_of(job, unit)
     answers = _answers(job, requests, completions, answered)
     outcome = job.stage.read(rows, answers, job.options, job.context)
     report = finish(job, rows, others, outcome, part_name(number))
@@ -264,10 +266,15 @@ def read_answers(
     return replace(report, rows_asked=answers.rows, cost=cost)
 
 
+def _distinct(rows: Iterable[RequestRow]) -> list[RequestRow]:
+    """Leave out repeated requests: equal rows of two tables, which have one id, are asked about alike."""
+    return list({(row["row"], row["key"], row["task"], row["about"]): row for row in rows}.values())
+
+
 def _answers(
     job: ModelJob, requests: Sequence[Path], completions: Path, answered: Sequence[GenerationReport]
 ) -> Answers:
-    rows = [row for path in requests for row in read_part(path).to_pylist()]
+    rows = _distinct(row for path in requests for row in read_part(path).to_pylist())
     store = Completions(completions, _model_of(job)[1])
     stored = store.find(
         [row["key"] for row in rows], [path for report in answered for path in report.segments]

@@ -1,13 +1,14 @@
 """Decide whether a complete run becomes the latest release, and compare it with the previous one."""
 
 import logging
+from collections import Counter
 from pathlib import Path
 
 from datagen.errors import UserError
 from datagen.recipe.gates import failed
 from datagen.report.compare import compare
 from datagen.report.comparison import Comparison
-from datagen.report.rows import products
+from datagen.report.rows import products, tasks
 from datagen.run.folder import Run, open_run
 
 log = logging.getLogger(__name__)
@@ -30,8 +31,8 @@ def objection(run: Run, home: Path, changed: Comparison | None = None) -> str:
     """
     Return the reason not to release a run, or "".
 
-    Reasons are a product below the recipe's ``min_rows``, a failed gate, or no rows at all: a run without
-    rows does not replace a release with rows.
+    Reasons are a product below the recipe's ``min_rows``, a task below its ``min_task_rows``, a failed gate,
+    or no rows at all: a run without rows does not replace a release with rows.
 
     Parameters
     ----------
@@ -50,6 +51,14 @@ def objection(run: Run, home: Path, changed: Comparison | None = None) -> str:
         if counts[name] < rows
     ]:
         return f"its hand-off has {' and '.join(short)} (min_rows)"
+    least: dict[str, int] = run.manifest["recipe"].get("min_task_rows", {})
+    by_task = tasks(run) if least else Counter[str]()
+    if short := [
+        f"{by_task[name]:,} of {rows:,} rows of {name}"
+        for name, rows in least.items()
+        if by_task[name] < rows
+    ]:
+        return f"its hand-off has {' and '.join(short)} (min_task_rows)"
     gates: list[str] = run.manifest["recipe"].get("gates", [])
     latest = home / "latest"
     try:

@@ -34,6 +34,7 @@ from datagen.run.outdated import outdated_stage
 from datagen.run.progress import Watcher
 from datagen.run.takeover import Step, context_of, key_of, may_stay, step_of, take_over
 from datagen.run.tasks import Job
+from datagen.run.units import Units
 from datagen.stage import ModelStage
 from datagen.store.disk import translate_file_errors
 from datagen.store.parquet import UNFINISHED, write_json
@@ -146,7 +147,8 @@ class _Line:
         step = self._step(self.due[0])
         names = [step.name] if may_stay(step, self._earlier) else together(recipe, list(self.due))
         reads = wire([(name, stage.takes, stage.gives) for name, stage, _ in recipe.line()])
-        flow = Flow(self._cluster.client, run, recipe.budget, self._watcher, self._recorder)
+        units = Units(recipe, run.folder)
+        flow = Flow(self._cluster.client, run, recipe.budget, self._watcher, self._recorder, units)
         for name in names:
             flow.add(self._job(name), reads[name])
         if not self._started:

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, replace
 from functools import partial
@@ -18,6 +18,7 @@ from datagen.request import Usage
 from datagen.run import model_tasks, tasks
 from datagen.run.progress import Progress
 from datagen.run.tasks import Job, PartReport
+from datagen.run.units import Unit
 from datagen.stage import NOTICES, ModelStage, Options, SourceStage, WholeStage
 from datagen.store.completions import Completions
 from datagen.store.parquet import part_name, parts
@@ -40,9 +41,9 @@ class StageRun:
     job
         The stage's job, which its tasks execute on each partition.
     inputs
-        The partitions that it reads, in order.
+        The units of partitions that it reads, in order.
     awaited
-        Those of `inputs` that are not written yet.
+        The partitions that are not written yet.
     wrote
         Called with the paths of new partitions of the stage's table.
     spent
@@ -57,7 +58,7 @@ class StageRun:
         self,
         pool: WorkerPool,
         job: Job,
-        inputs: Sequence[Path],
+        inputs: Sequence[Unit],
         awaited: Collection[Path],
         wrote: Callable[[Sequence[Path]], None],
         spent: Callable[[], Usage],
@@ -69,8 +70,9 @@ class StageRun:
         self._completions, self._progress = completions, progress
         self._spent_before = completions.spent_by(job.name)
         self._total, self._generation = PartReport(), model_tasks.GenerationReport()
-        self._ready: deque[Callable[[], Partition]] = deque()  # each submits one partition
-        self._locked: dict[Path, int] = {}  # input -> its number
+        self._ready: deque[Callable[[], Partition]] = deque()  # each submits one unit
+        self._locked: dict[Path, int] = {}  # partition -> the number of its unit
+        self._waits = Counter[int]()  # number of a unit -> its locked partitions
         self._began: float | None = None
         self._ended = 0.0  # time at which the last partition was complete
         self._prepared = True  # whether its options are final
@@ -85,11 +87,12 @@ class StageRun:
                 self._ready.append(self._run_whole)
                 self._missing = 1
             case _:
-                self._locked = {path: number for number, path in enumerate(inputs)}
+                self._locked = {path: number for number, unit in enumerate(inputs) for path in unit}
+                self._waits.update(self._locked.values())
                 self._missing = len(inputs)
                 self._prepared = not isinstance(job.stage, ModelStage) or job.stage.prepare is None
                 if self._prepared:
-                    self.unlock([path for path in inputs if path not in awaited])
+                    self.unlock([path for path in self._paths() if path not in awaited])
                 else:
                     self._ready.append(self._prepare)
 
@@ -125,11 +128,16 @@ class StageRun:
         return [folder / part_name(number) for number in range(len(self._inputs))]
 
     def unlock(self, paths: Sequence[Path]) -> None:
-        """Make written partitions ready; those that this stage does not read are ignored."""
+        """Make units ready whose partitions are written; those that this stage does not read are ignored."""
         work = self._ask if self.asks else self._apply
         for path in paths:
             if (number := self._locked.pop(path, None)) is not None:
-                self._ready.append(partial(work, path, number))
+                self._waits[number] -= 1
+                if not self._waits[number]:
+                    self._ready.append(partial(work, self._inputs[number], number))
+
+    def _paths(self) -> list[Path]:
+        return [path for unit in self._inputs for path in unit]
 
     def submit(self, engine: bool) -> Partition | None:
         """Submit the next partition that needs an engine, or that needs none; None if none is ready."""
@@ -143,27 +151,27 @@ class StageRun:
     def _read(self, task: object, number: int) -> Partition:
         return self._partition(task, [self._pool.submit(tasks.read_source, self.job, task, number)])
 
-    def _apply(self, path: Path, number: int) -> Partition:
-        report = self._pool.submit(tasks.apply_map, self.job, path, number)
-        return self._partition(path, [report], [number])
+    def _apply(self, unit: Unit, number: int) -> Partition:
+        report = self._pool.submit(tasks.apply_map, self.job, unit, number)
+        return self._partition(unit, [report], [number])
 
     def _run_whole(self) -> Partition:
-        paths = list(self._inputs)
-        report = self._pool.submit(tasks.run_whole, self.job, paths)
-        return self._partition(paths, [report], range(len(paths)))
+        units = list(self._inputs)
+        report = self._pool.submit(tasks.run_whole, self.job, units)
+        return self._partition(units, [report], range(len(units)))
 
     def _prepare(self) -> Partition:
         """Let the stage read all partitions and choose its final options."""
-        paths = list(self._inputs)
+        units = list(self._inputs)
 
         def prepared(options: Options) -> None:
             self.job, self._prepared = replace(self.job, options=options), True
-            self.unlock(paths)
+            self.unlock(self._paths())
 
-        options = self._pool.submit(tasks.prepare, self.job, paths)
-        return Partition(self._title(paths), [options], then=prepared)
+        options = self._pool.submit(tasks.prepare, self.job, units)
+        return Partition(self._title(units), [options], then=prepared)
 
-    def _ask(self, path: Path, number: int) -> Partition:
+    def _ask(self, unit: Unit, number: int) -> Partition:
         """Chain writing requests, generating and reading, without a barrier between partitions."""
         pool, folder = self._pool, self._completions.folder
         # A worker that joins later, or replaces a dead one, starts from the current spending.
@@ -172,14 +180,14 @@ class StageRun:
         def answer(requests: "Future[Path]") -> "Future[model_tasks.GenerationReport]":
             return pool.submit_to_engine(model_tasks.generate, job, requests, folder)
 
-        requests = [pool.submit(model_tasks.write_requests, job, path, number)]
+        requests = [pool.submit(model_tasks.write_requests, job, unit, number)]
         answered = [answer(requests[0])]
         if isinstance(job.stage, ModelStage) and job.stage.follow is not None:
             first = (requests[0], folder, number, answered[0])
-            requests.append(pool.submit(model_tasks.write_follow_ups, job, path, *first))
+            requests.append(pool.submit(model_tasks.write_follow_ups, job, unit, *first))
             answered.append(answer(requests[1]))
-        read = pool.submit(model_tasks.read_answers, job, path, requests, folder, number, answered)
-        return self._partition(path, [read, *answered], [number], engine=True)
+        read = pool.submit(model_tasks.read_answers, job, unit, requests, folder, number, answered)
+        return self._partition(unit, [read, *answered], [number], engine=True)
 
     def _partition(
         self,
@@ -201,11 +209,12 @@ class StageRun:
         return Partition(self._title(read), reports, engine, done)
 
     def _title(self, read: object) -> str:
-        """Name a partition by its input: a part of a table, all parts, or documents."""
-        if isinstance(read, Path):
-            read = read.relative_to(self.job.context.run_folder)
-        elif isinstance(read, list):
-            read = f"all {len(read)} partitions"
+        """Name a partition by its input: a unit, all units, or documents."""
+        if isinstance(read, list):
+            read = f"all {len(self._paths())} partitions"
+        elif isinstance(read, tuple) and read and isinstance(read[0], Path):
+            folder = self.job.context.run_folder
+            read = ", ".join(str(path.relative_to(folder)) for path in read)
         return f"stages.{self.name}, reading {shorten(str(read), 200)}"
 
     def end(self, reads: Sequence[str]) -> StageRecord:

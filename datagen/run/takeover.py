@@ -179,7 +179,17 @@ def key_of(step: Step, recipe: Recipe, models: Mapping[str, Identity]) -> str:
         parts += [stage.role, context.model.name, context.model.revision]
     if place not in SEES_TABLES and not isinstance(stage, SourceStage):
         parts += [
-            recipe.model_dump_json(exclude={"budget", "prices", "min_rows", "gates", "cluster", "models"})
+            recipe.model_dump_json(
+                exclude={
+                    "budget",
+                    "prices",
+                    "min_rows",
+                    "min_task_rows",
+                    "gates",
+                    "cluster",
+                    "models",
+                }
+            )
         ]
         parts += [_json({role: asdict(identity) for role, identity in models.items()})]
         parts += [_json([record["stage"], record.get("files")]) for record in step.before]

@@ -23,6 +23,7 @@ from datagen.errors import UserError
 from datagen.recipe.roles import Model
 from datagen.recipe.sections import Budget
 from datagen.request import Usage
+from datagen.run.units import Unit
 from datagen.schema import KINDS, TABLES
 from datagen.stage import (
     Context,
@@ -128,22 +129,22 @@ def read_source(job: Job[SourceStage[Options, object]], source: object, number: 
     return total
 
 
-def apply_map(job: Job[MapStage], path: Path, number: int) -> PartReport:
-    """Run a map stage on one partition."""
-    rows, others = rows_of(job, path)
+def apply_map(job: Job[MapStage], unit: Unit, number: int) -> PartReport:
+    """Run a map stage on one unit of partitions."""
+    rows, others = rows_of(job, unit)
     outcome = job.stage.apply(rows, job.options, job.context)
     return finish(job, rows, others, outcome, part_name(number))
 
 
-def run_whole(job: WholeJob, paths: Sequence[Path]) -> PartReport:
+def run_whole(job: WholeJob, units: Sequence[Unit]) -> PartReport:
     """Run a stage that sees all partitions."""
     stage = job.stage
-    context, partitions = _whole(job, paths)
-    results = _one_each(job, stage.run(partitions, job.options, context), len(paths))
-    tasks = ((number, path, result) for number, (result, path) in enumerate(zip(results, paths, strict=True)))
+    context, partitions = _whole(job, units)
+    results = _one_each(job, stage.run(partitions, job.options, context), len(units))
+    tasks = ((number, unit, result) for number, (result, unit) in enumerate(zip(results, units, strict=True)))
     if stage.apply is None:
         reports = [
-            finish(job, *rows_of(job, path), outcome, part_name(number)) for number, path, outcome in tasks
+            finish(job, *rows_of(job, unit), outcome, part_name(number)) for number, unit, outcome in tasks
         ]
     else:
         reports = context.each(partial(_apply_whole, replace(job, context=context)), list(tasks))
@@ -151,19 +152,19 @@ def run_whole(job: WholeJob, paths: Sequence[Path]) -> PartReport:
     return sum(reports, start=PartReport())
 
 
-def prepare(job: Job[ModelStage], paths: Sequence[Path]) -> Options:
+def prepare(job: Job[ModelStage], units: Sequence[Unit]) -> Options:
     """Show a model stage all partitions; return its final options."""
-    context, partitions = _whole(job, paths)
+    context, partitions = _whole(job, units)
     assert job.stage.prepare is not None  # a stage without it needs no preparation
     options = job.stage.prepare(partitions, job.options, context)
     shutil.rmtree(context.scratch, ignore_errors=True)
     return options
 
 
-def _whole(job: Job, paths: Sequence[Path]) -> tuple[Context, Partitions]:
+def _whole(job: Job, units: Sequence[Unit]) -> tuple[Context, Partitions]:
     """Return all partitions, and a context in which `each` uses all workers."""
     context = replace(job.context, output=job.folder, each=_on_all_workers)
-    return context, Partitions([partial(_columns, job, path) for path in paths])
+    return context, Partitions([partial(_columns, job, unit) for unit in units])
 
 
 def _one_each(job: Job, results: Iterable[T], count: int) -> Iterator[T]:
@@ -177,19 +178,19 @@ def _one_each(job: Job, results: Iterable[T], count: int) -> Iterator[T]:
         raise AccountError(f"{job.name} returned {number} outcomes for {count} partitions")
 
 
-def _apply_whole(job: WholeJob, task: tuple[int, Path, object]) -> PartReport:
+def _apply_whole(job: WholeJob, task: tuple[int, Unit, object]) -> PartReport:
     assert job.stage.apply is not None
-    number, path, result = task
-    rows, others = rows_of(job, path)
+    number, unit, result = task
+    rows, others = rows_of(job, unit)
     outcome = job.stage.apply(rows, result, job.options, job.context)
     return finish(job, rows, others, outcome, part_name(number))
 
 
-def _columns(job: Job, path: Path, names: Sequence[str] | None) -> pa.Table:
+def _columns(job: Job, unit: Unit, names: Sequence[str] | None) -> pa.Table:
     """Read columns of the rows of the stage's kinds; all columns for None."""
     if names is None:
-        return rows_of(job, path)[0]
-    rows = _read(path, list(dict.fromkeys([*names, "kind"])))
+        return rows_of(job, unit)[0]
+    rows = _read(unit, list(dict.fromkeys([*names, "kind"])))
     return _of_kinds(rows, job.stage.kinds)[0].select([name for name in names if name in rows.column_names])
 
 
@@ -207,12 +208,18 @@ def _on_all_workers(function: Callable[[T], R], items: Sequence[T]) -> list[R]:
     return WorkerPool(get_client()).each(function, items)
 
 
-def rows_of(job: Job, path: Path) -> tuple[pa.Table, pa.Table]:
+def rows_of(job: Job, unit: Unit) -> tuple[pa.Table, pa.Table]:
     """Read the rows of the stage's kinds, and the other rows, which bypass it."""
-    return _of_kinds(_read(path), job.stage.kinds)
+    return _of_kinds(_read(unit), job.stage.kinds)
 
 
-def _read(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
+def _read(unit: Unit, columns: Sequence[str] | None = None) -> pa.Table:
+    """Read partitions; columns that only some of them have are null in the others."""
+    tables = [_read_part(path, columns) for path in unit]
+    return pa.concat_tables(tables, promote_options="permissive") if len(tables) > 1 else tables[0]
+
+
+def _read_part(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
     """Read a partition from its table; while the table's stage is running, from the unfinished folder."""
     early = path.parent.with_name(UNFINISHED + path.parent.name) / path.name
     if not path.exists() and early.exists():

@@ -2,7 +2,7 @@
 
 import re
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from pydantic import Field, field_validator, model_validator
 
@@ -65,11 +65,16 @@ class Pool(Writing):
         weights = [_weight(value) for value in tasks.values()]
         if not weights or min(weights) < 0 or not max(weights):
             raise ValueError("give at least one task, and no negative weight")
+        own = set[str]()
         for name, value in tasks.items():
-            if isinstance(value, Declaration):
-                if name in (*task_names(), round_trip.TASK) or not re.fullmatch(r"\w+", name):
-                    raise ValueError(f"a task of your own cannot be named {name!r}; give it another name")
-            elif ":" not in name and not name.endswith(FILES) and not is_task(name):
+            if isinstance(value, Declaration) or name.endswith(FILES):
+                known = PurePath(name).stem if name.endswith(FILES) else name
+                if known in (*task_names(), round_trip.TASK) or not re.fullmatch(r"\w+", known):
+                    raise ValueError(f"a task of your own cannot be named {known!r}; give it another name")
+                if known in own:
+                    raise ValueError(f"two tasks are named {known!r}; give one of them another name")
+                own.add(known)
+            elif ":" not in name and not is_task(name):
                 raise ValueError(f"there is no task {name!r}; {hint(name, task_names())}")
         return tasks
 

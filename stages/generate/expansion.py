@@ -68,15 +68,20 @@ def expansion(
     def ask(seeds: pa.Table, settings: Expansion, context: Context) -> Iterator[Request]:
         prompt, sampling = context.prompt(prompt_file), _sampling(settings)
         questions = dict(zip(seeds["id"].to_pylist(), seeds["question"].to_pylist(), strict=True))
+        asked = set[tuple[object, ...]]()
         for row in questions:
             for number in range(settings.prompts):
                 sampled = sample_seeds(list(questions), row, number, settings.shown, context.seed)
+                sample = number
+                while (*sampled, sample) in asked:  # a small pool: an equal request would get the same answer
+                    sample += settings.prompts
+                asked.add((*sampled, sample))
                 yield prompt.ask(
                     row,
                     task=name,
                     sampling=sampling,
                     schema=_schema(settings.per_prompt, settings.categories),
-                    sample=number,
+                    sample=sample,
                     about=json.dumps(sampled),
                     seeds=[questions[seed] for seed in sampled],
                     count=settings.per_prompt,

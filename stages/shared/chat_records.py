@@ -7,20 +7,24 @@ layout             fields
 messages           ``messages`` or ``conversations``: turns with ``role`` and ``content``, or ``from``
                    and ``value`` (ShareGPT)
 prompt/completion  ``prompt`` with ``completion`` or ``response``; each a text or a list of turns
-preference         ``chosen`` and ``rejected``, with ``prompt`` or as two whole chats
-Alpaca             ``instruction`` with ``output`` or ``response``; optional ``input``, ``system``,
-                   ``context`` (Dolly)
+preference         ``chosen`` and ``rejected`` (OpenAI: ``preferred_output`` and
+                   ``non_preferred_output``), with the prompt of any layout or as two whole chats
+Alpaca             ``instruction`` with ``output`` or ``response``; optional ``input``, ``context`` (Dolly)
 question/answer    ``question`` with ``answer``; optional ``context``
 text               ``text`` alone: a reading text
 =================  ===================================================================================
 
 A chat becomes one example: its last answer is the training target, and the turns before it are the prompt.
+Reasoning beside the target has a field of its own; that of earlier turns is left out, as chat templates do.
+Answers that are marked as not to be trained (``weight: 0``, ``train: false``) are never the target.
 ``system`` and ``history`` (pairs of a question and an answer) beside a chat or a pair are earlier turns of
-its prompt. A record with tools or other media is rejected, since the example could not contain them.
+its prompt. A record is rejected if the example would differ from it in meaning: if it has tools or other
+media, choices outside its question, or a label that marks it as bad.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from textwrap import shorten
 from typing import TypedDict
 
 from datagen.request import Message, Reject
@@ -28,6 +32,7 @@ from datagen.rows import Row
 from datagen.schema import chat
 
 ROLES = {
+    "developer": "system",
     "human": "user",
     "prompter": "user",
     "gpt": "assistant",
@@ -36,10 +41,23 @@ ROLES = {
     "model": "assistant",
 }
 KNOWN_ROLES = ("system", "user", "assistant")
+TOOL_ROLES = ("tool", "function", "function_call", "function_response", "observation", "ipython")
 QUESTIONS, ANSWERS = ("instruction", "question"), ("output", "response", "answer", "completion")
+TURNS = ("messages", "conversations")
+SYSTEM = ("system", "system_prompt")
+PREFERENCES = (("chosen", "rejected"), ("preferred_output", "non_preferred_output"))
 UNKNOWN = "unknown layout"
+LAYOUTS = (
+    "give it messages, or prompt and completion, or instruction and output, or question and answer, "
+    "or chosen and rejected, or text"
+)
 MEDIA = ("image", "images", "video", "videos", "audio", "audios")
+PLACEHOLDERS = frozenset({"<image>", "<video>", "<audio>"})  # a line of a turn that stands for a file
 TOOLS = ("tools", "functions", "tool_calls", "function_call")
+CHOICES = ("choices", "options")
+LABELS = ("label", "kto_tag")  # of the trainers' unpaired preferences; false: a bad answer
+NO_INPUT = "<noinput>"  # Alpaca's mark of an empty input
+REASONING = ("reasoning_content", "reasoning", "thinking")
 
 
 class Example(TypedDict, total=False):
@@ -52,41 +70,48 @@ class Example(TypedDict, total=False):
     answer: str
     rejected: str
     text: str
+    reasoning: str
 
 
 def example(record: object) -> Example:
     """
-    Convert a record to fields of an example: kind, prompt, question, context, answer, rejected, text.
+    Convert a record to the fields of an example that it gives.
 
     Raises
     ------
     Reject
-        If the layout is unknown, a turn is blank or out of order, there is no answer, or the record needs
-        tools or other media.
+        If the layout is unknown, a turn is blank or out of order, there is no answer to train on, or the
+        example would differ from the record in meaning.
     """
     if not isinstance(record, Mapping):
-        raise Reject(UNKNOWN, type(record).__name__)
+        raise Reject(UNKNOWN, f"it is {_kind(record)}; {LAYOUTS}")
     fields = {
         name: value for name, value in record.items() if value is not None
     }  # tables pad missing fields with nulls
     _text_only(fields)
-    if "chosen" in fields and "rejected" in fields:
-        return _preference(fields)
-    if "messages" in fields or "conversations" in fields:
-        return _of_chat([*_before(fields), *_turns(fields.get("messages") or fields.get("conversations"))])
+    for sides in PREFERENCES:
+        if all(side in fields for side in sides):
+            return _preference(fields, *sides)
     answer = next((fields[name] for name in ANSWERS if name in fields), None)
-    if "prompt" in fields and answer is not None:
-        return _of_chat([*_before(fields), *_turns(fields["prompt"], "user"), *_turns(answer, "assistant")])
-    asks = any(name in fields for name in (*QUESTIONS, "prompt"))
-    if isinstance(fields.get("text"), str) and not asks:  # Alpaca's `text` repeats the whole pair
+    asks = any(name in fields for name in (*TURNS, *QUESTIONS, "prompt"))
+    if isinstance(fields.get("text"), str) and not asks and "role" not in fields:
         return {"kind": "reading", "text": _text(fields["text"], "text")}
+    _not_bad(fields)
+    if any(name in fields for name in TURNS):
+        listed = _to_last_trained(_chat(fields))
+        return _of_chat([*_before(fields), *_turns(listed)]) | _reasoning(fields, listed)
+    if "prompt" in fields and answer is not None:
+        row = _of_chat([*_before(fields), *_turns(fields["prompt"], "user"), *_turns(answer, "assistant")])
+        _with_choices(fields, row["prompt"])
+        return row | _reasoning(fields, [] if isinstance(answer, str) else _listed(answer))
     question = question_of(fields)
     if answer is None:
-        raise Reject("no answer", f"its fields are {_names(fields)}")
+        raise Reject("no answer", f"its fields are {_names(fields)}; {LAYOUTS}")
     context = _optional(fields, "context")
     asked = chat(question, context)
+    _with_choices(fields, asked)
     row = _of_chat([*_before(fields), *asked, {"role": "assistant", "content": _text(answer, "answer")}])
-    return row | {"question": question, "context": context}
+    return row | {"question": question, "context": context} | _reasoning(fields, [])
 
 
 def question_of(record: object) -> str:
@@ -101,32 +126,98 @@ def question_of(record: object) -> str:
     if isinstance(record, str):
         return _text(record, "question")
     if not isinstance(record, Mapping):
-        raise Reject(UNKNOWN, type(record).__name__)
+        raise Reject(UNKNOWN, f"it is {_kind(record)}; {LAYOUTS}")
     for name in QUESTIONS:
         if record.get(name) is not None:
             parts = [_text(record[name], name), _optional(record, "input")]
             return "\n\n".join(part for part in parts if part)
-    turns = record.get("messages") or record.get("conversations")
+    turns = _chat(record)
     parsed = _turns(turns) if turns is not None else _turns(record.get("prompt") or [], "user")
     questions = [turn["content"] for turn in parsed if turn["role"] == "user"]
     if questions:
         return questions[0]
-    raise Reject(UNKNOWN, f"its fields are {_names(record)}")
+    raise Reject(UNKNOWN, f"its fields are {_names(record)}; {LAYOUTS}")
+
+
+def _chat(fields: Row) -> object:
+    return next((fields[name] for name in TURNS if fields.get(name)), fields.get(TURNS[0]))
 
 
 def _text_only(fields: Row) -> None:
     """Reject a record, or a turn, with tools or other media, which an example could not contain."""
     for name in TOOLS:
         if fields.get(name):
-            raise Reject("needs tools", f"it has {name}")
+            raise Reject("needs tools", f"it has {name}; remove the turns that use them and the field")
     for name in MEDIA:
         if fields.get(name):
-            raise Reject("needs other media", f"it has {name}")
+            raise Reject("needs other media", f"it has {name}; rows are text only")
+
+
+def _not_bad(fields: Row) -> None:
+    """Reject an answer that its record marks as bad, as trainers of unpaired preferences do."""
+    for name in LABELS:
+        if fields.get(name) is False or str(fields.get(name)).lower() == "false":
+            remedy = "remove the field if it means something else, or pair the answer with a chosen one"
+            raise Reject("a bad answer", f"its {name} is false; {remedy}")
+
+
+def _with_choices(fields: Row, prompt: Sequence[Message]) -> None:
+    """Reject a pair whose choices are in a field of their own, unless its prompt repeats them."""
+    shown = "\n".join(turn["content"] for turn in prompt)
+    for name in CHOICES:
+        if any(text not in shown for text in _texts(fields.get(name))):
+            raise Reject(
+                "choices left out", f"its {name} are not in its prompt; write them into the question"
+            )
+
+
+def _texts(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping | list):
+        for part in value.values() if isinstance(value, Mapping) else value:
+            yield from _texts(part)
+
+
+def _reasoning(fields: Row, turns: Sequence[object]) -> Example:
+    """Return the reasoning beside a record's last answer, in a field or in parts of its own; {} without."""
+    answers = [turn for turn in turns if isinstance(turn, Mapping) and _role(turn) == "assistant"]
+    for place in (*answers[-1:], fields):
+        content = place.get("content")
+        parts = [part for part in content if isinstance(part, Mapping)] if isinstance(content, list) else []
+        texts = [place.get(name) for name in REASONING]
+        texts += [
+            part.get("text") or part.get(part["type"]) for part in parts if part.get("type") in REASONING
+        ]
+        if text := "\n".join(text for text in texts if isinstance(text, str) and text.strip()):
+            return {"reasoning": text}
+    return {}
+
+
+def _to_last_trained(turns: object) -> Sequence[object]:
+    """Cut a chat after its last answer to train on, if any answer is marked as not to be trained."""
+    listed = _listed(turns)
+    answers = [
+        (at, turn)
+        for at, turn in enumerate(listed)
+        if isinstance(turn, Mapping) and _role(turn) == "assistant"
+    ]
+    trained = [at for at, turn in answers if _is_trained(turn)]
+    if len(trained) == len(answers):
+        return listed
+    if not trained:
+        raise Reject("no answer to train on", "all its answers have weight 0, or train: false")
+    return listed[: trained[-1] + 1]
+
+
+def _is_trained(turn: Row) -> bool:
+    return turn.get("weight") not in (0, "0") and turn.get("train") is not False
 
 
 def _before(fields: Row) -> list[Message]:
     """Return the turns that fields beside the pair or chat put before it: `system` and `history`."""
-    system, turns = _optional(fields, "system"), list[Message]()
+    named = (_optional(fields, name) for name in SYSTEM)
+    system, turns = next(filter(None, named), None), list[Message]()
     if system:
         turns.append({"role": "system", "content": system})
     history = fields.get("history") or []
@@ -142,40 +233,80 @@ def _before(fields: Row) -> list[Message]:
     return turns
 
 
-def _preference(record: Row) -> Example:
-    before = [*_before(record), *(_turns(record["prompt"], "user") if record.get("prompt") else [])]
-    chosen, rejected = (
-        _of_chat([*before, *_turns(record[side], "assistant")]) for side in ("chosen", "rejected")
-    )
-    if chosen["prompt"] != rejected["prompt"]:
-        raise Reject("two prompts", "chosen and rejected answer different prompts")
-    if chosen["answer"].strip() == rejected["answer"].strip():
-        raise Reject("no preference", "chosen and rejected are the same")
-    return chosen | {"kind": "preference", "rejected": rejected["answer"]}
+def _preference(record: Row, chosen: str, rejected: str) -> Example:
+    asked, sides = _asked(record), [_turns(record[side], "assistant") for side in (chosen, rejected)]
+    if all("user" in (turn["role"] for turn in side) for side in sides):  # whole chats
+        if any(turn not in side for turn in asked for side in sides):
+            raise Reject("two prompts", f"its prompt is not a turn of {chosen} and {rejected}")
+        asked = []
+    elif not asked:
+        raise Reject("no question", f"{chosen} and {rejected} are answers; give it a prompt, or whole chats")
+    better, worse = (_of_chat([*_before(record), *asked, *side]) for side in sides)
+    if better["prompt"] != worse["prompt"]:
+        raise Reject("two prompts", f"{chosen} and {rejected} answer different prompts")
+    if better["answer"].strip() == worse["answer"].strip():
+        raise Reject("no preference", f"{chosen} and {rejected} are the same")
+    return better | {"kind": "preference", "rejected": worse["answer"]}
+
+
+def _asked(record: Row) -> list[Message]:
+    """Return the prompt of a preference, which may have any layout; none if its sides are whole chats."""
+    if isinstance(record.get("input"), Mapping):  # OpenAI's layout
+        _text_only(record["input"])
+        return _asked(record["input"])
+    if _chat(record):
+        return _turns(_chat(record))
+    if record.get("prompt"):
+        return _turns(record["prompt"], "user")
+    if any(record.get(name) for name in QUESTIONS):
+        asked = chat(question_of(record), _optional(record, "context"))
+        _with_choices(record, asked)
+        return asked
+    return []
+
+
+def _listed(value: object) -> Sequence[object]:
+    """List raw turns: given as a list, as JSON, as one turn, or as an object of lists (Hugging Face)."""
+    if isinstance(value, str):  # CSV columns contain turns as JSON
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError) as error:
+            raise Reject(UNKNOWN, f"its turns are a text that is not JSON: {error}") from error
+    if isinstance(value, Mapping):
+        lists = list(value.values())
+        if lists and all(isinstance(part, list) and len(part) == len(lists[0]) for part in lists):
+            return [dict(zip(value, parts, strict=True)) for parts in zip(*lists, strict=True)]
+        return [value]
+    if not isinstance(value, Sequence) or isinstance(value, str):
+        raise Reject(UNKNOWN, f"its turns are {_kind(value)}, not a list")
+    return value
+
+
+def _role(turn: Row) -> str | None:
+    name = turn["role"] if turn.get("role") is not None else turn.get("from")
+    return ROLES.get(name.lower(), name.lower()) if isinstance(name, str) else None
 
 
 def _turns(value: object, role: str = "") -> list[Message]:
     """Read turns with either field naming; a text is one turn of `role`."""
     if isinstance(value, str) and role:
         return [{"role": role, "content": _text(value, role)}]
-    if isinstance(value, str):  # CSV columns contain turns as JSON
-        try:
-            value = json.loads(value)
-        except (ValueError, RecursionError) as error:
-            raise Reject(UNKNOWN, f"its turns are a text that is not JSON: {error}") from error
-    if not isinstance(value, Sequence) or isinstance(value, str):
-        raise Reject(UNKNOWN, f"its turns are a {type(value).__name__}")
-    turns = []
-    for turn in value:
+    turns = list[Message]()
+    for turn in _listed(value):
         if not isinstance(turn, Mapping):
-            raise Reject(UNKNOWN, f"a turn is a {type(turn).__name__}")
+            raise Reject(UNKNOWN, f"a turn is {_kind(turn)}, not an object with role and content")
         _text_only(turn)
-        name = turn["role"] if turn.get("role") is not None else turn.get("from")
+        name = _role(turn)
+        if name in TOOL_ROLES:
+            raise Reject("needs tools", f"it has a turn of {name}; remove the turns that use tools")
+        if name not in KNOWN_ROLES:
+            raise Reject("unknown role", f"{name}; the roles are {', '.join(KNOWN_ROLES)}")
         content = turn["content"] if turn.get("content") is not None else turn.get("value")
-        role_name = ROLES.get(name, name) if isinstance(name, str) else None
-        if role_name not in KNOWN_ROLES:
-            raise Reject("unknown role", str(name))
-        turns.append({"role": role_name, "content": _text(_joined(content), role_name)})
+        text = _text(_joined(content), name)
+        ends = text.strip().split("\n")
+        if name == "user" and {ends[0].strip(), ends[-1].strip()} & PLACEHOLDERS:
+            raise Reject("needs other media", "a turn stands for a file, such as <image>; rows are text only")
+        turns.append({"role": name, "content": text})
     return turns
 
 
@@ -187,14 +318,17 @@ def _joined(content: object) -> object:
     for part in content:
         if not isinstance(part, Mapping) or not isinstance(part.get("type"), str):
             return content
+        if part["type"] in REASONING:
+            continue
         if part["type"] != "text":
             raise Reject("needs other media", f"a part is of type {part['type'][:40]}")
         texts.append(_text(part.get("text"), "part"))
     return "\n".join(texts)
 
 
-def _of_chat(turns: list[Message]) -> Example:
+def _of_chat(chat: list[Message]) -> Example:
     """Split a chat before its last answer; drop turns after it and answers before the first question."""
+    turns = chat
     while turns and turns[-1]["role"] != "assistant":
         turns = turns[:-1]
     system = turns[:1] if turns and turns[0]["role"] == "system" else []
@@ -202,10 +336,12 @@ def _of_chat(turns: list[Message]) -> Example:
     while rest and rest[0]["role"] == "assistant" and len(rest) > 1:
         rest = rest[1:]
     if len(rest) < 2:
-        raise Reject("no answer", f"{len(rest)} turns")
+        found = ", ".join(turn["role"] for turn in chat) or "none"
+        raise Reject("no answer", f"its turns are {found}; it needs a turn of user, then one of assistant")
     roles = [turn["role"] for turn in rest]
     if roles != ["user", "assistant"] * (len(roles) // 2):
-        raise Reject("roles out of order", ", ".join(roles))
+        remedy = "join successive turns of one role, and put one of system first"
+        raise Reject("roles out of order", f"{', '.join([*roles[:9], *['...'][: len(roles) > 9]])}; {remedy}")
     return _instruction([*system, *rest[:-1]], rest[-1]["content"])
 
 
@@ -216,18 +352,33 @@ def _instruction(prompt: list[Message], answer: str) -> Example:
 
 def _text(value: object, name: str) -> str:
     if not isinstance(value, str):
-        raise Reject(UNKNOWN, f"{name} is a {type(value).__name__}, not text")
+        raise Reject(UNKNOWN, f"{name} is {_kind(value)}; write it as text")
     if not value.strip():
-        raise Reject("blank turn", name)
+        raise Reject("blank turn", f"{name} is empty")
     return value
 
 
 def _optional(record: Row, name: str) -> str | None:
     value = record.get(name)
+    if value is not None and value != value:  # NaN is the empty cell of pandas
+        return None
     if value and not isinstance(value, str):
-        raise Reject(UNKNOWN, f"{name} is a {type(value).__name__}, not text")
-    return value if isinstance(value, str) and value.strip() else None
+        raise Reject(UNKNOWN, f"{name} is {_kind(value)}; write it as text")
+    return value if isinstance(value, str) and value.strip() not in ("", NO_INPUT) else None
+
+
+def _kind(value: object) -> str:
+    match value:
+        case None:
+            return "null"
+        case str():
+            return "a text"
+        case int() | float():
+            return "a number"
+        case Mapping():
+            return "an object"
+    return "a list"
 
 
 def _names(record: Row) -> str:
-    return ", ".join(sorted(map(str, record))) or "none"
+    return shorten(", ".join(sorted(map(str, record))), 100, placeholder=" ...") or "none"

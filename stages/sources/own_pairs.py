@@ -21,7 +21,7 @@ from pydantic import Field
 
 import datagen.stage
 from datagen.errors import UserError
-from datagen.recipe.sections import Source
+from datagen.recipe.sections import Encoding, Source
 from datagen.request import Reject
 from datagen.rows import Fields, Row
 from datagen.schema import content_id, fraction
@@ -52,6 +52,9 @@ class Options(datagen.stage.Options):
     licence: str = Field("", description="Licence of records that state none, such as CC-BY-4.0")
     language: str = Field(
         "", pattern=r"^([a-z]{2,3})?$", description="An ISO 639 code; default: detected for each record"
+    )
+    encoding: Encoding = Field(
+        "", description="Encoding of files that are not UTF-8, such as windows-1252; default: detected"
     )
     redact: Redacted = Field(
         get_args(Kind), description="Personal data and secrets to replace, as in ingest: a list; off: none"
@@ -86,7 +89,7 @@ def digest(options: Options, context: Context) -> str:
 
 
 def _sources(options: Options) -> list[Source]:
-    return [Source(path=path) for path in options.path]
+    return [Source(path=path, encoding=options.encoding) for path in options.path]
 
 
 def _found(options: Options, context: Context) -> Found:

@@ -1,6 +1,7 @@
 """JSON and YAML: one object with text keys, whose values are scalars or lists of scalars."""
 
 import json
+import math
 from collections.abc import Hashable, Iterable, Mapping
 from typing import ClassVar, NoReturn, TypeVar
 
@@ -98,6 +99,8 @@ def _text(value: object) -> str:
         return "\n".join(map(_text, value))
     if isinstance(value, Mapping):
         raise NotTheFormat("a nested object")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise NotTheFormat(f"{value} is not a number")
     if value is None:
         return ""
     return str(value).lower() if isinstance(value, bool) else str(value)

@@ -12,10 +12,18 @@ from datagen.stages.shared.formats.parsed import NotTheFormat, Parsed
 
 PIPE = re.compile(r"(?<!\\)\|")
 LATEX = re.compile(r"\\begin\{tabular\}\s*\{(?P<columns>[lcr|\s]+)\}(?P<body>.*)\\end\{tabular\}", re.DOTALL)
-RULES = re.compile(r"\\(?:hline|toprule|midrule|bottomrule)(?![A-Za-z])")
+RULES = re.compile(r"^(?:\s*\\(?:hline|toprule|midrule|bottomrule)(?![A-Za-z]))+")  # before a row
 AMPERSAND = re.compile(r"(?<!\\)&")
 ESCAPED = re.compile(r"\\([&%$#_{}])")
-COMMAND = re.compile(r"\\(?![&%$#_{}])|(?<!\\)[{}%$#_]")
+COMMAND = re.compile(r"\\(?![&%$#_{}])|(?<!\\)[{}%$#_]|[\^~]")
+PARENTS = {  # of the elements of an HTML table; None: the table itself
+    "table": (None,),
+    "thead": ("table",),
+    "tbody": ("table",),
+    "tr": ("table", "thead", "tbody"),
+    "td": ("tr",),
+    "th": ("tr",),
+}
 
 
 def csv_table(text: str) -> Parsed:
@@ -24,6 +32,10 @@ def csv_table(text: str) -> Parsed:
         rows = list(csv.reader(io.StringIO(text, newline=""), strict=True))
     except csv.Error as error:
         raise NotTheFormat(str(error)) from None
+    # A quotation mark after a space opens no quotes for one reader, and does for another.
+    loose = list(csv.reader(io.StringIO(text, newline=""), skipinitialspace=True))
+    if [[cell.strip() for cell in row] for row in rows] != [[cell.strip() for cell in row] for row in loose]:
+        raise NotTheFormat("a quotation mark after a space")
     return _table(rows)
 
 
@@ -53,18 +65,22 @@ def html_table(text: str) -> Parsed:
         table = etree.fromstring(text, parser)
     except (etree.XMLSyntaxError, ValueError) as error:
         raise NotTheFormat(str(error)) from None
-    if table.tag != "table" or table.getroottree().docinfo.doctype:
+    beside = [*table.itersiblings(), *table.itersiblings(preceding=True)]  # comments
+    if table.tag != "table" or table.getroottree().docinfo.doctype or beside:
         raise NotTheFormat("not only a table")
     rows: list[list[str]] = []
     for element in table.iter():
+        parent = element.getparent()
+        if (None if parent is None else parent.tag) not in PARENTS.get(element.tag, ()):
+            raise NotTheFormat("an element that cannot be there")
+        if any(name.startswith("on") for name in element.attrib):
+            raise NotTheFormat("a script")
         if element.tag == "tr":
             rows.append([])
         elif element.tag in ("td", "th"):
-            if len(element) or {"colspan", "rowspan"} & set(element.attrib) or not rows:
+            if len(element) or {"colspan", "rowspan"} & set(element.attrib):
                 raise NotTheFormat("a cell with markup, or a merged one")
             rows[-1].append(element.text or "")
-        elif element.tag not in ("table", "thead", "tbody"):
-            raise NotTheFormat(f"{element.tag} in a table")
         if (element.tag not in ("td", "th") and (element.text or "").strip()) or (element.tail or "").strip():
             raise NotTheFormat("text outside cells")
     return _table(rows)
@@ -75,7 +91,9 @@ def latex_table(text: str) -> Parsed:
     match = LATEX.fullmatch(text)
     if not match:
         raise NotTheFormat("not one tabular environment")
-    lines = [line.strip() for line in re.split(r"\\\\", RULES.sub("", match["body"]))]
+    lines = [RULES.sub("", line).strip() for line in re.split(r"\\\\", match["body"])]
+    if any(line.startswith(("[", "*")) for line in lines[1:]):
+        raise NotTheFormat("an option of a line break")
     if lines and not lines[-1]:
         lines.pop()
     rows = [AMPERSAND.split(line) for line in lines]

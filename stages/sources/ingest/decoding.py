@@ -134,7 +134,7 @@ def _likely_encoding(data: bytes) -> str:
         raise Reject(
             "unknown encoding",
             f"not UTF-8, and too few non-ASCII letters to recognise the encoding, as in {quoted!r}. "
-            "Name it with encoding: in the corpus entry",
+            "Name it with encoding: in the recipe",
         )
     return "windows-1252"
 

@@ -10,7 +10,7 @@ from datagen.request import Reject
 from datagen.stages.sources.ingest.decoding import BOMS, WIDE_SAMPLE, wide
 from datagen.stages.sources.ingest.record import File, too_large
 
-REMEDY = "Name its encoding with encoding: in the corpus entry"
+REMEDY = "Name its encoding with encoding: in the recipe"
 NOT_UTF8 = re.compile("[\udc80-\udcff]")  # bytes that are not UTF-8, decoded as lone surrogates
 MARK = "\ufeff"  # a byte-order mark; files that were concatenated have one in the middle
 

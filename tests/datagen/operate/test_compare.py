@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,6 +15,7 @@ from datagen.report.compare import compare
 from datagen.run import release, runner
 from datagen.run.folder import open_run
 from datagen.run.lifecycle import WithheldError
+from datagen.store.parquet import write_table
 from tests.support.runs import row, write_run
 
 OLD = {"same": "text", "edited": "text", "gone": "text"}
@@ -226,6 +228,22 @@ def test_a_run_with_exactly_the_minimum_of_rows_is_released(tmp_path, monkeypatc
     monkeypatch.setattr(release, "products", lambda run: {"instructions": {"train": 2}})
     recipe = {"name": "r", "min_rows": {"instructions": minimum}}
     run = write_run(tmp_path / "a", OLD, [], 1, "running", recipe=recipe)
+    objection = release.objection(run, tmp_path)
+    assert (message in objection) if message else objection == ""
+
+
+@pytest.mark.parametrize(
+    ("least", "message"),
+    [({"duty": 3}, ""), ({"duty": 4, "right": 1}, "3 of 4 rows of duty and 0 of 1 rows of right")],
+)
+def test_a_run_with_too_few_rows_of_a_task_is_withheld(tmp_path, least, message):
+    run = write_run(tmp_path / "a", OLD, [], 1, "running", recipe={"name": "r", "min_task_rows": least})
+    for product, tasks in (
+        ("instructions", ["duty", "duty"]),
+        ("refusals", ["duty"]),
+        ("knowledge_test", ["right"]),
+    ):
+        write_table(pa.table({"task": tasks}), run.folder / "handoff" / product / "train" / "train-0.parquet")
     objection = release.objection(run, tmp_path)
     assert (message in objection) if message else objection == ""
 

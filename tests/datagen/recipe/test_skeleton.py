@@ -58,11 +58,25 @@ def test_nothing_is_overwritten(tmp_path):
     assert not (tmp_path / "risk.yaml").exists()
 
 
-@pytest.mark.parametrize("name", ["", "Risk", "a-b", "../x", "7x", "class", "a b"])
+@pytest.mark.parametrize("name", ["", "Risk", "a-b", "../x", "7x", "class", "a b", "a" * 41])
 def test_a_name_that_cannot_be_a_module_is_refused(tmp_path, name):
     with pytest.raises(UserError, match="cannot name a task"):
         write_task(name, tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_the_name_of_a_built_in_task_is_refused(tmp_path):
+    done = CliRunner().invoke(app, ["new", "task", "extraction", "--in", str(tmp_path)])
+    assert done.exit_code and "there is a task extraction already" in str(done.exception)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_skeleton_passes_the_linter_of_the_project(tmp_path):
+    _, test = write_task("a" * 40, tmp_path)
+    rules = ["--no-cache", "--config", str(ROOT / "pyproject.toml"), str(test)]
+    for command in (["check", *rules], ["format", "--check", *rules]):
+        done = subprocess.run([sys.executable, "-m", "ruff", *command], capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout
 
 
 def test_a_folder_that_cannot_be_made_is_an_error(tmp_path):

@@ -93,6 +93,15 @@ def test_every_row_of_every_stage_is_accounted_for(finished):
             assert record["rows_in"] <= sum(written) and record["rows_in"] > 0, record["stage"]
 
 
+def test_the_partitions_of_examples_do_not_multiply_with_the_tables(finished):
+    """Two partitions of documents became 71 of examples, most of them nearly empty."""
+    counts = {True: [0], False: [0]}  # whether the stage reads examples or candidates -> partitions
+    for record in finished.stage_records():
+        joins = record["takes"] in ("examples", "candidates")
+        counts[joins].append(len(parts(finished.stage_folder(record["stage"]))))
+    assert len(counts[True]) > 10 and max(counts[True]) <= max(counts[False])
+
+
 def test_each_family_hands_off_rows(finished):
     tasks = {row["task"] for row in load(finished, "instructions")}
     passages = {"extractive_question", "comparison", "how_to", "classification", "extraction"}

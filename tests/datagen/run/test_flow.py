@@ -232,9 +232,9 @@ def test_a_partition_is_read_wherever_its_stage_is(tmp_path, monkeypatch):
     path = tmp_path / "made" / "part-00000.parquet"
     early = tmp_path / f"{UNFINISHED}made" / path.name
     with pytest.raises(UserError, match=r"part-00000\.parquet is corrupt or missing"):
-        tasks._read(path)
+        tasks._read_part(path)
     write_table(pa.table({"n": [1]}), early)
-    assert tasks._read(path)["n"].to_pylist() == [1]
+    assert tasks._read_part(path)["n"].to_pylist() == [1]
 
     def renamed_first(place, columns=None):
         if early.parent.exists():
@@ -242,7 +242,7 @@ def test_a_partition_is_read_wherever_its_stage_is(tmp_path, monkeypatch):
         return read_part(place, columns)
 
     monkeypatch.setattr(tasks, "read_part", renamed_first)
-    assert tasks._read(path, ["n"])["n"].to_pylist() == [1]
+    assert tasks._read_part(path, ["n"])["n"].to_pylist() == [1]
 
 
 def test_keys_belong_to_one_task_at_a_time_and_the_others_wait_for_it():

@@ -76,7 +76,7 @@ CHANGES = {
     "the size of partitions": (lambda home: home.replace("prompts:", "cluster: {partition_mb: 1}\nprompts:"), {"ingest"}),
     "the number of workers": (lambda home: home.replace("prompts:", "cluster: {workers: 1}\nprompts:"), set()),
     "the budget and the gates": (
-        lambda home: home.replace("prompts:", 'budget: {requests: 5}\ngates: ["kept<0.5"]\nmin_rows: {reading: 1}\nprompts:'),
+        lambda home: home.replace("prompts:", 'budget: {requests: 5}\ngates: ["kept<0.5"]\nmin_rows: {reading: 1}\nmin_task_rows: {x: 1}\nprompts:'),
         set(),
     ),
     "the seed": (lambda home: home.replace("prompts:", "seed: 1\nprompts:"), ALL),

@@ -169,6 +169,22 @@ def test_a_declared_task_cannot_use_a_reserved_name(name):
         Options(tasks={name: DUTY})
 
 
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["./extraction.yaml"], "cannot be named 'extraction'"),
+        (["extraction", "own/extraction.yaml"], "cannot be named 'extraction'"),
+        (["a/risk.yaml", "b/risk.yaml"], "two tasks are named 'risk'"),
+        (["./risk.yaml", "risk"], "two tasks are named 'risk'"),
+    ],
+)
+def test_tasks_in_files_cannot_share_a_name(names, message):
+    """The answers of one were read as those of the other."""
+    tasks = {name: DUTY if name == "risk" else 1 for name in names}
+    with pytest.raises(ValidationError, match=message):
+        Options.model_validate({"tasks": tasks})
+
+
 def test_every_check_can_be_named_without_numbers():
     for name in CHECKS:
         assert parse_check(name) == (name, [])

@@ -48,6 +48,7 @@ def test_each_prompt_shows_k_seeds_and_its_rows_name_them(stage):
     assert len(requests) == 20 and not dropped
     assert all(len(ids) == 3 for ids in shown[:20])
     assert len({request.key(WHO) for request in requests}) == 20
+    assert [request.sample for request in requests] == [0, 1] * 10
     for row, request in zip(kept, requests, strict=True):
         named = json.loads(request.about)
         assert (
@@ -55,6 +56,12 @@ def test_each_prompt_shows_k_seeds_and_its_rows_name_them(stage):
         )
         assert row["lineage"]["requests"] and row["task"] == stage.name
         assert "land leases" in request.messages[-1]["content"]
+
+
+def test_prompts_with_the_same_seeds_are_different_samples():
+    """Their requests would have one key, and the second would repeat the texts of the first."""
+    _, _, requests = ask(from_seeds, seeds(2), lambda _: new(GOOD), shown=2, prompts=5)
+    assert len({request.key(WHO) for request in requests}) == len(requests) == 10
 
 
 @pytest.mark.parametrize(
@@ -66,6 +73,7 @@ def test_each_prompt_shows_k_seeds_and_its_rows_name_them(stage):
         (from_seeds, "Summarise the following text on land leases.", "needs what no text has"),
         (from_seeds, "- Explain how a lease of land ends", "begins with a mark"),
         (from_seeds, "Which rules hold for rent in a lease?", "copies a seed"),
+        (from_seeds, "WHICH rules hold  for rent in a lease?", "copies a seed"),
         (from_seeds, "The heirs of a tenant keep the land for a year.", "not an instruction"),
         (from_seeds, "Note that a lease of land ends in autumn.", "not an instruction"),
         (from_seeds, "Leases of land, orchards and wells in spring", "not an instruction"),

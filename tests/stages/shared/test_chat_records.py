@@ -77,6 +77,80 @@ def test_the_last_answer_of_a_chat_is_the_target():
     assert (row["question"], row["answer"]) == ("Q2", "A2")
 
 
+def test_answers_marked_as_not_to_be_trained_are_never_the_target():
+    good, second = {"role": "assistant", "content": "A", "weight": 1}, {"role": "user", "content": "Q2"}
+    for off in ({"weight": 0}, {"train": False}):
+        bad = {"role": "assistant", "content": "bad"} | off
+        row = example({"messages": [USER, good, second, bad, USER]})
+        assert (row["prompt"], row["answer"]) == ([USER], "A")
+        row = example({"messages": [USER, bad, second, good]})
+        assert (len(row["prompt"]), row["answer"]) == (3, "A")
+        with pytest.raises(Reject, match="weight") as why:
+            example({"messages": [USER, bad]})
+        assert why.value.reason == "no answer to train on"
+
+
+B = {"role": "assistant", "content": "B"}
+OPENAI = {"input": {"messages": [USER], "tools": []}, "preferred_output": [ASSISTANT]}
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"prompt": "Q", "chosen": [USER, ASSISTANT], "rejected": [USER, B]},  # UltraFeedback
+        {"question": "Q", "chosen": "A", "rejected": "B"},
+        {"instruction": "Q", "input": "", "chosen": "A", "rejected": "B"},
+        {"conversations": [{"from": "human", "value": "Q"}], "chosen": ASSISTANT, "rejected": B},
+        OPENAI | {"non_preferred_output": [B]},
+    ],
+)
+def test_preferences_of_any_prompt_are_the_same_row(record):
+    row = example(record)
+    assert (row["kind"], row["answer"], row["rejected"], row["prompt"]) == ("preference", "A", "B", [USER])
+    assert row["question"] == "Q"
+
+
+def test_names_of_roles_and_columns_of_turns_are_read():
+    columns = {"role": ["Developer", "User", "Assistant"], "content": ["S", "Q", "A"]}
+    row = example({"messages": columns})
+    assert (row["prompt"], row["answer"]) == ([{"role": "system", "content": "S"}, USER], "A")
+    assert example({"system_prompt": "S", "question": "Q", "response": "A"})["prompt"] == row["prompt"]
+
+
+@pytest.mark.parametrize("empty", ["", None, "<noinput>", float("nan")])
+def test_an_empty_input_adds_nothing(empty):
+    assert example({"instruction": "Q", "input": empty, "output": "A"})["prompt"] == [USER]
+
+
+def test_choices_in_the_prompt_are_kept():
+    record = {"question": "Q\nA) one\nB) two", "choices": {"label": ["A", "B"], "text": ["one", "two"]}}
+    assert example(record | {"answer": "B"})["question"] == record["question"]
+    listed = {"question": "Which?", "context": "A) one", "options": {"A": "one"}, "answer": "A"}
+    assert example(listed)["answer"] == "A"
+    turns = [{"role": "system", "content": "Answer yes or no."}, USER]
+    assert example({"prompt": turns, "completion": "yes", "choices": ["yes", "no"]})["answer"] == "yes"
+
+
+def test_reasoning_beside_the_target_is_kept_apart_from_it():
+    parts = [{"type": "reasoning", "text": "Hm."}, {"type": "text", "text": "A"}]
+    thinking = [{"type": "thinking", "thinking": "Hm."}, {"type": "text", "text": "A"}]
+    for turn in (
+        {"reasoning_content": "Hm."},
+        {"thinking": "Hm."},
+        {"content": parts},
+        {"content": thinking},
+    ):
+        for record in (
+            {"messages": [USER, ASSISTANT | turn]},
+            {"prompt": [USER], "completion": [ASSISTANT | turn]},
+        ):
+            row = example(record)
+            assert (row["answer"], row["reasoning"]) == ("A", "Hm.")
+    assert example({"question": "Q", "answer": "A", "reasoning": "Hm."})["reasoning"] == "Hm."
+    earlier = [USER, ASSISTANT | {"reasoning_content": "Hm."}, USER, ASSISTANT | {"reasoning_content": ""}]
+    assert "reasoning" not in example({"messages": earlier, "reasoning": {"effort": "low"}})
+
+
 def test_preferences_and_texts_are_read():
     row = example({"prompt": "Q", "chosen": "A", "rejected": "B"})
     assert (row["kind"], row["answer"], row["rejected"], row["prompt"]) == ("preference", "A", "B", [USER])
@@ -91,7 +165,20 @@ def test_preferences_and_texts_are_read():
         ({"messages": [USER]}, "no answer"),
         ({"messages": [ASSISTANT]}, "no answer"),
         ({"messages": [USER, USER, ASSISTANT]}, "roles out of order"),
-        ({"messages": [USER, {"role": "tool", "content": "x"}, ASSISTANT]}, "unknown role"),
+        ({"messages": [USER, {"role": "tool", "content": "x"}, ASSISTANT]}, "needs tools"),
+        ({"conversations": [{"from": "observation", "value": "x"}, USER, ASSISTANT]}, "needs tools"),
+        ({"messages": [USER, {"role": "boss", "content": "x"}, ASSISTANT]}, "unknown role"),
+        ({"messages": [USER, ASSISTANT, ASSISTANT]}, "roles out of order"),
+        ({"messages": [{"role": "user", "content": "<image>\nWhat?"}, ASSISTANT]}, "needs other media"),
+        ({"prompt": "Q", "completion": "A", "label": False}, "a bad answer"),
+        ({"conversations": [USER, ASSISTANT], "kto_tag": "False"}, "a bad answer"),
+        ({"question": "Q", "choices": ["A", "B"], "answer": "A"}, "choices left out"),
+        ({"prompt": "Q", "options": {"A": "one"}, "completion": "A"}, "choices left out"),
+        ({"question": "Q", "choices": ["one"], "chosen": "A", "rejected": "B"}, "choices left out"),
+        ({"text": "Q", "role": "prompter"}, "unknown layout"),
+        ({"chosen": "Human: Q Assistant: A", "rejected": "Human: Q Assistant: B"}, "no question"),
+        ({"prompt": "?", "chosen": [USER, ASSISTANT], "rejected": [USER, B]}, "two prompts"),
+        (OPENAI | {"input": {"messages": [USER], "tools": [{}]}, "non_preferred_output": [B]}, "needs tools"),
         ({"messages": [USER, {"role": "assistant", "content": " \n"}]}, "blank turn"),
         ({"messages": [USER, {"role": "assistant", "content": None}]}, "unknown layout"),
         ({"messages": [{"role": "system", "content": "S"}]}, "no answer"),
@@ -130,7 +217,9 @@ def test_other_records_are_rejected(record, reason):
 
 NAMES = ["messages", "conversations", "prompt", "completion", "role", "content", "from", "value", "chosen"]
 NAMES += ["rejected", "instruction", "input", "output", "question", "answer", "context", "system", "text"]
-NAMES += ["history", "tools", "images"]
+NAMES += ["history", "tools", "images", "weight", "label", "choices", "reasoning", "type"]
+NAMES += ["preferred_output"]
+NAMES += ["non_preferred_output"]
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.sampled_from(["user", "assistant"]),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(NAMES), inner, max_size=4),

@@ -95,6 +95,32 @@ def test_damaged_files_lose_no_readable_record(own):
     assert all(row["detail"] and row["lineage"]["source"] for row in dropped)
 
 
+def test_a_chat_alone_in_a_json_file_is_one_record(own):
+    """Its turns were taken for the records, as it is an object with one list."""
+    turns = [{"role": "user", "content": "How long?"}, {"role": "assistant", "content": "A year."}]
+    (own / "a.json").write_text(json.dumps({"messages": turns, "topic": "leases"}))
+    (own / "b.json").write_text(json.dumps({"conversations": [{"from": "human", "value": "Why?"}, turns[1]]}))
+    (own / "c.json").write_text(json.dumps({"data": [{"messages": turns}], "version": 1}))
+    kept, dropped, _ = read(own.parent)
+    assert [row["question"] for row in kept] == ["How long?", "Why?", "How long?"] and not dropped
+
+
+def test_the_encoding_of_files_can_be_named(own):
+    (own / "a.csv").write_bytes("question,answer\nÖl?,Für Bäcker.\n".encode("cp1252"))
+    _, (row,), _ = read(own.parent)
+    assert row["reason"] == "not utf-8" and "encoding:" in row["detail"]
+    (row,), dropped, _ = read(own.parent, encoding="windows-1252")
+    assert (row["question"], row["answer"], dropped) == ("Öl?", "Für Bäcker.", [])
+    with pytest.raises(ValueError, match="no text encoding"):
+        read(own.parent, encoding="latin-nine")
+
+
+def test_reasoning_goes_into_its_column(own):
+    (own / "a.jsonl").write_text(lines(pair(1, reasoning_content="Hm."), pair(2)))
+    kept, _, _ = read(own.parent)
+    assert [(row["answer"], row["reasoning"]) for row in kept] == [("1 years.", "Hm."), ("2 years.", None)]
+
+
 def test_personal_data_is_replaced(own):
     (own / "a.jsonl").write_text(lines(pair(1, output="Write to ada@example.org or bob@example.org.")))
     (row,), _, _ = read(own.parent)

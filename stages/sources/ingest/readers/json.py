@@ -2,7 +2,7 @@
 JSON: each element of an array is a document; an object is one, also where several follow one another.
 
 If an object has no text field but exactly one list of objects, such as ``{"version": 1, "data": [...]}``,
-these are the documents.
+these are the documents, unless they are the turns of one chat.
 """
 
 from collections.abc import Iterator
@@ -61,7 +61,12 @@ def _records(value: object, text: str) -> list[object]:
     if isinstance(value, dict) and not has(value, text):
         lists = [part for part in value.values() if isinstance(part, list) and part]
         records = [part for part in lists if all(isinstance(element, dict) for element in part)]
-        return records[0] if len(records) == 1 else [value]
+        return records[0] if len(records) == 1 and not _is_chat(records[0], text) else [value]
     if isinstance(value, list):
         return [{text: element} if isinstance(element, str) else element for element in value]
     return [value]
+
+
+def _is_chat(elements: list[dict[str, object]], text: str) -> bool:
+    """Check whether a list is one chat: each element has the role of a turn, and none has the text field."""
+    return all(("role" in turn or "from" in turn) and not has(turn, text) for turn in elements)

@@ -190,6 +190,7 @@ def test_the_score_is_the_mean_rouge_l_of_the_winner_with_the_others():
     agreed = consensus(texts, language_of("und"))
     assert agreed.winner == 0 and agreed.score == pytest.approx((0.75 + 0.5) / 2)
     assert consensus(["x y", "a b", "b a"], language_of("und")).winner is None
+    assert consensus(["a b", "...", "--"], language_of("und")).winner is None  # two without words
 
 
 def lcs(a, b):

@@ -58,6 +58,7 @@ def test_a_chain_has_the_requested_links_and_each_takes_the_previous_output(tmp_
     links = labels(made)["links"]
     assert len(links) == length and links[0]["id"] == row()["id"]
     assert (links[0]["instruction"], links[0]["output"]) == (RENEWAL, LONG_ANSWER)
+    assert links[0]["input"] is None
     for before, after in pairwise(links):
         assert after["input"] == before["output"]
     assert len({link["id"] for link in links}) == length
@@ -114,6 +115,12 @@ def test_a_link_that_only_repeats_or_invents_is_dropped(tmp_path):
         stage, [parent(answer=ANSWER)], model({"json": ANSWER}), recipe=only(tmp_path, "json")
     )
     assert dropped["reason"] == "not the demanded format"
+
+
+def test_an_output_that_differs_from_its_input_by_white_space_is_dropped(tmp_path):
+    rows, reply = [parent(RENEWAL, SOUND["points"])], SOUND["points"].replace("\n", "\n\n")
+    _, (dropped,), _ = ask(stage, rows, model({"points": reply}), recipe=only(tmp_path, "points"))
+    assert dropped["reason"] == "repeats its input"
 
 
 def test_a_cut_object_is_no_output(tmp_path):

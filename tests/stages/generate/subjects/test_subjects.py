@@ -135,6 +135,7 @@ def test_a_tree_in_a_file_equals_one_in_the_recipe(tmp_path):
         {},
         {"Law": {"": None}},
         {"Law": ["Leases", "leases"]},
+        {"Law": ["Leases", "Leases"]},
         {"Law": 7},
         {"Law": [7]},
         {"Law": {"a": {"b": {"c": {"d": None}}}}},
