@@ -185,15 +185,18 @@ def test_tokens_are_counted_if_a_tokenizer_is_given(tmp_path):
         few_shot.length_limit("none.json", 128, tmp_path)
 
 
-def test_marked_questions_get_no_examples_and_are_confirmed():
+def test_marked_questions_get_no_examples_and_are_confirmed_once():
     def write(request):
+        town = towns(request)[-1]
         if request.task == "round_trip":
-            return "in autumn" if towns(request)[0] in request.messages[-1]["content"] else "No."
-        return f"When does the mint of town {towns(request)[0]} strike copper coins?"
+            return "When autumn comes."
+        return f"When is the mint of town {town} opened?"
 
-    rows = rows_of(3)
+    rows = [passage(f"When autumn comes, the mint of town {town} is opened.", index)
+            for index, town in enumerate(NUMBERS[:4])]  # fmt: skip
     plain = asked(rows, write, ["marked_question"], shots=0)[2]
-    assert len({request.task for request in plain}) == 2
+    assert {request.task for request in plain} == {"marked_question", "round_trip"}
+    assert all(len(request.messages) <= 2 for request in plain)
     assert asked(rows, write, ["marked_question"])[2] == plain
     assert asked(rows, write, ["marked_question"], shots=1, rounds=3)[2] == plain
 
