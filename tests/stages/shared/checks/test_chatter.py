@@ -88,6 +88,17 @@ def test_a_second_part_with_a_label_is_rejected(language, text):
     assert rejection(checks.clean, text, passage(language, f"\n{label}"), "") == ""
 
 
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("en", "The desk wraps returned books (see section Returned Books)."),
+        ("de", "Das Haus verpackt Bücher (siehe Abschnitt Rückgabe)."),
+    ],
+)
+def test_a_statement_that_refers_to_a_section_does_not_stand_alone(language, text):
+    assert rejection(checks.stands_alone, text, language_of(language)) == "refers to the passage"
+
+
 @pytest.mark.parametrize("label", ["Question: When does the desk close?", "**Answer:** At ten."])
 def test_a_sentence_with_a_label_is_rejected(label):
     text = f"Readers pay a fee. {label}"
