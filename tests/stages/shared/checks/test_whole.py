@@ -23,6 +23,9 @@ NEITHER = "A lease is signed by hand, either in ink or in pencil."
 ACTIONS = "The mint stamps the coin, and weighs it again."
 NOUNS = "The mint strikes copper coins and silver medals."
 READS = "The lock closes the gate and may ring a bell."
+OPENED = (
+    "When the mint was opened in 1998 the wardens used two presses of copper from Halden, unlike the smiths."
+)
 WHILE = "While the mint strikes the coins, the wardens have keys of the gate."
 
 
@@ -39,6 +42,7 @@ WHILE = "While the mint strikes the coins, the wardens have keys of the gate."
         ("What is returned if the key is missing?", "the default", NOTED, ""),
         ("Who should write to the registrar?", "tenants", PURPOSE, CONDITION),
         ("Who should write to the registrar to renew a lease?", "tenants", PURPOSE, ""),
+        ("When was the mint opened?", "1998", OPENED, ""),  # about the clause itself
         # Concessions and times are no conditions.
         ("What do the wardens have?", "keys of the gate", WHILE, ""),
         ("Who should renew the lease?", "Tenants", CHOICE, ALTERNATIVE),
