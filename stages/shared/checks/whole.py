@@ -57,8 +57,9 @@ def _both_actions(question: str, answer: str, evidence: str, words: Language) ->
     """Reject the first of two actions: "clears the list", by "It clears the list and raises an error"."""
     place = evidence.casefold().find(answer.casefold())
     rest = words_of(evidence[place + len(answer) :]) if place >= 0 else []
-    if rest[:1] and rest[0] in words.coordinating and len(rest) > 1:
-        same = words_of(answer)[0].endswith(words.verb_endings) and rest[1].endswith(words.verb_endings)
+    if len(rest) > 1 and rest[0] in words.coordinating:
+        verb = next(iter(words_of(answer)), "")
+        same = verb.endswith(words.verb_endings) and rest[1].endswith(words.verb_endings)
         verbs = words.modals | words.verbs | words.actions
         if rest[1] in verbs or (same and rest[1] not in words.stop):
             raise Reject("cut from a longer answer", f"{question} {answer}, by: {evidence}")

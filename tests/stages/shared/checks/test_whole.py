@@ -56,6 +56,7 @@ WHILE = "While the mint strikes the coins, the wardens have keys of the gate."
         ("What does the mint stamp?", "the coin", ACTIONS, ""),
         ("What does the mint do?", "strikes copper coins", NOUNS, ""),
         ("What does the lock do?", "closes the gate", READS, LONGER),
+        ("What does the operator do?", "::=", 'The operator ::= and it defines a name.', ""),  # no word
         ("What does the lock do?", "rings", READS, ""),  # a paraphrase; located elsewhere
     ],
 )  # fmt: skip
