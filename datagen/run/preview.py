@@ -128,10 +128,10 @@ def _looks(
     tokens = special_tokens_of(spec)
     context = replace(recipe.context(name, home / PREVIEW), model=identify(spec))
 
-    def answer(requests: Sequence[Request]) -> Sequence[Answer]:
+    def answers_to(requests: Sequence[Request]) -> Sequence[Answer]:
         return asker.answer([defused(request, tokens) for request in requests])
 
-    answers = stage.converse(passages, options, context, answer)
+    answers = stage.converse(passages, options, context, answers_to)
     outcome = stage.read(passages, answers, options, context)
     verdicts: dict[str, tuple[str, str, Fields | None]] = {}
     for row in outcome.dropped.to_pylist():
