@@ -348,6 +348,5 @@ HOSTILE_TEXT = {
     "an address": lambda text: f"{text} See https://example.com/lease for more.",
     "another exercise": lambda text: f"{text}\n\nQuestion: What is rent?\nAnswer: Money.",
     "a reversed direction": lambda text: f"\u202e{text}",
-    "a null character": lambda text: f"{text}\0",
     "a long loop": lambda text: "lease " * 20_000,  # 120 kB: quadratic time would be noticed
 }

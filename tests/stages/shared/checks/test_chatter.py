@@ -118,6 +118,7 @@ def test_a_sentence_with_a_label_is_rejected(label):
         ("The name f(...) stands for a call.", ""),
         ("A reader pays “a fee ... of 50 cents”.", ""),
         ("Late readers\u200bpay 50 cents.", "invisible character"),
+        ("Late readers pay 50 cents.\0", "invisible character"),
         ("\u202eLate readers pay 50 cents.", "invisible character"),
         ("Late readers pay \u200f50 cents.", ""),  # a mark of direction
         ('Late readers pay 50 cents."}', "template leftover"),
