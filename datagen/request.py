@@ -280,9 +280,19 @@ class Answer:
 
 
 class Answers:
-    """The answers to one partition's requests, in request order."""
+    """
+    The answers to one partition's requests, in request order.
 
-    def __init__(self, answers: Iterable[Answer]) -> None:
+    Parameters
+    ----------
+    answers
+        The answers to all requests so far.
+    rounds
+        Number of rounds that they answer (`datagen.stage.ModelStage`).
+    """
+
+    def __init__(self, answers: Iterable[Answer], rounds: int = 1) -> None:
+        self.rounds = rounds
         self._by_row: dict[str, list[Answer]] = {}
         for answer in answers:
             self._by_row.setdefault(answer.request.row, []).append(answer)

@@ -37,7 +37,7 @@ from typing_extensions import TypeVar
 from datagen.columns import Columns, Read, scores
 from datagen.context import NO_MODEL, NOTICES, Context
 from datagen.outcome import Builder, Outcome, lineage, mean_logprob
-from datagen.request import Answers, Request
+from datagen.request import Answer, Answers, Request
 
 __all__ = [
     "NOTICES",
@@ -139,8 +139,9 @@ class ModelStage(Generic[OptionsT]):
     Sends requests about each partition to a model and reads the answers.
 
     `follow`, if given, builds requests that depend on the answers to `ask`; `read` receives the answers to
-    both. `prepare`, if given, sees all partitions before the first request and returns the options that the
-    other functions receive.
+    both. `rounds`, if given, returns the number of rounds of requests: `ask` builds the first, `follow` each
+    further one from all answers so far, whose `Answers.rounds` says which one is due. `prepare`, if given,
+    sees all partitions before the first request and returns the options that the other functions receive.
     """
 
     name: str
@@ -153,8 +154,30 @@ class ModelStage(Generic[OptionsT]):
     options: type[OptionsT] = NO_OPTIONS
     kinds: tuple[str, ...] = ()
     follow: Callable[[pa.Table, Answers, OptionsT, Context], Iterable[Request]] | None = None
+    rounds: Callable[[OptionsT], int] | None = None
     prepare: Callable[[Partitions, OptionsT, Context], OptionsT] | None = None
     columns: Callable[[OptionsT], Columns | None] | None = None
+
+    def count_rounds(self, options: OptionsT) -> int:
+        """Return the number of rounds of requests about a partition."""
+        if self.follow is None:
+            return 1
+        return self.rounds(options) if self.rounds else 2
+
+    def converse(
+        self,
+        rows: pa.Table,
+        options: OptionsT,
+        context: Context,
+        answer: Callable[[Sequence[Request]], Iterable[Answer]],
+    ) -> Answers:
+        """Send the requests of all rounds to a function, without a run, and return all answers."""
+        answers = list(answer(list(self.ask(rows, options, context))))
+        for done in range(1, self.count_rounds(options)):
+            assert self.follow is not None  # otherwise there is one round
+            more = self.follow(rows, Answers(answers, done), options, context)
+            answers += answer(list(more))
+        return Answers(answers, self.count_rounds(options))
 
 
 @dataclass(frozen=True)

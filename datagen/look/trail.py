@@ -25,11 +25,11 @@ from datagen.run.folder import Run
 from datagen.schema import EXAMPLES, KINDS, ORIGINAL
 from datagen.stages.confidence.labels.edits import is_unicode
 from datagen.store.parquet import parts, read_part
+from datagen.store.rounds import request_files
 
 RELATED = 12  # related rows shown per stage
 RELATIONS = ("made from", "repeats", "made into", "of the same passage")
 MATCHES = 5  # ids shown for an ambiguous prefix
-REQUEST_FOLDERS = ("requests", "follow_ups")  # folders of a stage
 # Tables with rows that can be explained, each with the SQL of the text that is shown of a row.
 SHOWN = "coalesce(question, left(text, 200), answer, '')"
 ROWS = {"examples": SHOWN, "probes": SHOWN, "seeds": SHOWN, "questions": "question"}
@@ -219,13 +219,8 @@ class Trails:
         answers = self._run.completions.find(keys) if keys else {}
         stored: dict[str, tuple[str, str]] = {}
         sql = "select key, prompt, body from read_parquet(?) where list_contains(?, key)"
-        folders = [
-            self._run.stage_folder(name) / kind
-            for name in self._run.manifest["stages"]
-            for kind in REQUEST_FOLDERS
-        ]
-        for folder in folders if keys else ():
-            files = non_empty(parts(folder))
+        for name in self._run.manifest["stages"] if keys else ():
+            files = non_empty(request_files(self._run.stage_folder(name)))
             stored |= {key: (prompt, body) for key, prompt, body in self._query(sql, files, list(keys))}
         return [_request(key, *stored.get(key, ("", "{}")), answers.get(key)) for key in keys]
 

@@ -32,8 +32,9 @@ from datagen.run.takeover import foresee
 from datagen.schema import KINDS
 from datagen.stage import ModelStage, SourceStage
 from datagen.store.completions import Completions
-from datagen.store.parquet import parts, read_part, write_json
+from datagen.store.parquet import read_part, write_json
 from datagen.store.record import StageRecord
+from datagen.store.rounds import request_files
 
 OUTSIDE = "outside the sample"  # reason of the rows that a stage with a share does not ask about
 
@@ -205,8 +206,7 @@ def _has_same_requests(stage: str, basis: Run, recipe: Recipe) -> bool:
 
 def _keys(run: Run, stage: str) -> pa.Array:
     folder = run.stage_folder(stage)
-    paths = [*parts(folder / "requests"), *parts(folder / "follow_ups")]
-    chunks = [chunk for path in paths for chunk in read_part(path, ["key"])["key"].chunks]
+    chunks = [chunk for path in request_files(folder) for chunk in read_part(path, ["key"])["key"].chunks]
     return pa.chunked_array(chunks, pa.string()).combine_chunks()
 
 

@@ -6,7 +6,8 @@ Shows one request of each task, about a small example.
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,7 +15,7 @@ import pyarrow as pa
 from datagen.engines.scripted import completion_of
 from datagen.json_types import JsonObject
 from datagen.recipe.model import Recipe
-from datagen.request import Answer, Answers, Completion, Identity, Request
+from datagen.request import Answer, Completion, Identity, Request
 from datagen.rows import Fields, Row
 from datagen.schema import TABLES, chat, content_id, table_of
 from datagen.stage import ModelStage
@@ -89,14 +90,15 @@ def sections() -> Iterator[tuple[str, str, list[Request]]]:
         assert isinstance(stage, ModelStage)
         context = recipe.context(name, Path())
         rows = _rows(stage.takes, name)
-        requests = list(stage.ask(rows, options, context))
-        if stage.follow is not None:
-            answers = Answers(Answer(request, _reply(request, replies)) for request in requests)
-            requests += stage.follow(rows, answers, options, context)
+        answer = partial(_answers, replies=replies)
         first: dict[str, Request] = {}
-        for request in requests:
-            first.setdefault(request.task, request)
+        for answered in stage.converse(rows, options, context, answer):
+            first.setdefault(answered.request.task, answered.request)
         yield name, stage.summary, list(first.values())
+
+
+def _answers(requests: Sequence[Request], replies: JsonObject) -> list[Answer]:
+    return [Answer(request, _reply(request, replies)) for request in requests]
 
 
 def _reply(request: Request, replies: JsonObject) -> Completion:

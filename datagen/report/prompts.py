@@ -1,7 +1,7 @@
 """docs/prompts.md: every request of every profile for one passage, as the model receives it."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -10,7 +10,7 @@ from datagen.json_types import JsonObject
 from datagen.recipe.model import Recipe
 from datagen.recipe.profiles import BUILT_IN, read_profile
 from datagen.report import family_prompts
-from datagen.request import Answer, Answers, Completion, Request
+from datagen.request import Answer, Completion, Request
 from datagen.schema import TABLES, content_id, table_of
 from datagen.stage import ModelStage
 
@@ -118,14 +118,13 @@ def requests_of(profile: str, stage_name: str) -> tuple[JsonObject, list[Request
     context = recipe.context(stage_name, Path())
     every = options.model_copy(update={"per_passage": 0})
     passages = _passages()
-    requests = list(stage.ask(passages, every, context))
-    if stage.follow is not None:
-        completions = (Completion(str(number), ASKED, "stop", "", "") for number in range(len(requests)))
-        answers = Answers(map(Answer, requests, completions))
-        requests += stage.follow(passages, answers, every, context)
+
+    def answer(requests: Sequence[Request]) -> list[Answer]:
+        return [Answer(request, Completion("", ASKED, "stop", "", "")) for request in requests]
+
     first: dict[str, Request] = {}
-    for request in requests:
-        first.setdefault(request.task, request)
+    for answered in stage.converse(passages, every, context, answer):
+        first.setdefault(answered.request.task, answered.request)
     return options.model_dump(), list(first.values())
 
 

@@ -26,6 +26,7 @@ from datagen.recipe.wiring import tables_before, wire
 from datagen.request import Usage
 from datagen.run import budget
 from datagen.run.folder import Run
+from datagen.run.model_tasks import rounds_of
 from datagen.run.occupancy import Recorder
 from datagen.run.progress import Progress, Watcher
 from datagen.run.stage_run import StageRun
@@ -129,8 +130,7 @@ class Flow:
             awaited.update(at_work.outputs if at_work else ())
         inputs = self._units.of(job.name, tables)
         job = replace(job, topic=self._topic, spent=self._spent, budget=self._limits)
-        turns = 2 if isinstance(job.stage, ModelStage) and job.stage.follow else 1
-        progress = self._progress[job.name] = Progress(self._watcher, job.name, turns)
+        progress = self._progress[job.name] = Progress(self._watcher, job.name, rounds_of(job))
         self._stages[job.name] = StageRun(
             self._pool, job, inputs, awaited, self._wrote, lambda: self.usage, self._run.completions, progress
         )

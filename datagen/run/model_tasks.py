@@ -35,6 +35,7 @@ from datagen.stage import ModelStage
 from datagen.store.completions import Completions
 from datagen.store.journal import Journal
 from datagen.store.parquet import part_name, read_part, write_table
+from datagen.store.rounds import round_folder
 
 ModelJob: TypeAlias = Job[ModelStage]
 REQUESTS_AT_ONCE = 256  # requests read from the file at a time
@@ -88,6 +89,11 @@ class GenerationReport:
         return 0 < self.distinct == self.failed + self.rejected
 
 
+def rounds_of(job: Job) -> int:
+    """Return the number of rounds of requests about a unit; 1 also for a stage without a model."""
+    return job.stage.count_rounds(job.options) if isinstance(job.stage, ModelStage) else 1
+
+
 def write_requests(job: ModelJob, unit: Unit, number: int) -> Path:
     """
     Write a model stage's requests about one unit of partitions.
@@ -101,25 +107,30 @@ def write_requests(job: ModelJob, unit: Unit, number: int) -> Path:
         raise BudgetSpent()
     rows, _ = rows_of(job, unit)
     return _write_requests(
-        job, job.stage.ask(rows, job.options, job.context), job.folder / "requests" / part_name(number)
+        job, job.stage.ask(rows, job.options, job.context), round_folder(job.folder, 1) / part_name(number)
     )
 
 
 def write_follow_ups(
-    job: ModelJob, unit: Unit, requests: Path, completions: Path, number: int, answered: GenerationReport
+    job: ModelJob,
+    unit: Unit,
+    requests: Sequence[Path],
+    completions: Path,
+    number: int,
+    answered: Sequence[GenerationReport],
 ) -> Path:
     """
-    Write a model stage's requests that depend on the answers to its first ones.
+    Write a model stage's requests that depend on the answers to those of the rounds before.
 
     `answered` locates the answers; as a dependency of the task it also ensures that they exist.
     """
     rows, _ = rows_of(job, unit)
-    answers = _answers(job, [requests], completions, [answered])
+    answers = _answers(job, requests, completions, answered)
     assert job.stage.follow is not None  # otherwise this task is not submitted
     return _write_requests(
         job,
         job.stage.follow(rows, answers, job.options, job.context),
-        job.folder / "follow_ups" / part_name(number),
+        round_folder(job.folder, answers.rounds + 1) / part_name(number),
     )
 
 
@@ -289,4 +300,5 @@ def _answers(
             f"({'; '.join(store.damage.values()) or 'their files are missing'}). "
             "Run the same command again to request them again and resume"
         )
-    return Answers(Answer(Request.from_row(row), separated(stored[row["key"]])) for row in rows)
+    read = (Answer(Request.from_row(row), separated(stored[row["key"]])) for row in rows)
+    return Answers(read, len(requests))

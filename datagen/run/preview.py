@@ -18,7 +18,7 @@ from datagen.engines.identity import identify
 from datagen.engines.special_tokens import special_tokens_of
 from datagen.errors import UserError
 from datagen.recipe.model import Recipe
-from datagen.request import Answer, Answers
+from datagen.request import Answer, Request
 from datagen.rows import Fields, Row
 from datagen.run.lifecycle import PREVIEW
 from datagen.run.model_tasks import defused
@@ -127,12 +127,12 @@ def _looks(
     spec = recipe.models.role(stage.role)
     tokens = special_tokens_of(spec)
     context = replace(recipe.context(name, home / PREVIEW), model=identify(spec))
-    first = asker.answer([defused(request, tokens) for request in stage.ask(passages, options, context)])
-    answers = list(first)
-    if stage.follow is not None:
-        follow_ups = stage.follow(passages, Answers(first), options, context)
-        answers += asker.answer([defused(request, tokens) for request in follow_ups])
-    outcome = stage.read(passages, Answers(answers), options, context)
+
+    def answers_to(requests: Sequence[Request]) -> Sequence[Answer]:
+        return asker.answer([defused(request, tokens) for request in requests])
+
+    answers = stage.converse(passages, options, context, answers_to)
+    outcome = stage.read(passages, answers, options, context)
     verdicts: dict[str, tuple[str, str, Fields | None]] = {}
     for row in outcome.dropped.to_pylist():
         for key in _first_of(stage, row):

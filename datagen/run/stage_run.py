@@ -182,10 +182,10 @@ class StageRun:
 
         requests = [pool.submit(model_tasks.write_requests, job, unit, number)]
         answered = [answer(requests[0])]
-        if isinstance(job.stage, ModelStage) and job.stage.follow is not None:
-            first = (requests[0], folder, number, answered[0])
-            requests.append(pool.submit(model_tasks.write_follow_ups, job, unit, *first))
-            answered.append(answer(requests[1]))
+        for _ in range(1, model_tasks.rounds_of(job)):
+            before = (list(requests), folder, number, list(answered))
+            requests.append(pool.submit(model_tasks.write_follow_ups, job, unit, *before))
+            answered.append(answer(requests[-1]))
         read = pool.submit(model_tasks.read_answers, job, unit, requests, folder, number, answered)
         return self._partition(unit, [read, *answered], [number], engine=True)
 

@@ -40,6 +40,17 @@ class Pool(Writing):
     shots: int = Field(
         0, ge=0, description="Opening passages of a section shown as few-shot examples to later passages"
     )
+    rounds: int = Field(
+        2,
+        ge=2,
+        description="With shots: rounds of requests. Each shows the passages of all rounds before, and asks "
+        "about the section's next ones, as many as shots; the last asks about all others",
+    )
+    shot_exercises: int = Field(
+        1,
+        ge=0,
+        description="Exercises shown with each few-shot passage, those of the same task first; 0: all",
+    )
     seeds: str = Field(
         "",
         description="File of solved examples to show before requests, one JSON object per line with task, "
@@ -82,6 +93,12 @@ class Pool(Writing):
     def _samples_differ(self) -> "Pool":
         if self.samples > 1 and not self.temperature:
             raise ValueError("all samples are equal at temperature: 0; set a higher temperature")
+        return self
+
+    @model_validator(mode="after")
+    def _rounds_show(self) -> "Pool":
+        if self.rounds > 2 and not self.shots:
+            raise ValueError("rounds: more than 2 rounds need shots, the number of passages of each round")
         return self
 
     def lot(self, passage_id: str, seed: int) -> float:

@@ -1,5 +1,5 @@
 """
-The two rounds of requests about a passage, and the pairs read from their answers.
+The rounds of requests about a passage, and the pairs read from their answers.
 
 Shared by the stages instruct and comprehend, which differ only in what they make of the pairs.
 """
@@ -54,25 +54,34 @@ def _passages(table: pa.Table, context: Context) -> list[Passage]:
 
 def _later(table: pa.Table, options: Pool, context: Context) -> dict[str, list[str]]:
     rows = table.select(["id", "document_id", "section", "index"]).to_pylist()
-    return few_shot.later([row for row in rows if options.sampled(row["id"], context.seed)], options.shots)
+    sampled = [row for row in rows if options.sampled(row["id"], context.seed)]
+    return few_shot.later(sampled, options.shots, options.rounds)
+
+
+def count_rounds(options: Pool) -> int:
+    """Return the number of rounds: two even without examples, because of the round trips."""
+    return options.rounds
 
 
 def follow(passages: pa.Table, answers: Answers, options: Pool, context: Context) -> Iterator[Request]:
     """
-    Write the second round of requests: round trips, and requests with few-shot examples.
+    Write a later round of requests: round trips in the second, and requests with few-shot examples.
 
-    The latter are about the passages after the opening ones of their section, for structured tasks only:
-    other tasks need a round trip, and there is no third round.
+    The latter are about passages after the opening ones of their section, and show those of all rounds before
+    with their exercises. They are for structured tasks only: questions to marked answers are asked in the
+    first round, in the single turns that the synthesizer was trained on.
     """
     by_id = {passage.row["id"]: passage for passage in _passages(passages, context)}
-    neighbours = Neighbours(list(by_id.values()))
     tasks = find_tasks(options, context.folder)
-    confirmed = {name: task for name, task in tasks.items() if isinstance(task, MarkedTask)}
-    for passage in by_id.values():
-        for draft, pair in _accepted(passage, answers, confirmed, options, context):
-            yield from round_trip.ask(draft, pair, passage, neighbours, context)
+    if answers.rounds == 1:
+        neighbours = Neighbours(list(by_id.values()))
+        confirmed = {name: task for name, task in tasks.items() if isinstance(task, MarkedTask)}
+        for passage in by_id.values():
+            for draft, pair in _accepted(passage, answers, confirmed, options, context):
+                yield from round_trip.ask(draft, pair, passage, neighbours, context)
     structured = {name: task for name, task in tasks.items() if isinstance(task, StructuredTask)}
-    later = _later(passages, options, context)
+    shown = answers.rounds * options.shots  # passages before those that are due
+    later = {key: keys for key, keys in _later(passages, options, context).items() if len(keys) == shown}
     opening = dict.fromkeys(chain.from_iterable(later.values()))
     examples = {
         key: [draft for draft, _ in _accepted(by_id[key], answers, structured, options, context)]
@@ -83,7 +92,8 @@ def follow(passages: pa.Table, answers: Answers, options: Pool, context: Context
     for key, earlier in later.items():
         for task, requests in _requests(by_id[key], with_seeds, options, context):
             for request in requests if isinstance(task, StructuredTask) else ():
-                yield few_shot.prepend(request, [examples[earlier_key] for earlier_key in earlier], fits)
+                solved = [examples[earlier_key] for earlier_key in earlier]
+                yield few_shot.prepend(request, solved, fits, options.shot_exercises)
 
 
 def _accepted(

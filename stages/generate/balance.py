@@ -26,7 +26,7 @@ from datagen.request import Reject
 from datagen.schema import content_id
 from datagen.stage import Context, ModelStage, Partitions
 from datagen.stages.exercises.declared import Declaration
-from datagen.stages.exercises.rounds import ask, follow
+from datagen.stages.exercises.rounds import ask, count_rounds, follow
 from datagen.stages.generate import instruct
 from datagen.stages.shared.language.rules import Languages
 from datagen.stages.shared.passage import Passage
@@ -199,6 +199,7 @@ stage = ModelStage(
     gives="examples",
     ask=ask,
     follow=follow,
+    rounds=count_rounds,
     read=instruct.read,
     prepare=prepare,
     options=Options,

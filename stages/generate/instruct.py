@@ -22,7 +22,7 @@ from datagen.stage import Builder, Context, ModelStage, Outcome, mean_logprob
 from datagen.stages.exercises.declared import Declaration
 from datagen.stages.exercises.pair import Unconfirmed, prompt_of
 from datagen.stages.exercises.pool import Pool
-from datagen.stages.exercises.rounds import ask, follow, read_answers, unasked, yields
+from datagen.stages.exercises.rounds import ask, count_rounds, follow, read_answers, unasked, yields
 from datagen.stages.shared.language.rules import Languages
 from datagen.stages.shared.passage import Passage
 
@@ -76,6 +76,7 @@ stage = ModelStage(
     gives="examples",
     ask=ask,
     follow=follow,
+    rounds=count_rounds,
     read=read,
     options=Options,
 )

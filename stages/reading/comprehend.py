@@ -32,7 +32,7 @@ from datagen.stage import Builder, Context, ModelStage, Outcome, Partitions
 from datagen.stages.exercises.declared import Declaration
 from datagen.stages.exercises.pair import Pair, Written
 from datagen.stages.exercises.pool import Pool
-from datagen.stages.exercises.rounds import ask, follow, read_answers, unasked, yields
+from datagen.stages.exercises.rounds import ask, count_rounds, follow, read_answers, unasked, yields
 from datagen.stages.shared.language.rules import Languages
 from datagen.stages.shared.passage import Passage
 from datagen.stages.shared.render.exercises import Exercise, alone, bind
@@ -265,6 +265,7 @@ stage = ModelStage(
     gives="examples",
     ask=ask,
     follow=follow,
+    rounds=count_rounds,
     read=read,
     prepare=prepare,
     options=Options,

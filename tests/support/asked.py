@@ -22,11 +22,8 @@ def ask(stage, rows, model, who=WHO, recipe=None, **options):
     table = rows if isinstance(rows, pa.Table) else table_of(TABLES[stage.takes], rows)
     given = stage.options.model_validate(options)
     where = replace(context(stage.name, Path(), **(recipe or {})), model=who)
-    requests = list(stage.ask(table, given, where))
-    answers = answers_to(requests, model, who)
-    if stage.follow is not None:
-        requests += stage.follow(table, answers, given, where)
-        answers = answers_to(requests, model, who)
+    answers = stage.converse(table, given, where, lambda requests: answers_to(requests, model, who))
+    requests = [answer.request for answer in answers]
     outcome = stage.read(table, answers, given, where)
     kept, dropped = outcome.kept.to_pylist(), outcome.dropped.to_pylist()
     if stage.takes == stage.gives:

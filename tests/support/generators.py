@@ -343,5 +343,10 @@ HOSTILE_TEXT = {
     "another thought": lambda text: f"◁think▷hm◁/think▷{text}",
     "a placeholder": lambda text: "[Insert Text Here]",
     "a template": lambda text: f"{{{{ {text} }}}}",
+    "the end of JSON": lambda text: f'{text}"}}',
+    "markup": lambda text: f"<b>{text}</b>",
+    "an address": lambda text: f"{text} See https://example.com/lease for more.",
+    "another exercise": lambda text: f"{text}\n\nQuestion: What is rent?\nAnswer: Money.",
+    "a reversed direction": lambda text: f"\u202e{text}",
     "a long loop": lambda text: "lease " * 20_000,  # 120 kB: quadratic time would be noticed
 }

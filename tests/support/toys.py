@@ -93,6 +93,16 @@ def doubt(passages, answers, options, context):
                 )
 
 
+def insist(passages, answers, options, context):
+    """Doubt the valid answers, and then the answers to the doubts."""
+    if answers.rounds == 1:
+        yield from doubt(passages, answers, options, context)
+    for answer in answers if answers.rounds == 2 else ():
+        if answer.request.task == "doubt":
+            more = [*answer.request.messages, {"role": "user", "content": f"{answer.text} Really?"}]
+            yield replace(answer.request, messages=more, task="insist")
+
+
 def read_doubts(passages, answers, options, context):
     builder = Builder("examples", context)
     for row in passages.to_pylist():
@@ -169,6 +179,17 @@ asking = ModelStage("asking", "asks", "passages", "examples", ask, read, options
 doubting = ModelStage(
     "doubting", "asks twice", "passages", "examples", ask, read_doubts, options=Asking, follow=doubt
 )
+insisting = ModelStage(
+    "insisting",
+    "asks three times",
+    "passages",
+    "examples",
+    ask,
+    read_doubts,
+    options=Asking,
+    follow=insist,
+    rounds=lambda options: 3,
+)
 sparing = ModelStage("sparing", "asks less", "passages", "examples", ask, read, options=Asking, prepare=spare)
 scoring = ModelStage(
     "scoring", "scores", "examples", "examples", lambda *_: [], score, role="judge", kinds=("instruction",)
@@ -183,7 +204,7 @@ def model(request):
     if log := os.environ.get(CALLS):
         with Path(log).open("a") as file:
             file.write(json.dumps([request.row, request.sample]) + "\n")
-    if request.task == "doubt":
+    if request.task in ("doubt", "insist"):
         return "Sure."
     fact = request.messages[-1]["content"]
     number = int(fact.split()[1])

@@ -20,6 +20,7 @@ from datagen.stages.shared import checks
 from datagen.stages.shared.checks import claims
 from datagen.stages.shared.checks.field_patterns import QUESTION_MARKS, SENTENCE_MARKS, Line
 from datagen.stages.shared.checks.gap import completes, says_all
+from datagen.stages.shared.checks.whole import whole
 from datagen.stages.shared.checks.worth import worth_asking
 from datagen.stages.shared.language.rules import Language
 from datagen.stages.shared.language.words import words_of
@@ -93,6 +94,7 @@ def leads_to(question: str, answer: str, passage: Passage) -> str:
 def holds(question: str, answer: str, evidence: str, words: Language) -> None:
     """Reject a pair that its sentence does not entail, or whose question nobody would ask."""
     completes(question, answer, evidence, words)
+    whole(question, answer, evidence, words)
     claims.entailed(question, answer, evidence, words)
     claims.turned(question, answer, evidence, words)
     worth_asking(question, answer, evidence, words)

@@ -49,6 +49,8 @@ def exercises_of(
             mined += miners.unrelated(sentences, language)
     mined += structure.titles(passage, sentences, language, not mined, passage_seed)
     candidates = [candidate for candidate in mined if candidate.task in language.templates]
+    if not candidates:
+        return [], len(sentences)
     selected = select(candidates, options, passage_seed)
     selected.sort(key=lambda candidate: miners.draw(passage_seed, "order", candidate.task))
     span_of = {sentence.number: sentence.span for sentence in sentences}
@@ -64,8 +66,9 @@ def select(candidates: list[Candidate], options: Options, seed: int) -> list[Can
     and are limited further. Inferences alternate their labels, so that no label is the usual answer.
     """
     queues: dict[str, list[Candidate]] = defaultdict(list)
-    drawn = sorted(candidates, key=lambda c: miners.draw(seed, next(iter(c.values.values()))))
-    for candidate in sorted(drawn, key=lambda c: not c.preferred):
+    draws = [miners.draw(seed, next(iter(candidate.values.values()))) for candidate in candidates]
+    order = sorted(range(len(candidates)), key=lambda at: (not candidates[at].preferred, draws[at]))
+    for candidate in map(candidates.__getitem__, order):
         queues[candidate.task].append(candidate)
     if "inference" in queues:
         queues["inference"] = _alternate_labels(queues["inference"], seed)

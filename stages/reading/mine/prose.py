@@ -40,6 +40,9 @@ def prose(
     for block, (start, stop) in enumerate(spans):
         heading, above = above, ""
         below_entry, is_entry = is_entry, text[start] == "`" and ENTRY.match(text, start, stop) is not None
+        if stop - start < shortest and not headed:
+            number += 1
+            continue  # none of its sentences is long enough
         for begin, end in split_block(text, start, stop):
             number += 1
             if end - begin < shortest and not headed:

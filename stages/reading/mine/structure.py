@@ -21,7 +21,7 @@ STEM = 6  # letters
 MAX_TITLE = 120  # characters
 QUOTED = 4  # minimum words of a heading that a passage quotes on purpose
 WRITTEN = 0.3  # share of the headings whose exercise asks for the passage instead of the heading
-EMPHASIS = dict.fromkeys(map(ord, "*`"))
+EMPHASIS = "*`"
 KEPT = 4096  # cached headings: the passages of a document share them
 AROUND = 40  # maximum characters around a heading on its line
 WORD = re.compile(r"[^\W\d_]{2,}")
@@ -100,7 +100,9 @@ def _bare(*above: str) -> tuple[str, ...]:
 
 def _unmarked(text: str) -> str:
     """Remove the signs of emphasis and code."""
-    return text.translate(EMPHASIS)
+    for sign in EMPHASIS:  # str.translate takes ten times as long where there is none
+        text = text.replace(sign, "")
+    return text
 
 
 def _is_line(heading: str, lowered: str) -> bool:

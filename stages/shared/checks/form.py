@@ -11,9 +11,20 @@ from datagen.stages.shared.passage import Passage, opening, phrase_in
 
 CLOSING = " \"'”’»)]*_」』）】`"
 # Leftovers of templates and markup; not if the passage contains the same text.
-LEFTOVER = re.compile(r"\{\{|\}\}|\{%|</?[A-Za-z_]{2,20}>|\[[A-Z][A-Za-z_ ]{2,20}\]|```|\\n|<\||_{4,}")
+LEFTOVER = re.compile(
+    r"\{\{|\}\}|\{%|</?[A-Za-z_][A-Za-z0-9_]{0,19}>|\[[A-Z][A-Za-z_ ]{2,20}\]|```|\\n|<\||_{4,}"
+    r"|[\"”][}\]]|https?://[^\s)\]]+|\Anull\Z"
+)
+# Characters that show nothing: controls, zero-width spaces, overrides of the direction. Joiners and marks of
+# the direction belong to the spelling of some languages.
+INVISIBLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u00ad\u200b\u202a-\u202e\u2060\u2066-\u2069\ufeff]")
+ELLIPSIS = re.compile(r"\S*(?:\.{3}|…)[\"”’]?(?=\s*\Z|\s+[A-Z])")
+LOUD = 4  # least words of a sentence in capitals
 NAMED = re.compile(r"(?<=\w )[A-Z]|[\"'`“‘*_\d]")  # a name inside a question, a quotation, a number
-LABELLED = re.compile(r"\n[\s*#_>]*(\w+)(?: \d+)?[*_]{0,2}[:：]")  # a later line with a label
+# A later line or sentence with a label.
+LABELLED = re.compile(
+    rf"(?:\n[\s*#_>]*|[{SENTENCE_MARKS}{QUESTION_MARKS}][\"”’)]? +[*_]{{0,2}})(\w+)(?: \d+)?[*_]{{0,2}}[:：]"
+)
 SENTENCE_END = rf"[{SENTENCE_MARKS}{QUESTION_MARKS}]\s+"
 BROKEN = re.compile(r"”\w[^”“]*\s”")  # ”x ”: quotation marks that a model spaced like words
 NO_PARENTHESIS = re.compile(
@@ -35,7 +46,7 @@ def sized(text: str, least: int, most: int) -> None:
 
 def clean(text: str, passage: Passage, instruction: str) -> None:
     """
-    Reject an empty text, an echo, a loop, a leftover, a control token and an assistant's phrase.
+    Reject an empty text, an echo, a loop, a leftover, a control token, capitals and an assistant's phrase.
 
     An echo repeats `instruction`, the prompt without the passage.
     """
@@ -43,6 +54,7 @@ def clean(text: str, passage: Passage, instruction: str) -> None:
     if not text.strip(" \t\n.-_*"):
         raise Reject("empty", text)
     _no_control_token(text, passage)
+    _no_odd_letters(text, passage)
     _no_placeholder(text, words, passage.words)
     _no_leftover(text, passage)
     _no_chatter(text, passage)
@@ -56,11 +68,22 @@ def _no_control_token(text: str, passage: Passage) -> None:
             raise Reject("control token", f"{match[0]} in: {text}")
 
 
+def _no_odd_letters(text: str, passage: Passage) -> None:
+    """Reject invisible characters and sentences in capitals; not if the passage has them."""
+    for match in INVISIBLE.finditer(text):
+        if match[0] not in passage.text:
+            raise Reject("invisible character", f"U+{ord(match[0]):04X} in: {text}")
+    for sentence in sentences(text):
+        if sentence.isupper() and len(words_of(sentence)) >= LOUD and sentence not in passage.text:
+            raise Reject("written in capitals", text)
+
+
 def _no_placeholder(text: str, text_words: list[str], words: Language) -> None:
     """Reject the name of a field: "The answer", but not 'What does the "with" statement do?'."""
     if any(words.stop.issuperset(words_of(name)) for name in QUOTED.findall(text)):
         return  # "with" is a name here
-    if " ".join(word for word in text_words if word not in words.stop) in words.placeholders:
+    bare = " ".join(word for word in text_words if word not in words.stop)
+    if {bare, text.strip(CLOSING).casefold()} & words.placeholders:
         raise Reject("template leftover", text)
 
 
@@ -68,6 +91,8 @@ def _no_leftover(text: str, passage: Passage) -> None:
     for match in LEFTOVER.finditer(text):
         if match[0] not in passage.text:
             raise Reject("template leftover", f"{match[0]} in: {text}")
+    if (cut := ELLIPSIS.search(text)) and cut[0].strip() not in passage.text:
+        raise Reject("unfinished sentence", text)
     if BROKEN.search(text) and not BROKEN.search(passage.text):
         raise Reject("template leftover", f"quotation marks in: {text}")
     label = re.match(r"\W*(\w+)(?: \d+)?\W?\s*[:：]", text)

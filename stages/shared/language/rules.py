@@ -139,6 +139,7 @@ class Language(BaseModel):
     infinitive: frozenset[str] = frozenset()
     possessive: str = ""
     verb_endings: tuple[str, ...] = ()
+    alternatives: dict[str, str] = {}
     trailing: frozenset[str] = frozenset()
     heading_numbers: tuple[str, ...] = ()
     chapters: tuple[str, ...] = ()

@@ -21,6 +21,7 @@ from datagen.run.tasks import AccountError
 from datagen.store.completions import Completions
 from datagen.store.journal import read_journal
 from datagen.store.parquet import parts, read_part
+from datagen.store.rounds import request_files
 from tests.support import ROOT, toys
 
 pytestmark = pytest.mark.cluster
@@ -134,6 +135,18 @@ def test_follow_ups_are_sent_once_and_keep_their_subject(tmp_path, log, run_toy)
     assert all(row["question"].startswith("What is fact") for row in made)
     second = run_toy(tmp_path, more=more)
     assert second.stage_record("doubting")["requests"]["completions"] == 0
+
+
+def test_a_third_round_depends_on_the_second_and_is_sent_once(tmp_path, log, run_toy):
+    more = '  insisting: {use: "tests.support.toys:insisting"}\n'
+    first = run_toy(tmp_path, more=more)
+    record = first.stage_record("insisting")
+    assert record["requests"]["asked"] == 24 + 16 + 16
+    tasks = {}
+    for path in request_files(first.stage_folder("insisting")):
+        tasks.setdefault(path.parent.name, set()).update(read_part(path)["task"].to_pylist())
+    assert tasks == {"requests": {"fact"}, "follow_ups": {"doubt"}, "follow_ups_3": {"insist"}}
+    assert run_toy(tmp_path, more=more).stage_record("insisting")["requests"]["completions"] == 0
 
 
 def test_a_stage_may_read_all_partitions_before_its_first_request(tmp_path, log, run_toy):

@@ -185,18 +185,65 @@ def test_tokens_are_counted_if_a_tokenizer_is_given(tmp_path):
         few_shot.length_limit("none.json", 128, tmp_path)
 
 
-def test_marked_questions_get_no_examples_and_are_confirmed():
+def test_marked_questions_get_no_examples_and_are_confirmed_once():
     def write(request):
+        town = towns(request)[-1]
         if request.task == "round_trip":
-            return "in autumn" if towns(request)[0] in request.messages[-1]["content"] else "No."
-        return f"When does the mint of town {towns(request)[0]} strike copper coins?"
+            return "When autumn comes."
+        return f"When is the mint of town {town} opened?"
 
-    rows = rows_of(3)
-    with_shots = asked(rows, write, ["marked_question"])[2]
-    assert with_shots == asked(rows, write, ["marked_question"], shots=0)[2]
+    rows = [passage(f"When autumn comes, the mint of town {town} is opened.", index)
+            for index, town in enumerate(NUMBERS[:4])]  # fmt: skip
+    plain = asked(rows, write, ["marked_question"], shots=0)[2]
+    assert {request.task for request in plain} == {"marked_question", "round_trip"}
+    assert all(len(request.messages) <= 2 for request in plain)
+    assert asked(rows, write, ["marked_question"])[2] == plain
+    assert asked(rows, write, ["marked_question"], shots=1, rounds=3)[2] == plain
 
 
 def test_reading_texts_include_exercises_written_with_examples():
     kept, dropped, _ = asked(on=comprehend, per_passage=0)
     assert (len(kept), dropped) == (4, [])
     assert all(row["text"].count("in autumn") >= 2 for row in kept)
+
+
+def test_each_round_shows_the_passages_of_all_rounds_before():
+    for tasks in (TASKS[:1], TASKS):
+        requests = asked(rows_of(5), tasks=tasks, shots=1, rounds=4)[2]
+        assert {tuple(towns(request)) for request in requests} == {
+            ("one",), ("one", "two"), ("one", "two", "three"),
+            ("one", "two", "three", "four"), ("one", "two", "three", "five"),
+        }  # fmt: skip
+        assert len(requests) == 5 * len(tasks)  # each task of each passage once
+
+
+def test_a_round_shows_only_exercises_that_passed_their_checks():
+    def write(request):
+        return "{}" if "town two " in request.messages[-1]["content"] else model(request)
+
+    requests = asked(write=write, tasks=TASKS[:1], shots=1, rounds=3)[2]
+    assert {tuple(towns(request)) for request in requests} == {
+        ("one",), ("one", "two"), ("one", "three"), ("one", "four")
+    }  # fmt: skip
+
+
+def test_all_exercises_of_an_earlier_passage_are_shown_and_its_text_once():
+    requests = asked(shots=1, rounds=3, shot_exercises=0)[2]
+    by_passage = {}
+    for request in requests:
+        by_passage.setdefault(towns(request)[-1], []).append(request)
+    answers = {town: [model(request) for request in about] for town, about in by_passage.items()}
+    for town, earlier in {"one": [], "two": ["one"], "three": ["one", "two"]}.items():
+        for request in by_passage[town]:
+            shown = [turn["content"] for turn in request.messages if turn["role"] == "assistant"]
+            assert shown == [answer for before in earlier for answer in answers[before]]
+            for before in earlier:
+                assert sum(text_of(before) in turn["content"] for turn in request.messages) == 1
+    asked_alone = [request.messages[-1]["content"].rpartition("\n\n")[2] for request in by_passage["one"]]
+    turns = [turn["content"] for turn in by_passage["two"][0].messages if turn["role"] == "user"]
+    assert [turn.rpartition("\n\n")[2] for turn in turns[:2]] == asked_alone
+
+
+def test_more_rounds_need_passages_to_show():
+    with pytest.raises(ValueError, match="more than 2 rounds need shots"):
+        stage.options(rounds=3)

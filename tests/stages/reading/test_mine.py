@@ -19,8 +19,9 @@ from datagen.errors import UserError
 from datagen.prompt import load
 from datagen.schema import TABLES, table_of
 from datagen.stage import Partitions
-from datagen.stages.reading.mine import FirstPass, Options, exercises_of, stage
+from datagen.stages.reading.mine import FirstPass, Options, exercises_of, miners, stage
 from datagen.stages.reading.mine.language import read
+from datagen.stages.reading.mine.prose import Sentence
 from datagen.stages.shared.render.exercises import bind
 from tests.support.rows import context
 
@@ -922,3 +923,22 @@ def test_adaptllm_all_six_task_types_are_mined_from_a_suitable_text():
         language = ENGLISH.only(tasks)
         exercises = [exercises_of(row, language, domain, Options(tasks=tuple(tasks)), 0)[0] for row in rows]
         assert all(exercises), name
+
+
+MINT, WARDEN = "The mint of Halden strikes copper coins.", "A warden of the gate reads the ledger at dawn."
+
+
+@pytest.mark.parametrize(
+    ("block", "number", "count"),
+    [(0, 2, 0), (0, 3, 1), (1, 2, 1)],  # the next sentence; a later one; one of the next paragraph
+)
+def test_adjacent_sentences_are_not_called_unrelated(block, number, count):
+    sentences = [Sentence(MINT, 0, 1, True), Sentence(WARDEN, block, number, True)]
+    assert len(list(miners.unrelated(sentences, ENGLISH))) == count
+
+
+@pytest.mark.parametrize(("second", "count"), [("attributes", 0), ("metaclass", 1)])
+def test_forms_of_one_word_are_one_keyword(second, count):
+    text = f"The value of an attribute depends on {second} of the class."
+    domain = frozenset(["attribute", second])
+    assert len(list(miners.keywords([Sentence(text, 0, 1, True)], ENGLISH, domain))) == count

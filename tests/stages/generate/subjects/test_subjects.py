@@ -77,9 +77,7 @@ def teacher(request):
         frame = FRAMES[sum(map(ord, concepts)) % len(FRAMES)]
         return reply_text({"question": frame.format(concepts)})
     return reply_text(
-        {
-            "answer": f"First, {message.split()[-1]} sets limits on {message[:60]}. Then a guild weighs costs and risks."
-        }
+        {"answer": f"First, a budget sets limits on {message[:60]}. Then a guild weighs costs and risks."}
     )
 
 

@@ -19,13 +19,13 @@ AROUND = {
     "en": [
         "Sure! {}", "Certainly. {}", "Of course! {}", "Great question! {}", "Thank you for your question. {}",
         "Here is the answer: {}", "Here's a possible answer:\n\n{}", "**Sure!** {}", "Below is my answer: {}",
-        "{} I hope this helps!", "{} Please let me know if you have questions.", "{} Feel free to ask for more.",
+        "{} I hope this helps!", "{} Hope this helps!", "{} At least, I think so.", "{} Please let me know if you have questions.", "{} Feel free to ask for more.",
         "{} Is there anything else you would like to know?", "{}\n\nNote: This answer is based on the text.",
         "{}\n\nI used the first sentence of the passage.", "{} (Word count: 31)",
     ],
     "de": [
         "Gerne! {}", "Natürlich. {}", "Gute Frage! {}", "Vielen Dank für Ihre Frage. {}", "Hier ist die Antwort: {}",
-        "{} Ich hoffe, das hilft!", "{} Wenn Sie weitere Fragen haben, melden Sie sich.",
+        "{} Ich hoffe, das hilft!", "{} So glaube ich.", "{} Wenn Sie weitere Fragen haben, melden Sie sich.",
         "{} Kann ich sonst noch helfen?", "{}\n\nHinweis: Diese Antwort beruht nur auf dem Text.",
         "{}\n\nIch habe den ersten Satz des Abschnitts verwendet. Ich habe den Text genutzt.", "{} (Wortzahl: 12)",
     ],
@@ -79,9 +79,56 @@ def test_answers_that_only_look_like_it_are_kept(language, text):
         ("en", "Readers pay a fee.\n**Answer:** 50 cents"),
         ("en", "Readers pay a fee.\n### Assistant: The desk"),
         ("de", "Leser zahlen.\n\nFrage: Wann schließt das Haus?"),
+        ("en", "Readers pay a fee.\nQuestion: When does the desk close? Answer: At ten."),
     ],
 )
 def test_a_second_part_with_a_label_is_rejected(language, text):
     assert rejection(checks.clean, text, passage(language), "") == "template leftover"
     label = text.partition("\n")[2].strip()
     assert rejection(checks.clean, text, passage(language, f"\n{label}"), "") == ""
+
+
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("en", "The desk wraps returned books (see section Returned Books)."),
+        ("de", "Das Haus verpackt Bücher (siehe Abschnitt Rückgabe)."),
+    ],
+)
+def test_a_statement_that_refers_to_a_section_does_not_stand_alone(language, text):
+    assert rejection(checks.stands_alone, text, language_of(language)) == "refers to the passage"
+
+
+@pytest.mark.parametrize("label", ["Question: When does the desk close?", "**Answer:** At ten."])
+def test_a_sentence_with_a_label_is_rejected(label):
+    text = f"Readers pay a fee. {label}"
+    assert rejection(checks.clean, text, passage("en"), "") == "template leftover"
+    assert rejection(checks.clean, text, passage("en", f"\n{text}"), "") == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("LATE READERS PAY 50 CENTS A DAY.", "written in capitals"),
+        ("The desk closes at ten. LATE READERS PAY A FEE.", "written in capitals"),
+        ("Late readers pay in USD, EUR or CHF.", ""),
+        ("ISO 9001 ABC", ""),
+        ("Late readers pay 50 cents...", "unfinished sentence"),
+        ("Late readers pay… The desk closes at ten.", "unfinished sentence"),
+        ("The name f(...) stands for a call.", ""),
+        ("A reader pays “a fee ... of 50 cents”.", ""),
+        ("Late readers\u200bpay 50 cents.", "invisible character"),
+        ("Late readers pay 50 cents.\0", "invisible character"),
+        ("\u202eLate readers pay 50 cents.", "invisible character"),
+        ("Late readers pay \u200f50 cents.", ""),  # a mark of direction
+        ('Late readers pay 50 cents."}', "template leftover"),
+        ("Late readers pay <b>50 cents</b>.", "template leftover"),
+        ("Late readers pay 50 cents, see https://example.com/fees.", "template leftover"),
+        ("null", "template leftover"),
+        ("N/A", "template leftover"),
+    ],
+)
+def test_residue_is_rejected_unless_the_passage_has_it(text, why):
+    assert rejection(checks.clean, text, passage("en"), "") == why
+    if text != "N/A":  # the name of no answer, whatever the passage
+        assert rejection(checks.clean, text, passage("en", f"\n\n{text}"), "") == ""

@@ -1,0 +1,65 @@
+"""
+Whether a question and its answer have all of their sentence that they depend on.
+
+"If a proxy is set, the file is copied" does not say that the file is copied, and "users should either copy it
+or move it" does not say that they should copy it. Conditions are compared for questions in the
+words of their sentence (`datagen.stages.shared.checks.gap`): others may reword them.
+"""
+
+import re
+
+from datagen.request import Reject
+from datagen.stages.shared.checks.gap import Asks, fills, opens_condition
+from datagen.stages.shared.language.rules import Language
+from datagen.stages.shared.language.words import words_of
+
+TOLD = 0.5  # least share of a condition's content words that a pair must have
+CLAUSE = re.compile(r"[^,()]+(?:\([^()]*\)[^,()]*)*,")  # the opening clause of a sentence
+
+
+def whole(question: str, answer: str, evidence: str, words: Language) -> None:
+    """Reject a pair that omits its sentence's condition, one of two alternatives, or half of what happens."""
+    asked = words_of(question)
+    if words.support & set(asked[1:2]) and words.doing & set(asked[2:]):
+        _both_actions(question, answer, evidence, words)
+    _with_alternative(question, answer, evidence, words)
+    if fills(question, answer, evidence, words) not in (None, Asks.ELSEWHERE):
+        _with_condition(question, answer, evidence, words)
+
+
+def _with_condition(question: str, answer: str, evidence: str, words: Language) -> None:
+    """Reject a pair without the condition or purpose that opens its sentence: "To copy a file, ..."."""
+    clause = CLAUSE.match(evidence)
+    if not clause or answer.casefold() in clause[0].casefold():
+        return
+    tokens = words_of(clause[0])
+    conditional = opens_condition(tokens, words) or words.infinitive & set(tokens[:1])
+    if conditional and not _told(clause[0], question, answer, words):
+        raise Reject("cut from its condition", f"{clause[0]!r} is not in: {question} {answer}")
+
+
+def _with_alternative(question: str, answer: str, evidence: str, words: Language) -> None:
+    """Reject one half of "either ... or"."""
+    for first, second in words.alternatives.items():
+        if choice := re.search(rf"\b{first}\b(.+)\b{second}\b([^,.;:]+)", evidence, re.IGNORECASE):
+            told = [_told(part, question, answer, words) for part in choice.groups()]
+            if any(told) and not all(told):
+                raise Reject("cut from its alternative", f"{question} {answer}, by: {evidence}")
+
+
+def _told(part: str, question: str, answer: str, words: Language) -> bool:
+    """Check whether a pair has most content words of a part of its sentence."""
+    content, told = {*words.content(part)}, {*words.content(f"{question} {answer}")}
+    return len(content & told) >= TOLD * len(content)
+
+
+def _both_actions(question: str, answer: str, evidence: str, words: Language) -> None:
+    """Reject the first of two actions: "clears the list", by "It clears the list and raises an error"."""
+    place = evidence.casefold().find(answer.casefold())
+    rest = words_of(evidence[place + len(answer) :]) if place >= 0 else []
+    if len(rest) > 1 and rest[0] in words.coordinating:
+        verb = next(iter(words_of(answer)), "")
+        same = verb.endswith(words.verb_endings) and rest[1].endswith(words.verb_endings)
+        verbs = words.modals | words.verbs | words.actions
+        if rest[1] in verbs or (same and rest[1] not in words.stop):
+            raise Reject("cut from a longer answer", f"{question} {answer}, by: {evidence}")
