@@ -166,9 +166,9 @@ def measure(folder: Path, requests: int) -> dict[str, object]:
         hosts.start("engine", *worker, *ENGINE)
         started = time.monotonic()
         run = hosts.start("head", "datagen", "run", str(recipe))
-        answered(calls, requests // 10)
+        answered(calls, requests // 10, run)
         cut(hosts, "cpu")
-        answered(calls, requests // 3)
+        answered(calls, requests // 3, run)
         hosts.kill("engine")
         time.sleep(AWAY_SECONDS)
         hosts.start("engine", *worker, *ENGINE)
@@ -181,8 +181,9 @@ def measure(folder: Path, requests: int) -> dict[str, object]:
 
 
 def write_recipe(folder: Path, documents: int, address: str) -> Path:
-    """Write a corpus of one-line documents and a recipe that asks about each."""
-    lines = (json.dumps({"text": f"Fact {number} is {number * number}."}) for number in range(documents))
+    """Write a corpus of documents of one sentence and a recipe that asks about each."""
+    texts = (f"The table says that the square of {number} is {number**2}." for number in range(documents))
+    lines = (json.dumps({"text": text}) for text in texts)
     (folder / "facts.jsonl").write_text("\n".join(lines))
     scripted = {"engine": "scripted", "model": "benchmarks.hosts:model", "window": WINDOW, "latency": LATENCY}
     recipe = {
@@ -197,9 +198,9 @@ def write_recipe(folder: Path, documents: int, address: str) -> Path:
     return path
 
 
-def answered(calls: Path, count: int) -> None:
-    """Wait until the engine has received this many requests."""
-    wait_for(lambda: calls.exists() and calls.read_bytes().count(b"\n") >= count)
+def answered(calls: Path, count: int, run: "subprocess.Popen[bytes]") -> None:
+    """Wait until the engine has received this many requests, or the run has ended."""
+    wait_for(lambda: run.poll() is not None or (calls.exists() and calls.read_bytes().count(b"\n") >= count))
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 1800) -> None:
