@@ -225,7 +225,7 @@ def compare(documents: int, options: argparse.Namespace, peers: dict[str, Path])
     with tempfile.TemporaryDirectory(dir=options.scratch) as name:
         folder = Path(name)
         write_corpus(folder, documents)
-        ours = [sys.executable, __file__, "--child", str(folder)]
+        ours = [sys.executable, "-m", "benchmarks.dedup", "--child", str(folder)]
         commands = {"datagen": [*ours, "--workers", str(options.workers)]}
         for peer, python in peers.items():
             commands[peer] = [str(python), str(PEERS), peer, str(folder), str(options.workers)]

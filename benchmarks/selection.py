@@ -120,7 +120,7 @@ def main() -> None:
         if "novelty" in options.methods:
             write_rows(folder / "stages" / "handoff", options.rows, seed=1)
         for method in options.methods:
-            child = [sys.executable, __file__, "--child", name, "--methods", method]
+            child = [sys.executable, "-m", "benchmarks.selection", "--child", name, "--methods", method]
             done = subprocess.run(child, check=True, capture_output=True, text=True)
             figures[method] = json.loads(done.stdout)
             print(method, done.stdout.strip(), file=sys.stderr)
