@@ -132,6 +132,27 @@ def test_the_budget_is_kept_when_engines_join_and_die(tmp_path, cluster, calls):
     assert len(dask_processes.calls(calls)) - requests <= window
 
 
+def test_a_run_goes_on_when_all_workers_died_and_others_join(tmp_path, cluster, calls):
+    window = 2
+    given = {"models.generator.latency": 0.05, "models.generator.window": window}
+    given |= {"stages.source.documents": 200, "stages.source.partitions": 20}
+    first = [cluster.worker(), cluster.worker(*dask_processes.ENGINE)]
+
+    def disturb():
+        wait_until(lambda: len(dask_processes.calls(calls)) > 40)
+        for worker in first:
+            worker.kill()
+        time.sleep(2)  # the scheduler has no worker at all
+        cluster.worker(*dask_processes.ENGINE)
+
+    disturbing = threading.Thread(target=disturb)
+    disturbing.start()
+    finished = run(recipe(tmp_path, cluster.address, **given), tmp_path / "outputs", toys.SilentWatcher())
+    disturbing.join()
+    assert finished.finished and finished.spent.completions == 400
+    assert len(dask_processes.calls(calls)) - 400 <= window, "in flight when they were killed"
+
+
 def test_a_killed_run_is_cleaned_up_and_can_be_resumed(tmp_path, cluster, calls):
     window = 4
     ordinary, engine = cluster.worker(), cluster.worker(*dask_processes.ENGINE, nanny=True)
