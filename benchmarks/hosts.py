@@ -119,7 +119,7 @@ class Network:
 def network(folder: Path, calls: Path) -> Iterator[Network]:
     """Set up the hosts; remove them and their processes when the block ends."""
     environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONSAFEPATH": "1", CALLS: str(calls)}
-    environment["DASK_DISTRIBUTED__COMM__TIMEOUTS__TCP"] = "5min"  # longer than the cut, see docs/cluster.md
+    environment["DASK_DISTRIBUTED__COMM__TIMEOUTS__TCP"] = "300s"  # longer than the cut, see docs/cluster.md
     hosts = Network(folder, environment)
     with ExitStack() as stack:
         ip("link", "add", BRIDGE, "type", "bridge")
