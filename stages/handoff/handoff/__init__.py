@@ -32,7 +32,7 @@ from datagen.stages.handoff.handoff.shards import Shard, Shards
 from datagen.stages.handoff.handoff.tally import Tally, rows_with
 from datagen.stages.handoff.loadable import loadable
 from datagen.stages.handoff.row_check import check
-from datagen.stages.handoff.tokenizer import Ruler, ruler
+from datagen.stages.handoff.tokenizer import Ruler, ruler, target_length
 from datagen.stages.shared.similarity.sketch import Reader
 from datagen.store.parquet import UNFINISHED, finish_folder, read_part, write_json, write_table
 
@@ -137,5 +137,6 @@ stage = WholeStage(
     gives="examples",
     run=run,
     options=Options,
+    digest=target_length,
     take_over=take_over,
 )

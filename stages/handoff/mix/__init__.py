@@ -40,6 +40,7 @@ from datagen.stages.handoff.mix import ledger as ledgers
 from datagen.stages.handoff.mix.ledger import Draws, Flags, Ledger
 from datagen.stages.handoff.mix.shares import Allotment, Part, Phase, allot
 from datagen.stages.handoff.mix.sizes import hand_off_ruler, sizes_of
+from datagen.stages.handoff.tokenizer import target_length
 from datagen.store.parquet import write_json
 
 CHAT = ("instruction", "refusal")  # trained together; the cap is a share of their sum
@@ -404,6 +405,7 @@ stage = WholeStage(
     takes="examples",
     gives="examples",
     run=run,
+    digest=target_length,
     columns=columns,
     options=Options,
 )
