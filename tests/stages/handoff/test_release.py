@@ -263,12 +263,16 @@ def test_rows_that_mix_dropped_are_counted_with_those_of_the_hand_off(tmp_path):
 @pytest.fixture
 def hub(monkeypatch):
     """A fake hub: the requests it received, its files, and its response: the status, by the end of a path."""
-    seen, answers = [], {"status": {}, "files": []}
+    seen, answers = [], {"status": {}, "files": [], "silent": None}
+    ended = threading.Event()
 
     class Hub(http.server.BaseHTTPRequestHandler):
         def do_POST(self):
             body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
             seen.append((self.path, body, self.headers.get("Authorization")))
+            if answers["silent"] and answers["silent"] in self.path:
+                ended.wait()
+                return
             files = json.loads(body).get("files", []) if "preupload" in self.path else []
             here = f"http://{self.headers['Host']}/datasets/org/name"
             response = {
@@ -306,6 +310,7 @@ def hub(monkeypatch):
     monkeypatch.setattr("huggingface_hub.hf_api.constants.ENDPOINT", endpoint)
     monkeypatch.setenv("HF_TOKEN", "hf_secret")
     yield seen, answers
+    ended.set()
     server.shutdown()
 
 
@@ -351,3 +356,14 @@ def test_a_hub_that_cannot_be_reached_is_reported(tmp_path, hub, monkeypatch):
     monkeypatch.setattr("huggingface_hub.hf_api.constants.ENDPOINT", "http://127.0.0.1:9")
     with pytest.raises(UserError, match=r"was not uploaded to http://127.0.0.1:9: .*refused"):
         hand_off([text(1)], tmp_path, push="org/name")
+
+
+@pytest.mark.parametrize("path", ["/repos/create", "/commit/"])
+def test_a_hub_that_never_replies_is_reported(tmp_path, hub, monkeypatch, path):
+    seen, answers = hub
+    answers["silent"] = path
+    monkeypatch.setattr("datagen.stages.handoff.handoff.hub.SILENCE", 2)
+    with pytest.raises(UserError, match=r"'org/name' was not uploaded.*: it has not answered for 2 seconds"):
+        hand_off([text(1)], tmp_path, push="org/name")
+    assert manifest(tmp_path)["configurations"]["reading"]
+    assert sum("/commit/" in place for place, _, _ in seen) <= 1
