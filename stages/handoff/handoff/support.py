@@ -76,7 +76,7 @@ def _unsupported_questions(partitions: Partitions, valid: list[pa.Array]) -> dic
         read |= {_place(lineage) for lineage in wanted.to_pylist()}
         pairs = trained.filter(pc.equal(trained["kind"], "instruction"))
         answered |= choices.intersection(pairs["answer"].to_pylist())
-    lost = {name: UNTRAINED for name, place in places.items() if place not in read}
+    lost: dict[str, Verdict] = {name: UNTRAINED for name, place in places.items() if place not in read}
     while True:  # a question that is withdrawn leaves its answer to no other
         left = {name: row for name, row in tested.items() if name not in lost}
         known = answered | {row["answer"] for row in left.values()}

@@ -11,8 +11,8 @@ from pydantic import ValidationError
 
 from datagen.errors import UserError
 from datagen.schema import chat, fraction
-from datagen.stage import NOTICES
-from datagen.stages.handoff.mix import mentions, stage
+from datagen.stage import NOTICES, Partitions
+from datagen.stages.handoff.mix import difficulty, mentions, stage
 from tests.support.rows import example, put_through
 
 PLAIN = {"closed_book": 0, "knowledge_test": 0, "max_share": {}, "validation": 0}
@@ -132,11 +132,20 @@ def test_phases_are_in_order_with_their_own_shares(tmp_path):
     assert plan["ordered"] and {"phase": 2, "part": "rest", "share": 0.9} in plan["requested"]
 
 
-def test_easiest_rows_come_first():
+def test_rows_without_difficulty_come_first_and_do_not_move_the_others():
+    table = pa.table({"id": [*map(str, range(20))], "ifd": [None] * 10 + [n / 10 for n in range(10)]})
+    replayed = pa.table({"id": ["general"]})
+    levels = difficulty.levels(Partitions([lambda _, rows=rows: rows for rows in (table, replayed)]), "ifd")
+    assert levels.tolist() == [0] * 10 + [*range(10)] + [0]
+
+
+def test_easiest_rows_come_first(tmp_path):
     rows = [row | {"ifd": n / 100} for n, row in enumerate(pairs(100))]
     kept, _ = put_through(
-        stage, rows[::-1], columns={"ifd": pa.float64()}, recipe=SERVED, **(PLAIN | {"order": "difficulty"})
-    )
+        stage, rows[::-1], columns={"ifd": pa.float64()}, recipe=SERVED, output=tmp_path,
+        **(PLAIN | {"order": "difficulty"}),
+    )  # fmt: skip
+    assert json.loads((tmp_path / "mixture.json").read_text())["ordered"]
     levels = [row["order"] for row in kept]
     assert levels == sorted(levels) and set(levels) == set(range(10))
     easiest = {row["id"] for row in kept[:10]}

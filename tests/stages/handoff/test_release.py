@@ -216,6 +216,8 @@ def test_a_question_leaves_the_test_with_what_it_is_about(tmp_path):
     texts += [text(1, text="word " * 50, **about("p1")), text(9, split="validation", **about("p1"))]
     pairs = [pair(10 + n, answer=answer) for n, answer in enumerate(["Bob", "Eve", "Max"])]
     pairs += [pair(20, answer="Lost", prompt=[])]
+    twin = {"lineage": about("p1")["lineage"] | {"document_id": "another"}}
+    pairs += [pair(30, answer="Bob", **about("p1")), text(31, **twin)]  # no text about it either
     options = {"tokenizer": "bundled", "max_tokens": 40}
     _, dropped = put_through(
         stage, [*questions, *texts, *pairs], 4, tmp_path, columns=MIXED, recipe=SERVED, **options
@@ -241,7 +243,7 @@ def test_an_answer_with_both_passages_leaves_with_its_refusal(tmp_path):
                     split="train"),
         )
     ]  # fmt: skip
-    _, dropped = hand_off(rows, tmp_path)
+    _, dropped = put_through(stage, rows, 1, tmp_path, columns=SPLIT, recipe=SERVED)
     assert {row["id"]: row["reason"] for row in dropped} == {
         "no 1": "incomplete", "pair 1": "its refusal is not handed off"
     }  # fmt: skip
