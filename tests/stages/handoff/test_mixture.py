@@ -134,9 +134,9 @@ def test_phases_are_in_order_with_their_own_shares(tmp_path):
 
 def test_rows_without_difficulty_come_first_and_do_not_move_the_others():
     table = pa.table({"id": [*map(str, range(20))], "ifd": [None] * 10 + [n / 10 for n in range(10)]})
-    replayed = pa.table({"id": ["general"]})
+    replayed = pa.table({"id": ["general"] * 20})
     levels = difficulty.levels(Partitions([lambda _, rows=rows: rows for rows in (table, replayed)]), "ifd")
-    assert levels.tolist() == [0] * 10 + [*range(10)] + [0]
+    assert levels.tolist() == [0] * 10 + [*range(10)] + [0] * 20
 
 
 def test_easiest_rows_come_first(tmp_path):

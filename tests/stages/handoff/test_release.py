@@ -102,14 +102,18 @@ def test_a_part_that_misses_its_share_gives_a_warning(tmp_path):
 
 
 def test_the_changelog_lists_added_removed_and_moved_rows(tmp_path):
-    hand_off([text(1), text(2), pair(1)], tmp_path / "one")
+    hand_off([text(1), text(2), text(5, split="validation"), pair(1)], tmp_path / "one")
     assert "The first release." in (tmp_path / "one" / "handoff" / "CHANGELOG.md").read_text()
     (tmp_path / "latest").symlink_to("one")
-    hand_off([text(2, split="validation"), text(3), text(4), pair(1)], tmp_path / "two")
+    other = {"models": {"generator": SERVED["models"]["generator"] | {"model": "n"}}}
+    rows = [text(2, split="validation"), text(3), text(4), text(5), pair(1)]
+    hand_off(rows, tmp_path / "two", recipe=other, tokenizer="bundled")
     changelog = (tmp_path / "two" / "handoff" / "CHANGELOG.md").read_text()
     assert "Since one." in changelog
-    assert "| reading | 2 | 1 | 1 | 1 |" in changelog and "| instructions | 0 | 0 | 1 | 0 |" in changelog
+    assert "| reading | 2 | 1 | 2 | 2 |" in changelog and "| instructions | 0 | 0 | 1 | 0 |" in changelog
     assert "1 rows were in training in that release and no longer are" in changelog
+    assert "Models changed, added or removed: `generator`" in changelog
+    assert "tokenizer: None → bundled" in changelog
     assert manifest(tmp_path / "two")["previous"] == "one"
 
 
