@@ -162,6 +162,12 @@ def ruler(model: str, longest: int | None, context: Context) -> Ruler:
     return Ruler(candidate.model, longest, spec.model, control)
 
 
+def target_length(options: object, context: Context) -> str:
+    """Return what the ruler depends on beyond options and models: a model's identity has no length limit."""
+    target = context.models.role("target")
+    return str(target.max_model_len) if isinstance(target, VllmModel) else ""
+
+
 @load_once
 def _load(model: str) -> Tokenizer:
     return Tokenizer(load_tokenizer(model))

@@ -13,7 +13,7 @@ from datagen.engines.identity import identify, resolve
 from datagen.errors import UserError
 from datagen.evaluate.prove import page, verdict
 from datagen.evaluate.prove.arms import CONTROLS
-from datagen.evaluate.prove.material import manifest, survey
+from datagen.evaluate.prove.material import altered, manifest, survey
 from datagen.evaluate.prove.plan import FILE, Plan, Speed, cost, make, summary
 from datagen.evaluate.prove.processes import Task, fits_at_once, has_cuda, run_all
 from datagen.evaluate.prove.settings import ARMS, DISTRACTORS, Arm, Settings, general_texts
@@ -58,6 +58,12 @@ def prove(folder: Path, settings: Settings, report: Report = print) -> JsonObjec
     hand_off, spec, general = manifest(run), target(run, settings), general_texts(settings.general)
     identity = identify(spec)
     rows = json.dumps(hand_off["configurations"], sort_keys=True)
+    if changes := altered(run, hand_off):
+        rows += json.dumps(changes, sort_keys=True)
+        report(
+            f"  {len(changes)} files of {run.folder / 'handoff'} differ from its manifest.json, such as "
+            f"{next(iter(changes))}: this proof is about the files as they are now"
+        )
     place = (
         run.folder
         / "proof"

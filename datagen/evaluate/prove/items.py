@@ -22,8 +22,8 @@ from datagen.evaluate.prove.settings import CLOZE_ITEMS, DISTRACTORS
 from datagen.rows import Row
 from datagen.schema import content_id, fraction
 from datagen.stages.exercises.marked.candidates import candidates
+from datagen.stages.handoff.mix.choices import LONGEST_ANSWER, shape
 from datagen.stages.handoff.mix.mentions import same
-from datagen.stages.handoff.mix.questions import LONGEST_ANSWER, shape
 from datagen.stages.shared.language.rules import Language, code_of, language_of
 from datagen.stages.shared.passage import Passage
 from datagen.synthesizer.questions import question_to

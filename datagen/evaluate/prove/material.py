@@ -22,9 +22,11 @@ from datagen.run.folder import Run
 from datagen.schema import fraction
 from datagen.stages.handoff.mix.questions import stands_alone
 from datagen.stages.shared.language.rules import code_of, language_of
+from datagen.store.digests import digest
 from datagen.store.parquet import parts, read_json, read_part
 
 COLUMNS = ["id", "kind", "task", "question", "context", "answer", "evidence", "prompt", "lineage", "reason"]
+READ = ("reading", "instructions", "knowledge_test")  # configurations that a proof reads
 
 
 @dataclass(frozen=True)
@@ -259,3 +261,27 @@ def manifest(run: Run) -> JsonObject:
         return read_json(path)
     except (OSError, ValueError) as error:
         raise UserError(f"{path} cannot be read ({error}). `datagen prove` needs a finished run") from error
+
+
+def altered(run: Run, hand_off: JsonObject) -> dict[str, str]:
+    """
+    Return the files with rows that are not those of the manifest, with their digests; "" if one is missing.
+
+    Parameters
+    ----------
+    run
+        A finished run.
+    hand_off
+        The manifest of its hand-off.
+    """
+    home = run.folder / "handoff"
+    paths = (path for name in READ for path in (home / name).rglob("*.parquet"))
+    present = {path.relative_to(home).as_posix(): digest(path) for path in paths}
+    listed = {
+        shard["path"]: shard["sha256"]
+        for name in READ
+        for split in hand_off["configurations"].get(name, {}).values()
+        for shard in split["shards"]
+    }
+    names = sorted(present.keys() | listed.keys())
+    return {name: present.get(name, "") for name in names if present.get(name) != listed.get(name)}

@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 from datagen.stage import Context, Outcome, Partitions, WholeStage
 from datagen.stages.confidence.calibrate.handed_off import stated
 from datagen.stages.handoff.forms import with_closed_forms
-from datagen.stages.handoff.handoff import exports, hub, knowledge_test, mixture, trainers
+from datagen.stages.handoff.handoff import exports, hub, knowledge_test, mixture, support, trainers
 from datagen.stages.handoff.handoff.card import write_card
 from datagen.stages.handoff.handoff.configurations import of_split
 from datagen.stages.handoff.handoff.load_check import check_load
@@ -32,7 +32,7 @@ from datagen.stages.handoff.handoff.shards import Shard, Shards
 from datagen.stages.handoff.handoff.tally import Tally, rows_with
 from datagen.stages.handoff.loadable import loadable
 from datagen.stages.handoff.row_check import check
-from datagen.stages.handoff.tokenizer import Ruler, ruler
+from datagen.stages.handoff.tokenizer import Ruler, ruler, target_length
 from datagen.stages.shared.similarity.sketch import Reader
 from datagen.store.parquet import UNFINISHED, finish_folder, read_part, write_json, write_table
 
@@ -44,10 +44,12 @@ def run(partitions: Partitions, options: Options, context: Context) -> Iterator[
     measure = ruler(options.tokenizer, options.max_tokens, context)
     numbered = list(enumerate(partitions.readers))
     checked = context.each(partial(_check, measure, context.scratch, str(context.seed)), numbered)
+    support.withdraw(partitions, checked)
     unfinished = context.run_folder / f"{UNFINISHED}handoff"
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
     tally, shards = write(partitions, checked, unfinished, int(options.shard_mb * 1e6), str(context.seed))
+    tally.dropped.update(mixture.plan(context).get("dropped", {}))
     promises = stated(_good(partitions, checked, str(context.seed)), context)
     write_json(promises, context.output / PROMISES)
     write_card(unfinished, tally, promises, measure, options, context)
@@ -80,8 +82,10 @@ def _good(partitions: Partitions, checked: list[Path], seed: str) -> Iterator[pa
 def _check(measure: Ruler, scratch: Path, seed: str, task: tuple[int, Reader]) -> Path:
     """Check a partition, including second forms, and write the results to a file; return its path."""
     number, reader = task
-    result = check(with_closed_forms(reader(None), seed)[0], measure)
+    rows = with_closed_forms(reader(None), seed)[0]
+    result = check(rows, measure)
     columns = {
+        "id": rows["id"],
         "reason": result.reasons,
         "detail": result.details,
         "tokens": result.tokens,
@@ -133,5 +137,6 @@ stage = WholeStage(
     gives="examples",
     run=run,
     options=Options,
+    digest=target_length,
     take_over=take_over,
 )

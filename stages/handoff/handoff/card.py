@@ -165,7 +165,7 @@ def _weaknesses(tally: Tally, measure: Ruler, context: Context) -> Iterator[str]
         yield "No threshold was calibrated against labels, so no precision is promised."
     if dropped := tally.dropped.total():
         reasons = ", ".join(f"{reason} ({count:,})" for reason, count in tally.dropped.most_common())
-        yield f"{dropped:,} rows were dropped because they cannot be trained on: {reasons}."
+        yield f"{dropped:,} rows cannot be trained on or tested and were dropped: {reasons}."
 
 
 def _sources(options: Options, context: Context) -> list[tuple[str, str]]:

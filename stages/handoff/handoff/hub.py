@@ -5,6 +5,9 @@ from pathlib import Path
 from datagen.errors import UserError
 
 HUB_FILES = {".gitattributes"}  # made by the hub
+SILENCE = (
+    600.0  # seconds without a byte from the hub until the upload fails; by default it would wait forever
+)
 
 
 def push(folder: Path, name: str) -> None:
@@ -25,11 +28,13 @@ def push(folder: Path, name: str) -> None:
     Raises
     ------
     UserError
-        If the hub is unreachable or rejects the upload. The hand-off itself is complete.
+        If the hub is unreachable, silent or rejects the upload. The hand-off itself is complete.
     """
-    from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
+    from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, get_session
 
     api = HfApi()
+    session = get_session()
+    patience, session.timeout = session.timeout, SILENCE
     paths = {str(path.relative_to(folder)): path for path in sorted(folder.rglob("*")) if path.is_file()}
     try:
         api.create_repo(name, repo_type="dataset", private=True, exist_ok=True)
@@ -45,8 +50,12 @@ def push(folder: Path, name: str) -> None:
         )
     except Exception as error:  # also those of its HTTP library, which differs between versions
         reason = getattr(error, "server_message", None) or str(error)
+        if "Timeout" in type(error).__name__:
+            reason = f"it has not answered for {SILENCE:g} seconds, and may still have accepted the upload"
         reason = reason.strip().partition("\n")[0].rstrip(".")
         raise UserError(
             f"handoff.push: {name!r} was not uploaded to {api.endpoint}: {reason}. The hand-off is complete "
             f"in {folder}; set HF_ENDPOINT and HF_TOKEN and run again, or upload the folder manually"
         ) from error
+    finally:
+        session.timeout = patience

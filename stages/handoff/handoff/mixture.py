@@ -6,6 +6,7 @@ from dataclasses import asdict
 from datagen.json_types import JsonObject
 from datagen.recipe.registry import stages_of
 from datagen.stage import Context
+from datagen.stages.handoff.handoff.configurations import KNOWLEDGE_TEST
 from datagen.stages.handoff.handoff.tally import Amount, Tally
 
 FILE = "mixture.json"  # stored with the table of mix
@@ -25,6 +26,9 @@ def plan(context: Context) -> JsonObject:
 def realised(tally: Tally, context: Context) -> JsonObject:
     """Return the plan of the mixture with the actual amounts of each part."""
     planned = plan(context)
+    planned.pop("dropped", None)  # counted with the rows that the hand-off drops
+    if "knowledge_test" in planned:
+        planned["knowledge_test"] = tally.rows(KNOWLEDGE_TEST, KNOWLEDGE_TEST)
     by = planned.get("by", "rows")
     phases: dict[int, int] = {}
     requested: dict[tuple[int, str], float] = {

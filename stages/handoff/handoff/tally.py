@@ -46,7 +46,7 @@ class Tally:
     open_book
         Training instructions whose prompt contains the passage.
     dropped
-        Rows by reason.
+        Rows that were not handed off, by reason: those that no trainer can use, or whose support is missing.
     """
 
     tasks: Counter[tuple[str, str, str]] = field(default_factory=Counter)

@@ -14,6 +14,7 @@ Build the training mixture: splits, a knowledge test, shares of the parts, and t
 ``mixture.json``, stored with the table, holds the requested shares; the hand-off adds the actual ones.
 """
 
+from collections import Counter
 from collections.abc import Collection, Iterator
 from functools import partial
 from math import ceil, floor
@@ -26,20 +27,23 @@ from pydantic import Field, model_validator
 
 import datagen.stage
 from datagen.errors import UserError
+from datagen.rows import Row
 from datagen.schema import KINDS, fraction
 from datagen.stage import Columns, Context, Outcome, Partitions, Read, WholeStage
+from datagen.stages.handoff import contrasts
 from datagen.stages.handoff.forms import BOTH, without_passage
 from datagen.stages.handoff.handoff.configurations import KNOWLEDGE, KNOWLEDGE_TEST
 from datagen.stages.handoff.handoff.mixture import FILE
-from datagen.stages.handoff.mix import contrasts, difficulty, questions, splits
+from datagen.stages.handoff.handoff.support import FEW_CHOICES, UNTRAINED
+from datagen.stages.handoff.mix import choices, difficulty, questions, splits
 from datagen.stages.handoff.mix import ledger as ledgers
-from datagen.stages.handoff.mix.ledger import Flags, Ledger
+from datagen.stages.handoff.mix.ledger import Draws, Flags, Ledger
 from datagen.stages.handoff.mix.shares import Allotment, Part, Phase, allot
 from datagen.stages.handoff.mix.sizes import hand_off_ruler, sizes_of
+from datagen.stages.handoff.tokenizer import target_length
 from datagen.store.parquet import write_json
 
 CHAT = ("instruction", "refusal")  # trained together; the cap is a share of their sum
-UNTRAINED = "tested passage is not trained"
 CONTRADICTION = 0.05  # of a mixture; if max_share drops more, the parts request more of a kind than it allows
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -122,26 +126,31 @@ def run(partitions: Partitions, options: Options, context: Context) -> Iterator[
     _limit_refusals(ledger, options, pairs, np.full(len(ledger), True), reasons, details)
     validation = splits.validation(ledger, _undecided(reasons), options.validation, seed)
     plan = _plan(partitions, ledger, ~validation & _undecided(reasons), options, context)
-    tested, spent = (_flags(partitions, ids) for ids in (plan.held.keys(), plan.spent))
+    weights, untrainable = _check(partitions, ledger, options, plan, reasons, details, context)
+    tested, spent = (_flags(partitions, ids) for ids in (plan.held, plan.spent))
     _drop(reasons, details, spent, "question of the knowledge test", None)
     # Again, among the remaining rows.
     _limit_refusals(ledger, options, pairs, ~tested & _undecided(reasons), reasons, details)
+    training = ~validation & ~tested
     if options.requested:
-        training = ~validation & ~tested
-        allotted = _allot(partitions, ledger, options, plan, pairs, training, reasons, details, context)
-        untrained = _untrained(partitions, ledger, training & _undecided(reasons), plan)
-        _drop(
-            reasons, details, _flags(partitions, untrained), UNTRAINED, "no text about it is in the mixture"
-        )
+        allotted = _allot(ledger, options, weights, pairs, training, reasons, details)
     else:
         allotted = Allotment(np.zeros(len(ledger), np.int64), _kinds(ledger), len(ledger), len(ledger))
+    known = _test(partitions, ledger, training, tested, plan, seed, reasons, details)
     warnings = splits.warnings(ledger, ~tested & _undecided(reasons), validation, options.validation)
     if allotted.reached < allotted.total - 0.5:
         unit = options.by.replace("_", " ")
         have = f"{allotted.reached:,.0f} of the {allotted.total:,.0f} {unit} requested"
         warnings.append(f"the mixture has {have}: no part has more")
     context.notice(warnings)
-    _write(options, allotted, plan, int((tested & _undecided(reasons)).sum()), warnings, context)
+    forms = {
+        name: int((_flags(partitions, ids) & _undecided(reasons)).sum())
+        for name, ids in (("closed_book", plan.closed), ("both_forms", plan.both))
+    }
+    untested = Counter(reason for reason in reasons if reason in (UNTRAINED[0], FEW_CHOICES[0]))
+    dropped = dict((untrainable + untested).most_common())
+    counts = {"stand_alone": plan.alone} | forms | {"knowledge_test": len(known), "dropped": dropped}
+    _write(options, allotted, counts, warnings, context)
     if options.order == "difficulty":
         level_of = difficulty.levels(partitions, options.difficulty)
     else:
@@ -158,7 +167,7 @@ def run(partitions: Partitions, options: Options, context: Context) -> Iterator[
             "part": pa.array(allotted.parts[part].tolist(), pa.string()),
             "order": pa.array(order),
             BOTH: pa.array([name in plan.both for name in ids], pa.bool_()),
-            "knowledge": pa.array([plan.held.get(name) for name in ids], KNOWLEDGE),
+            "knowledge": pa.array([known.get(name) for name in ids], KNOWLEDGE),
         }
         rows = without_passage(table, [name in plan.closed or name in plan.held for name in ids])
         for name, column in columns.items():
@@ -183,14 +192,31 @@ def _plan(
     return questions.plan(partitions, train, *shares, context)
 
 
-def _untrained(partitions: Partitions, ledger: Ledger, trained: Flags, plan: questions.Plan) -> set[str]:
-    """Return the ids of the tested questions about whose passage no text is trained."""
+def _test(
+    partitions: Partitions,
+    ledger: Ledger,
+    training: Flags,
+    tested: Flags,
+    plan: questions.Plan,
+    seed: str,
+    reasons: np.ndarray,
+    details: np.ndarray,
+) -> dict[str, Row]:
+    """Drop the tested questions that the other rows no longer support; return the choices of the rest."""
+    trained = training & _undecided(reasons)
     about = pa.array(sorted(set().union(*plan.texts.values())), pa.string())
-    present: set[str] = set()
+    present, left = set[str](), set[str]()
     for number, table in enumerate(partitions.columns(["id"])):
-        ids = table["id"].filter(pa.array(trained[ledger.partition(number)]))
+        part = ledger.partition(number)
+        ids = table["id"].filter(pa.array(trained[part]))
         present |= set(ids.filter(pc.is_in(ids, value_set=about)).to_pylist())
-    return {name for name, texts in plan.texts.items() if not texts & present}
+        left |= set(table["id"].filter(pa.array((tested & _undecided(reasons))[part])).to_pylist())
+    covered = {name for name in left if plan.texts[name] & present}
+    _drop(reasons, details, _flags(partitions, left - covered), *UNTRAINED)
+    flags = [trained[ledger.partition(number)] for number in range(len(partitions))]
+    known = choices.knowledge(partitions, flags, covered, seed) if covered else {}
+    _drop(reasons, details, _flags(partitions, covered - known.keys()), *FEW_CHOICES)
+    return known
 
 
 def _flags(partitions: Partitions, ids: Collection[str]) -> Flags:
@@ -266,40 +292,60 @@ def _cap(ledger: Ledger, options: Options, free: Flags, reasons: np.ndarray, det
             _drop(reasons, details, np.isin(np.arange(len(ledger)), over), "over the share", detail)
 
 
-def _allot(
+def _check(
     partitions: Partitions,
     ledger: Ledger,
     options: Options,
     plan: questions.Plan,
+    reasons: np.ndarray,
+    details: np.ndarray,
+    context: Context,
+) -> tuple[Draws, Counter[str]]:
+    """
+    Drop the rows that no trainer can use, before anything depends on them.
+
+    Returns
+    -------
+    weights, dropped
+        The size of each row in the unit of the shares, and the number of dropped rows by reason.
+    """
+    weights = np.ones(len(ledger), np.float64)
+    dropped: Counter[str] = Counter()
+    measure = hand_off_ruler(context, options.by)
+    work = partial(sizes_of, measure, plan.closed | plan.held, plan.both)
+    for number, (checked, second_forms) in enumerate(context.each(work, partitions.readers)):
+        part = ledger.partition(number)
+        found = np.array(checked.reasons.to_pylist(), object)
+        invalid = np.array([reason is not None for reason in found], bool)
+        new = invalid & _undecided(reasons[part])
+        reasons[part][new] = found[new]
+        details[part][new] = np.array(checked.details.to_pylist(), object)[new]
+        dropped.update(found[new].tolist())
+        if options.by != "rows":
+            counts = checked.tokens if options.by == "tokens" else checked.trained
+            weights[part] = pc.fill_null(counts, 0).to_numpy(zero_copy_only=False)
+        weights[part] += second_forms[options.by]
+        weights[part][invalid] = 0
+    return weights, dropped
+
+
+def _allot(
+    ledger: Ledger,
+    options: Options,
+    weights: Draws,
     pairs: contrasts.Contrasts,
     training: Flags,
     reasons: np.ndarray,
     details: np.ndarray,
-    context: Context,
 ) -> Allotment:
     """
-    Drop the rows that exceed the shares, after the rows that no trainer can use.
+    Drop the rows that exceed the shares.
 
     Raises
     ------
     UserError
         If a part has too few rows, or the shares contradict the maximum share of a kind.
     """
-    weights = np.ones(len(ledger), np.float64)
-    measure = hand_off_ruler(context, options.by)
-    work = partial(sizes_of, measure, plan.closed | plan.held.keys(), plan.both)
-    for number, (checked, second_forms) in enumerate(context.each(work, partitions.readers)):
-        part = ledger.partition(number)
-        row_reasons = checked.reasons.to_pylist()
-        invalid = np.array([reason is not None for reason in row_reasons], bool)
-        for reason in {reason for reason in row_reasons if reason is not None}:
-            rows = np.zeros(len(ledger), bool)
-            rows[part] = np.array([other == reason for other in row_reasons], bool)
-            _drop(reasons, details, rows, reason, "found before the mixture was built")
-        if options.by != "rows":
-            counts = checked.tokens if options.by == "tokens" else checked.trained
-            weights[part] = np.where(invalid, 0, pc.fill_null(counts, 0).to_numpy(zero_copy_only=False))
-        weights[part] += np.where(invalid, 0, second_forms[options.by])
     while True:  # others take the place of answers whose refusal is not in the mixture
         free = training & _undecided(reasons)
         allotted = allot(ledger, free, weights, options.requested, options.total, options.shortage)
@@ -327,8 +373,7 @@ def _allot(
 def _write(
     options: Options,
     allotted: Allotment,
-    plan: questions.Plan,
-    tested: int,
+    counts: dict[str, object],
     warnings: list[str],
     context: Context,
 ) -> None:
@@ -343,10 +388,7 @@ def _write(
         "phases": [phase.share for phase in options.requested],
         "total": round(allotted.total, 3) if options.requested else None,
         "ordered": len(options.requested) > 1 or options.order != "draw",
-        "stand_alone": plan.alone,
-        "closed_book": len(plan.closed),
-        "both_forms": len(plan.both),
-        "knowledge_test": tested,
+        **counts,
         "warnings": warnings,
     }
     write_json(mixture, context.output / FILE)
@@ -363,6 +405,7 @@ stage = WholeStage(
     takes="examples",
     gives="examples",
     run=run,
+    digest=target_length,
     columns=columns,
     options=Options,
 )

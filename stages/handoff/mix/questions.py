@@ -8,7 +8,6 @@ those that the target knows anyway. A question that is declined with another pas
 contrast.
 """
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from math import ceil
@@ -17,7 +16,7 @@ from datagen.request import Reject
 from datagen.rows import Row
 from datagen.schema import fraction
 from datagen.stage import Context, Partitions
-from datagen.stages.handoff.mix import mentions
+from datagen.stages.handoff.mix import choices, mentions
 from datagen.stages.handoff.mix.ledger import Flags
 from datagen.stages.handoff.mix.mentions import same
 from datagen.stages.shared import checks
@@ -25,16 +24,11 @@ from datagen.stages.shared.language.rules import Language, Languages
 from datagen.stages.shared.language.words import words_of
 from datagen.stages.shared.passage import phrase_in
 
-COLUMNS = ["id", "kind", "task", "question", "context", "answer", "evidence", "prompt", "lineage"]
-LONGEST_ANSWER = 80  # maximum characters of an answer in the test
-CHOICES = 3  # wrong answers per question
+COLUMNS = ["id", "kind", "task", "question", "context", "answer", "prompt", "lineage"]
 FAR = 0.5  # share of the requested questions below which more are held out than the draws select
 SPARE = 3  # candidates per requested question, as some lack choices or a text
-POOL = 2_000  # answers per shape from which wrong answers are sampled
 # Tasks that are pointless without a passage.
 NEEDS_PASSAGE = ("found_in_context",)
-NUMBER = re.compile(r"\d")
-CODE = re.compile(r"[_()\[\]{}=<>]|\w\.\w")
 
 
 @dataclass
@@ -49,7 +43,7 @@ class Plan:
     both
         Ids of rows that are handed off with and without it.
     held
-        Ids of the knowledge test, with their choices.
+        Ids of the knowledge test.
     texts
         For each of them, ids of the texts about its passage; the test needs one that is trained.
     spent
@@ -60,46 +54,22 @@ class Plan:
 
     closed: set[str] = field(default_factory=set)
     both: set[str] = field(default_factory=set)
-    held: dict[str, Row] = field(default_factory=dict)
+    held: set[str] = field(default_factory=set)
     texts: dict[str, set[str]] = field(default_factory=dict)
     spent: set[str] = field(default_factory=set)
     alone: int = 0
 
 
 @dataclass(frozen=True)
-class Fact:
-    """What a pair asks, normalised; its answer; and the words of the passage that support it, normalised."""
-
-    question: str
-    answer: str
-    evidence: str
-
-    def is_in(self, other: "Fact") -> bool:
-        """Whether a pair with another question trains this fact: by its answer or by its evidence."""
-        quoted = self.evidence and other.evidence
-        same_words = quoted and (self.evidence in other.evidence or other.evidence in self.evidence)
-        return self.question != other.question and bool(same(self.answer) == same(other.answer) or same_words)
-
-
-@dataclass(frozen=True)
 class Pair:
-    """A training row with a question and its answer."""
+    """A training row with a question, here normalised, and its answer."""
 
     id: str
     document: str
     passage: str
     shown: bool  # whether its prompt has the passage
-    fact: Fact
-
-    @property
-    def question(self) -> str:
-        """The normalised question."""
-        return self.fact.question
-
-    @property
-    def answer(self) -> str:
-        """The answer."""
-        return self.fact.answer
+    question: str
+    answer: str
 
 
 @dataclass(frozen=True)
@@ -109,15 +79,15 @@ class Trained:
 
     Parameters
     ----------
-    facts
-        Document -> its pairs.
+    answers
+        Answers of the pairs.
     texts
         Document and passage -> ids of the reading texts.
     asked
         Question -> ids of the rows that contain it.
     """
 
-    facts: dict[str, list[Fact]]
+    answers: set[str]
     texts: dict[tuple[str, str], set[str]]
     asked: dict[str, set[str]]
 
@@ -150,26 +120,28 @@ def plan(
     """
     seed, languages = str(context.seed), Languages(context)
     result, refused, contrasted = Plan(), set[str](), set[str]()
-    facts = dict[str, list[Fact]]()
+    answers = set[str]()
     pairs: list[Pair] = []
     for row, trained in _rows(partitions, train):
-        document, passage = _origin(row)
+        document, passage = origin(row)
         if row["kind"] in ("refusal", "preference") and row["question"]:
             if trained:
                 (contrasted if row["context"] else refused).add(same(row["question"]))
         elif trained and row["kind"] == "instruction" and row["answer"]:
-            fact = Fact(same(row["question"] or ""), row["answer"], same(row["evidence"] or ""))
-            facts.setdefault(document, []).append(fact)
+            answers.add(row["answer"])
             if stands_alone(row, languages.of(row)):
-                pairs.append(Pair(row["id"], document, passage, bool(row["context"]), fact))
+                question = same(row["question"])
+                pairs.append(
+                    Pair(row["id"], document, passage, bool(row["context"]), question, row["answer"])
+                )
     if test:
         candidates = _candidates(pairs, test, seed)
         asked = mentions.find(partitions, train, {pair.question for pair in candidates}, context)
         texts = _read_texts(partitions, train, {pair.document for pair in candidates})
-        _hold_out(result, candidates, Trained(facts, texts, asked), test, test * len(pairs), seed)
+        _hold_out(result, candidates, Trained(answers, texts, asked), test, test * len(pairs), seed)
     pairs = [pair for pair in pairs if pair.question not in refused]
     result.alone = len(pairs)
-    excluded = result.spent | result.held.keys()
+    excluded = result.spent | result.held
     for pair in pairs:
         if pair.shown and pair.id not in excluded and pair.question not in contrasted:
             draw = fraction("closed book", seed, pair.id)
@@ -199,7 +171,7 @@ def _candidates(pairs: Sequence[Pair], test: float, seed: str) -> list[Pair]:
     ordered = sorted(pairs, key=lambda pair: (_draw(pair, seed), pair.id))
     sampled = sum(_draw(pair, seed) < test for pair in ordered)
     first = ordered[: max(sampled, ceil(SPARE * test * len(pairs)))]
-    return [pair for pair in first if len(pair.answer) <= LONGEST_ANSWER]
+    return [pair for pair in first if len(pair.answer) <= choices.LONGEST_ANSWER]
 
 
 def _draw(pair: Pair, seed: str) -> float:
@@ -217,7 +189,7 @@ def _hold_out(
 
     Other rows that contain the question are excluded; every passage with a tested question must keep a text.
     """
-    pool = _pool(trained, seed)
+    pool = choices.Pool(trained.answers, seed)
     owners = {text: place for place, texts in trained.texts.items() for text in texts}
     tested: set[tuple[str, str]] = set()  # documents and passages
     few: bool | None = None  # unknown until the draws below the share are used up
@@ -226,59 +198,17 @@ def _hold_out(
             few = len(result.held) < FAR * target if few is None else few
             if not few or len(result.held) >= round(target):
                 break
-        revealing = trained.asked[pair.question] - result.held.keys() - {pair.id}
+        revealing = trained.asked[pair.question] - result.held - {pair.id}
         excluded, place = revealing | result.spent, (pair.document, pair.passage)
         affected = {place} | (tested & {owners[name] for name in revealing if name in owners})
         remain = all(trained.texts.get(other, set()) - excluded for other in affected)
-        wrong = _choices(pair, pool.get(shape(pair.answer), []), seed)
-        if pair.id in result.spent or not remain or len(wrong) < CHOICES:
+        wrong = pool.wrong(pair.id, pair.question, pair.answer)
+        if pair.id in result.spent or not remain or len(wrong) < choices.CHOICES:
             continue
         tested.add(place)
         result.texts[pair.id] = trained.texts[place]
         result.spent |= revealing
-        choices = sorted([*wrong, pair.answer], key=lambda text: fraction("place", seed, pair.id, text))
-        in_pairs = any(pair.fact.is_in(other) for other in trained.facts.get(pair.document, ()))
-        result.held[pair.id] = {
-            "choices": choices,
-            "gold": choices.index(pair.answer),
-            "in_pairs": in_pairs,
-        }
-
-
-def _pool(trained: Trained, seed: str) -> dict[str, list[str]]:
-    """Sample answers of training pairs, by shape."""
-    answers = sorted({fact.answer for facts in trained.facts.values() for fact in facts})
-    pool: dict[str, list[str]] = {}
-    for answer in sorted(answers, key=lambda text: fraction("pool", seed, text)):
-        if len(answer) <= LONGEST_ANSWER and len(of_shape := pool.setdefault(shape(answer), [])) < POOL:
-            of_shape.append(answer)
-    return pool
-
-
-def _choices(pair: Pair, pool: list[str], seed: str) -> list[str]:
-    """Sample wrong answers that neither contain nor are part of the right one, nor occur in the question."""
-    right = same(pair.answer)
-    choices: list[str] = []
-    for answer in sorted(pool, key=lambda text: fraction("choice", seed, pair.id, text)):
-        wrong = same(answer)
-        distinct = wrong and wrong not in right and right not in wrong and wrong not in pair.question
-        if distinct and all(wrong != same(other) for other in choices):
-            choices.append(answer)
-            if len(choices) == CHOICES:
-                break
-    return choices
-
-
-def shape(answer: str) -> str:
-    """Classify an answer by its form: a number, code, a name, a word, a phrase or a sentence."""
-    if NUMBER.search(answer):
-        return "number"
-    count = len(answer.split())
-    if CODE.search(answer) and count <= 4:
-        return "code"
-    if count <= 4 and any(word[0].isupper() for word in answer.split()[1:]):
-        return "name"
-    return "word" if count == 1 else "phrase" if count <= 6 else "sentence"
+        result.held.add(pair.id)
 
 
 def _rows(partitions: Partitions, train: Sequence[Flags]) -> Iterator[tuple[Row, bool]]:
@@ -294,12 +224,12 @@ def _read_texts(
     texts: dict[tuple[str, str], set[str]] = {}
     for table, trained in zip(partitions.columns(["id", "kind", "lineage"]), train, strict=True):
         for row, is_trained in zip(table.to_pylist(), trained, strict=True):
-            if is_trained and row["kind"] == "reading" and (place := _origin(row))[0] in documents:
+            if is_trained and row["kind"] == "reading" and (place := origin(row))[0] in documents:
                 texts.setdefault(place, set()).add(row["id"])
     return texts
 
 
-def _origin(row: Row) -> tuple[str, str]:
+def origin(row: Row) -> tuple[str, str]:
     """Return the ids of a row's document and passage."""
     lineage = row["lineage"] or {}
     return lineage.get("document_id") or "", lineage.get("passage_id") or ""

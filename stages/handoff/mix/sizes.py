@@ -1,6 +1,7 @@
 """The size of each row in the form in which it is handed off, and whether a trainer can use it."""
 
 from collections.abc import Collection
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -19,9 +20,10 @@ from datagen.stages.shared.similarity.sketch import Reader
 def hand_off_ruler(context: Context, by: str) -> Ruler:
     """Return the ruler of this recipe's hand-off; a mixture by tokens needs a tokenizer."""
     stages = stages_of(context.recipe, context.folder)
-    handoff = next((options for _, stage, options in stages if stage.name == "handoff"), None)
+    named = ((name, options) for name, stage, options in stages if stage.name == "handoff")
+    name, handoff = next(named, ("handoff", None))
     tokenizer, longest = getattr(handoff, "tokenizer", ""), getattr(handoff, "max_tokens", None)
-    measure = ruler(tokenizer, longest, context)
+    measure = ruler(tokenizer, longest, replace(context, stage=name))  # its errors name that stage's options
     if by != "rows" and not measure.model:
         raise UserError(
             f"{context.stage}.by: cannot count tokens of {measure.name!r} here: set handoff.tokenizer, or "

@@ -100,6 +100,16 @@ def test_a_change_affects_the_expected_stages(change, tmp_path):
     assert {name for name in before if before[name] != after[name]} == reached
 
 
+def test_the_length_that_the_target_accepts_affects_the_stages_that_measure_rows(tmp_path):
+    home = Home(tmp_path)
+    home.recipe += "  handoff:\n"
+    home.replace('revision: "1"}', 'revision: "1"}, target: {model: bundled, max_model_len: 512}')
+    before = home.keys()
+    home.replace("512", "256")
+    after = home.keys()
+    assert {name for name in before if before[name] != after[name]} == {"mix", "handoff"}
+
+
 def test_a_table_affects_the_stages_that_read_it(tmp_path):
     home = Home(tmp_path)
     before, after = home.keys("one"), home.keys("two")

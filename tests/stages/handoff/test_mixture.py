@@ -11,8 +11,8 @@ from pydantic import ValidationError
 
 from datagen.errors import UserError
 from datagen.schema import chat, fraction
-from datagen.stage import NOTICES
-from datagen.stages.handoff.mix import mentions, stage
+from datagen.stage import NOTICES, Partitions
+from datagen.stages.handoff.mix import difficulty, mentions, stage
 from tests.support.rows import example, put_through
 
 PLAIN = {"closed_book": 0, "knowledge_test": 0, "max_share": {}, "validation": 0}
@@ -132,11 +132,20 @@ def test_phases_are_in_order_with_their_own_shares(tmp_path):
     assert plan["ordered"] and {"phase": 2, "part": "rest", "share": 0.9} in plan["requested"]
 
 
-def test_easiest_rows_come_first():
+def test_rows_without_difficulty_come_first_and_do_not_move_the_others():
+    table = pa.table({"id": [*map(str, range(20))], "ifd": [None] * 10 + [n / 10 for n in range(10)]})
+    replayed = pa.table({"id": ["general"] * 20})
+    levels = difficulty.levels(Partitions([lambda _, rows=rows: rows for rows in (table, replayed)]), "ifd")
+    assert levels.tolist() == [0] * 10 + [*range(10)] + [0] * 20
+
+
+def test_easiest_rows_come_first(tmp_path):
     rows = [row | {"ifd": n / 100} for n, row in enumerate(pairs(100))]
     kept, _ = put_through(
-        stage, rows[::-1], columns={"ifd": pa.float64()}, recipe=SERVED, **(PLAIN | {"order": "difficulty"})
-    )
+        stage, rows[::-1], columns={"ifd": pa.float64()}, recipe=SERVED, output=tmp_path,
+        **(PLAIN | {"order": "difficulty"}),
+    )  # fmt: skip
+    assert json.loads((tmp_path / "mixture.json").read_text())["ordered"]
     levels = [row["order"] for row in kept]
     assert levels == sorted(levels) and set(levels) == set(range(10))
     easiest = {row["id"] for row in kept[:10]}
@@ -189,9 +198,10 @@ def test_validation_has_about_its_share_of_each_kind():
 def test_validation_has_its_share_of_the_rows_within_the_cap(tmp_path):
     rows = [row | at("a.md", n % 40) for n, row in enumerate(pairs(240))]
     rows += [
-        example("refusal", id=f"r{n}", question=f"What is town {n}?", lineage=at("a.md", n % 40)["lineage"])
+        example("refusal", id=f"r{n}", question=f"What is town {n}?", answer="I do not know.",
+                lineage=at("a.md", n % 40)["lineage"])
         for n in range(600)
-    ]
+    ]  # fmt: skip
     for seed in range(8):
         kept, _ = put_through(
             stage,
@@ -384,6 +394,83 @@ def test_a_question_whose_text_is_not_in_the_mixture_is_not_tested(tmp_path):
     assert json.loads((tmp_path / "mixture.json").read_text())["knowledge_test"] == len(tested)
 
 
+def unreadable(number):
+    """A passage whose pair and text are not trained: the text has no visible character."""
+    [pair, text] = town(number)
+    return [pair, text | {"text": "\u200b"}]
+
+
+def test_a_question_whose_text_no_trainer_can_use_is_not_tested(tmp_path):
+    rows = [row for n in range(60) for row in (town(n) if n % 2 else unreadable(n))]
+    kept, dropped = mixed(rows, size=7, knowledge_test=0.5, output=tmp_path)
+    tested = {int(row["id"].split()[1]) for row in kept if row["split"] == "knowledge_test"}
+    assert len(tested) > 5 and all(n % 2 for n in tested)
+    reasons = {row["id"]: row["reason"] for row in dropped}
+    untested = {name for name, reason in reasons.items() if reason == "tested passage is not trained"}
+    assert len(untested) > 5 and all(int(name.split()[1]) % 2 == 0 for name in untested)
+    assert reasons.keys() - untested == {f"text {n}" for n in range(0, 60, 2)}
+    written = json.loads((tmp_path / "mixture.json").read_text())
+    assert written["knowledge_test"] == len(tested)
+    assert written["dropped"] == Counter(reasons.values())
+
+
+def test_refusals_are_capped_among_the_rows_that_a_trainer_can_use():
+    blank = [row | {"answer": " "} for row in pairs(60, "b.md")]
+    kept, _ = mixed([*pairs(40), *blank, *declined(60, "c.md")], max_share={"refusal": 0.2})
+    assert Counter(row["kind"] for row in kept) == {"instruction": 40, "refusal": 10}
+
+
+def test_an_answer_with_both_passages_is_dropped_with_a_refusal_that_no_trainer_can_use():
+    rows = [row for number in range(4) for row in with_contrasts(number)]
+    rows = [row | {"answer": ""} if row["id"] == "declined 1" else row for row in rows]
+    kept, dropped = mixed(rows)
+    assert {row["id"]: row["reason"] for row in dropped} == {
+        "declined 1": "incomplete", "both 1": "its refusal is not handed off"
+    }  # fmt: skip
+    assert {f"both {n}" for n in (0, 2, 3)} <= ids(kept)
+
+
+def test_wrong_answers_are_those_of_rows_in_the_mixture(tmp_path):
+    """Half of the pairs, with other towns, are in no part."""
+    rows = []
+    for n in range(80):
+        [pair, text] = town(n, answer=TOWNS[n % 6] if n < 40 else TOWNS[6 + n % 6])
+        rows += [pair if n < 40 else pair | at("b.md", n), text]
+    parts = {
+        "pairs": {"kind": "instruction", "source": "a.md", "share": 0.3},
+        "texts": {"kind": "reading", "share": 0.7},
+    }
+    kept, _ = mixed(rows, knowledge_test=0.3, parts=parts)
+    handed_off = {row["answer"] for row in kept if row["kind"] == "instruction"}
+    known = [row["knowledge"] for row in kept if row["knowledge"]]
+    assert len(known) > 8 and {text for row in known for text in row["choices"]} <= handed_off
+
+
+def test_a_question_whose_wrong_answers_leave_the_mixture_is_dropped():
+    """The pairs in no part have the fourth answer that a question needs."""
+    rows = []
+    for n in range(60):
+        [pair, text] = town(n)
+        rows += [pair | {"answer": TOWNS[n % 3]}, text]
+    others = [town(n)[0] | at("b.md", n) for n in range(60, 70)]
+    parts = {"pairs": {"source": "a.md", "share": 1}}
+    kept, dropped = mixed([*rows, *others], knowledge_test=0.3, parts=parts)
+    assert not [row for row in kept if row["split"] == "knowledge_test"]
+    assert Counter(row["reason"] for row in dropped)["too few wrong answers"] > 5
+
+
+def test_a_pair_that_is_not_trained_does_not_mark_a_question():
+    """The other pair about each passage, with the same answer, is in no part."""
+    other = [
+        example(question=f"Who is {n}?", answer=TOWNS[n % 12], id=f"other {n}", task="out", **at("a.md", n))
+        for n in range(60)
+    ]
+    parts = {"pairs": {"task": "qa", "share": 0.3}, "texts": {"task": "mined", "share": 0.7}}
+    kept, _ = mixed([*towns(), *other], knowledge_test=0.5, parts=parts)
+    known = [row["knowledge"] for row in kept if row["id"].startswith("town") and row["knowledge"]]
+    assert len(known) > 10 and not any(row["in_pairs"] for row in known)
+
+
 def test_a_tested_question_may_contain_another(tmp_path):
     longer = []
     for n in range(40):
@@ -455,7 +542,12 @@ def test_pairs_that_need_their_passage_or_their_earlier_turns_keep_them(fields):
     pair = town(3)[0]
     row = pair | {"prompt": chat(fields.get("question", pair["question"]), pair["context"])} | fields
     answered = example(
-        "refusal", question=row["question"], context="Other.", task="not_in_context", **at("b", 1)
+        "refusal",
+        question=row["question"],
+        context="Other.",
+        answer="No.",
+        task="not_in_context",
+        **at("b", 1),
     )
     others = [answered] if row["task"] == "found_in_context" else []
     kept, _ = mixed([row, *others], closed_book=1)

@@ -102,14 +102,18 @@ def test_a_part_that_misses_its_share_gives_a_warning(tmp_path):
 
 
 def test_the_changelog_lists_added_removed_and_moved_rows(tmp_path):
-    hand_off([text(1), text(2), pair(1)], tmp_path / "one")
+    hand_off([text(1), text(2), text(5, split="validation"), pair(1)], tmp_path / "one")
     assert "The first release." in (tmp_path / "one" / "handoff" / "CHANGELOG.md").read_text()
     (tmp_path / "latest").symlink_to("one")
-    hand_off([text(2, split="validation"), text(3), text(4), pair(1)], tmp_path / "two")
+    other = {"models": {"generator": SERVED["models"]["generator"] | {"model": "n"}}}
+    rows = [text(2, split="validation"), text(3), text(4), text(5), pair(1)]
+    hand_off(rows, tmp_path / "two", recipe=other, tokenizer="bundled")
     changelog = (tmp_path / "two" / "handoff" / "CHANGELOG.md").read_text()
     assert "Since one." in changelog
-    assert "| reading | 2 | 1 | 1 | 1 |" in changelog and "| instructions | 0 | 0 | 1 | 0 |" in changelog
+    assert "| reading | 2 | 1 | 2 | 2 |" in changelog and "| instructions | 0 | 0 | 1 | 0 |" in changelog
     assert "1 rows were in training in that release and no longer are" in changelog
+    assert "Models changed, added or removed: `generator`" in changelog
+    assert "tokenizer: None → bundled" in changelog
     assert manifest(tmp_path / "two")["previous"] == "one"
 
 
@@ -129,7 +133,7 @@ def test_the_card_states_licences_weaknesses_and_missing_counts(tmp_path):
     assert header["license"] == "cc-by-4.0" and header["size_categories"] == ["n<1K"]
     assert "| `pydoc_data.topics:topics` | PSF-2.0 |" in card and "| generator | m | – | apache-2.0 |" in card
     assert "Tokens were not counted: the tokenizer of 'm' is not available." in card
-    assert "1 rows were dropped because they cannot be trained on: incomplete (1)." in card
+    assert "1 rows cannot be trained on or tested and were dropped: incomplete (1)." in card
     assert "instructions has no validation rows" in card
     for trainer in ("TRL", "LLaMA-Factory", "axolotl", "unsloth", "ms-swift", "torchtune"):
         snippet = card.partition(f"**{trainer}**")[2].partition("\n\n")[0]
@@ -176,9 +180,10 @@ def test_alpaca_and_sharegpt_keep_system_and_earlier_turns(tmp_path):
 def test_the_knowledge_test_is_a_configuration_and_an_lm_eval_task(tmp_path):
     known = {"choices": ["Ann", "Bob", "Eve", "Max"], "gold": 1, "in_pairs": False}
     held = pair(1, split="knowledge_test", answer="Bob", knowledge=known)
-    hand_off([held, pair(2), text(1)], tmp_path, columns=MIXED)
+    others = [pair(number, answer=answer) for number, answer in enumerate(("Ann", "Eve", "Max"), 2)]
+    hand_off([held, *others, text(1)], tmp_path, columns=MIXED)
     home = tmp_path / "handoff"
-    assert pq.read_table(home / "instructions" / "train")["id"].to_pylist() == ["pair 2"]
+    assert len(pq.read_table(home / "instructions" / "train")) == 3
     assert not [path for path in (home / "instructions_messages").iterdir() if path.name != "train"]
     [line] = (home / "lm_eval" / "questions.jsonl").read_text().splitlines()
     question = json.loads(line)
@@ -192,15 +197,88 @@ def test_the_knowledge_test_is_a_configuration_and_an_lm_eval_task(tmp_path):
     assert loaded[0][task["doc_to_choice"]] == known["choices"]
 
 
+def about(passage, **fields):
+    return {"lineage": {"document_id": "d", "passage_id": passage, "requests": [], "parents": []}} | fields
+
+
+def test_a_question_leaves_the_test_with_what_it_is_about(tmp_path):
+    """Rows are lost after `mix`: its text, one of its wrong answers, or a question that answers another."""
+    towns = ["Ann", "Bob", "Eve", "Max"]
+    known = {"choices": towns, "gold": 0, "in_pairs": False}
+    questions = [
+        pair(number, split="knowledge_test", answer=answer, knowledge=known | {"choices": choices})
+        | about(f"p{number}")
+        for number, answer, choices in [
+            (0, "Ann", towns),
+            (1, "Ann", towns),  # its text is too long
+            (2, "Ann", ["Ann", "Bob", "Eve", "Lost"]),  # the pair with this answer is incomplete
+            (3, "Cid", ["Cid", "Bob", "Eve", "Lost"]),
+            (4, "Ann", ["Ann", "Bob", "Eve", "Cid"]),  # only question 3 has this answer
+        ]
+    ]
+    texts = [text(n, **about(f"p{n}")) for n in (0, 2, 3, 4)]
+    texts += [text(1, text="word " * 50, **about("p1")), text(9, split="validation", **about("p1"))]
+    pairs = [pair(10 + n, answer=answer) for n, answer in enumerate(["Bob", "Eve", "Max"])]
+    pairs += [pair(20, answer="Lost", prompt=[])]
+    twin = {"lineage": about("p1")["lineage"] | {"document_id": "another"}}
+    pairs += [pair(30, answer="Bob", **about("p1")), text(31, **twin)]  # no text about it either
+    options = {"tokenizer": "bundled", "max_tokens": 40}
+    _, dropped = put_through(
+        stage, [*questions, *texts, *pairs], 4, tmp_path, columns=MIXED, recipe=SERVED, **options
+    )
+    assert {row["id"]: row["reason"] for row in dropped} == {
+        "text 1": "too long", "pair 20": "incomplete", "pair 1": "tested passage is not trained",
+        **dict.fromkeys(["pair 2", "pair 3", "pair 4"], "too few wrong answers"),
+    }  # fmt: skip
+    [line] = (tmp_path / "handoff" / "lm_eval" / "questions.jsonl").read_text().splitlines()
+    assert json.loads(line)["id"] == "pair 0"
+    assert manifest(tmp_path)["dropped"] == {
+        "too few wrong answers": 3, "too long": 1, "incomplete": 1, "tested passage is not trained": 1
+    }  # fmt: skip
+
+
+def test_an_answer_with_both_passages_leaves_with_its_refusal(tmp_path):
+    rows = [
+        row
+        for number, said in enumerate(["The text does not say.", "\u200b"])
+        for row in (
+            pair(number, task="found_in_context"),
+            example("refusal", question=f"Q{number}?", answer=said, task="not_in_context", id=f"no {number}",
+                    split="train"),
+        )
+    ]  # fmt: skip
+    _, dropped = put_through(stage, rows, 1, tmp_path, columns=SPLIT, recipe=SERVED)
+    assert {row["id"]: row["reason"] for row in dropped} == {
+        "no 1": "incomplete", "pair 1": "its refusal is not handed off"
+    }  # fmt: skip
+    [path] = (tmp_path / "handoff" / "instructions" / "train").iterdir()
+    assert pq.read_table(path, partitioning=None)["id"].to_pylist() == ["pair 0"]
+
+
+def test_rows_that_mix_dropped_are_counted_with_those_of_the_hand_off(tmp_path):
+    recipe = SERVED | {"stages": {"ingest": None, "mix": None, "handoff": None}}
+    plan = {"by": "rows", "knowledge_test": 3, "dropped": {"too long": 3, "incomplete": 1}}
+    write_json(plan, tmp_path / "stages" / "mix" / "mixture.json")
+    hand_off([text(1), text(2, text=" ")], tmp_path, recipe=recipe)
+    assert manifest(tmp_path)["dropped"] == {"too long": 3, "incomplete": 2}
+    assert manifest(tmp_path)["mixture"]["knowledge_test"] == 0
+    card = (tmp_path / "handoff" / "README.md").read_text()
+    assert "5 rows cannot be trained on or tested and were dropped: too long (3), incomplete (2)." in card
+
+
 @pytest.fixture
 def hub(monkeypatch):
     """A fake hub: the requests it received, its files, and its response: the status, by the end of a path."""
-    seen, answers = [], {"status": {}, "files": []}
+    seen, answers = [], {"status": {}, "files": [], "silent": None}
+    ended = threading.Event()
 
     class Hub(http.server.BaseHTTPRequestHandler):
         def do_POST(self):
             body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
             seen.append((self.path, body, self.headers.get("Authorization")))
+            if answers["silent"] and answers["silent"] in self.path:
+                ended.wait()
+                return
             files = json.loads(body).get("files", []) if "preupload" in self.path else []
             here = f"http://{self.headers['Host']}/datasets/org/name"
             response = {
@@ -238,6 +316,7 @@ def hub(monkeypatch):
     monkeypatch.setattr("huggingface_hub.hf_api.constants.ENDPOINT", endpoint)
     monkeypatch.setenv("HF_TOKEN", "hf_secret")
     yield seen, answers
+    ended.set()
     server.shutdown()
 
 
@@ -283,3 +362,14 @@ def test_a_hub_that_cannot_be_reached_is_reported(tmp_path, hub, monkeypatch):
     monkeypatch.setattr("huggingface_hub.hf_api.constants.ENDPOINT", "http://127.0.0.1:9")
     with pytest.raises(UserError, match=r"was not uploaded to http://127.0.0.1:9: .*refused"):
         hand_off([text(1)], tmp_path, push="org/name")
+
+
+@pytest.mark.parametrize("path", ["/repos/create", "/commit/"])
+def test_a_hub_that_never_replies_is_reported(tmp_path, hub, monkeypatch, path):
+    seen, answers = hub
+    answers["silent"] = path
+    monkeypatch.setattr("datagen.stages.handoff.handoff.hub.SILENCE", 2)
+    with pytest.raises(UserError, match=r"'org/name' was not uploaded.*: it has not answered for 2 seconds"):
+        hand_off([text(1)], tmp_path, push="org/name")
+    assert manifest(tmp_path)["configurations"]["reading"]
+    assert sum("/commit/" in place for place, _, _ in seen) <= 1

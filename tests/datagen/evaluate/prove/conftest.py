@@ -1,12 +1,13 @@
 """A small finished run: passages about towns, reading texts, pairs and a knowledge test."""
 
-import json
+from dataclasses import asdict
 
 import pyarrow as pa
 import pytest
 
 from datagen.run.folder import open_run
 from datagen.schema import EXAMPLES, MESSAGES, PASSAGES, chat, content_id, table_of
+from datagen.stages.handoff.handoff.shards import describe
 from datagen.store.parquet import write_json, write_table
 
 TOWNS = (
@@ -117,4 +118,9 @@ def _hand_off(folder, rows, tests, poison):
         write_table(chats, folder / "handoff" / "instructions" / split / f"{split}-0.parquet")
     test = table_of(EXAMPLES, tests).select(["id", "question", "answer", "evidence", "lineage"])
     write_table(test, folder / "handoff" / "knowledge_test" / "knowledge_test" / "k-0.parquet")
-    (folder / "handoff" / "manifest.json").write_text(json.dumps({"configurations": {"rows": len(rows)}}))
+    home, configurations = folder / "handoff", {}
+    for path in sorted(home.rglob("*.parquet")):
+        configuration, split = path.relative_to(home).parts[:2]
+        shards = {"shards": [asdict(describe(path, home))]}
+        configurations.setdefault(configuration, {})[split] = shards
+    write_json({"configurations": configurations}, home / "manifest.json")

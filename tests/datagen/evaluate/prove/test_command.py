@@ -2,6 +2,7 @@
 
 import json
 
+import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
@@ -12,6 +13,7 @@ from datagen.evaluate.prove.effect import p_gold
 from datagen.evaluate.prove.encode import Encoder
 from datagen.evaluate.prove.plan import Plan
 from datagen.evaluate.prove.settings import settings_of
+from datagen.store.parquet import write_table
 
 pytestmark = pytest.mark.slow  # the import of PyTorch and transformers alone
 
@@ -194,6 +196,20 @@ def test_a_run_without_a_hand_off_is_rejected(write_run, base, tmp_path):
         proved(run, base)
     with pytest.raises(UserError, match="cannot be read as text"):
         proved(write_run(), base, general=str(tmp_path))
+
+
+def test_a_hand_off_altered_by_hand_is_not_taken_for_the_former(write_run, base, in_process):
+    run, lines = write_run(), []
+    options = {"arms": "reading", "seeds": 1, "tokens": 200}
+    proved(run, base, **options)
+    proved(run, base, lines, **options)
+    assert in_process.count("raw-0") == 1 and not any("manifest.json" in line for line in lines)
+    [path] = (run.folder / "handoff" / "reading" / "train").iterdir()
+    table = pq.read_table(path, partitioning=None)
+    write_table(table.slice(1), path)
+    proved(run, base, lines, **options)
+    assert in_process.count("raw-0") == 2
+    assert any("1 files of" in line and "such as reading/train/train-0.parquet" in line for line in lines)
 
 
 def test_a_different_hand_off_target_or_budget_starts_a_new_proof(write_run, base, in_process):

@@ -7,8 +7,8 @@ import pytest
 from datagen.evaluate.prove import arms, items
 from datagen.evaluate.prove.material import Pair, Text, read, survey
 from datagen.evaluate.prove.plan import draw
+from datagen.stages.handoff.mix.choices import shape
 from datagen.stages.handoff.mix.mentions import same
-from datagen.stages.handoff.mix.questions import shape
 
 SEED = "0"
 

@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from datagen.stage import Partitions
-from datagen.stages.handoff.mix.ledger import Flags
 
+Flags = npt.NDArray[np.bool_]
 REFUSED, ANSWERED = "not_in_context", "found_in_context"
 REASON = "its refusal is not handed off"
 
