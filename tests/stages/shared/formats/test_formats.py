@@ -179,7 +179,7 @@ def test_a_text_almost_in_the_format_is_rejected(name, text):
 @pytest.mark.parametrize("name", FORMATS)
 @pytest.mark.parametrize("control", ["\0", "\x0b", "\x1c", "\x7f", "\x85", "\x9b"])
 def test_a_control_character_is_rejected_at_every_place(name, control):
-    """Markdown replaces NUL; other parsers strip separators such as \\x1c as white space."""
+    """Markdown replaces NUL, and other parsers strip file separators as white space."""
     text, _, _ = GOOD[name]
     for place in range(len(text) + 1):
         with pytest.raises(Reject):
