@@ -115,6 +115,37 @@ def read_doubts(passages, answers, options, context):
     return builder.outcome()
 
 
+def press(examples, options, context):
+    """Ask again, once for each row."""
+    for row in examples.to_pylist():
+        yield Request(
+            row=row["id"],
+            messages=[{"role": "user", "content": f"Sure? {row['question']} {row['answer']}"}],
+            prompt="toy",
+            prompt_hash="0",
+            task="press",
+            sampling=Sampling(max_tokens=20),
+        )
+
+
+def press_on(examples, answers, options, context):
+    """Ask about the answers to the last round."""
+    for answer in answers:
+        if answer.request.task == ("press", "doubt")[answers.rounds - 1]:
+            more = [*answer.request.messages, {"role": "user", "content": f"{answer.text} Really?"}]
+            yield replace(answer.request, messages=more, task=("doubt", "insist")[answers.rounds - 1])
+
+
+def read_pressed(examples, answers, options, context):
+    builder = Builder("candidates", context)
+    for row in examples.to_pylist():
+        replies = answers.of(row["id"])
+        said = " ".join(f"{answer.request.task}: {answer.text}" for answer in replies)
+        draft = {"kind": "instruction", "task": "fact", "question": row["question"], "answer": said}
+        builder.keep(draft, row, replies[-1])
+    return builder.outcome()
+
+
 def read(passages, answers, options, context):
     builder = Builder("examples", context)
     for row in passages.to_pylist():
@@ -190,6 +221,16 @@ insisting = ModelStage(
     follow=insist,
     rounds=lambda options: 3,
 )
+pressing = ModelStage(
+    "pressing",
+    "asks three times about each row",
+    "examples",
+    "candidates",
+    press,
+    read_pressed,
+    follow=press_on,
+    rounds=lambda options: 3,
+)
 sparing = ModelStage("sparing", "asks less", "passages", "examples", ask, read, options=Asking, prepare=spare)
 scoring = ModelStage(
     "scoring", "scores", "examples", "examples", lambda *_: [], score, role="judge", kinds=("instruction",)
@@ -203,8 +244,8 @@ def model(request):
     """Answer with the fact; truncate or corrupt some answers, to cover every type of failure."""
     if log := os.environ.get(CALLS):
         with Path(log).open("a") as file:
-            file.write(json.dumps([request.row, request.sample]) + "\n")
-    if request.task in ("doubt", "insist"):
+            file.write(json.dumps([request.row, request.sample, request.task]) + "\n")
+    if request.task in ("doubt", "insist", "press"):
         return "Sure."
     fact = request.messages[-1]["content"]
     number = int(fact.split()[1])

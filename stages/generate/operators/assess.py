@@ -91,7 +91,7 @@ def read(rows: pa.Table, answers: Answers, options: Options, context: Context) -
     examples: list[Fields] = []
     reasons: list[str | None] = []
     details: list[str | None] = []
-    figures = Counter[str]()
+    figures, seen = Counter[str](), set[str]()
     for row in rows.to_pylist():
         replies = answers.of(row["id"])
         controls = [reply for reply in replies if reply.request.task == CONTROL]
@@ -107,6 +107,9 @@ def read(rows: pa.Table, answers: Answers, options: Options, context: Context) -
         elif control is not None and score - control < options.control:
             reason = "not told from a wrong answer"
             detail = f"{score:.2f}, with the answer of another candidate {control:.2f}"
+        elif row["id"] in seen:
+            reason, detail = "repeated", "another stage made the same candidate"
+        seen.add(row["id"])
         reasons.append(reason)
         details.append(detail)
         operator = json.loads(row["metadata"] or "{}").get("operator", row["task"])

@@ -104,9 +104,11 @@ def _others(parents: Sequence[Parent], options: Options, seed: int) -> dict[str,
     """
     Draw the pairs to show with each parent: first one of each other task, so that types differ.
 
-    They are the next pairs on a ring in hash order; comparing all rows would take quadratic time.
+    They are the next pairs on a ring in hash order; comparing all rows would take quadratic time. A pair that
+    two stages made is on it once.
     """
-    ring = sorted(parents, key=lambda parent: content_id("pattern", str(seed), parent.id))
+    distinct = {parent.id: parent for parent in parents}.values()
+    ring = sorted(distinct, key=lambda parent: content_id("pattern", str(seed), parent.id))
     drawn: dict[str, list[Parent]] = {}
     for position, parent in enumerate(ring):
         nearby = [ring[(position + step) % len(ring)] for step in range(1, min(WINDOW, len(ring) - 1) + 1)]

@@ -36,7 +36,7 @@ def apply(tmp_path):
         path = tmp_path / "stages" / "before" / "part-00000.parquet"
         write_table(table, path)
         context = Context(stage.name, run_folder=tmp_path)
-        return apply_map(Job(stage.name, stage, Options(), context, tmp_path / "after"), path, 0)
+        return apply_map(Job(stage.name, stage, Options(), context, tmp_path / "after"), (path,), 0)
 
     return report
 

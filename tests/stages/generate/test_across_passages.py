@@ -143,6 +143,14 @@ def test_overlapping_passages_are_not_paired():
     assert not kept and not requests and {row["reason"] for row in dropped} == {"no related passage"}
 
 
+@pytest.mark.parametrize("start", [100 - len(ANNA), 100 + len(BRIDGE)])
+def test_passages_of_one_document_that_only_meet_are_paired(start):
+    rows = passages(BRIDGE, ANNA)
+    rows[1] |= {"document_id": "d0", "start": start, "end": start + len(ANNA)}
+    kept, _, _ = ask(stage, rows, model())
+    assert [row["answer"] for row in kept] == ["Corby"]
+
+
 def test_passages_outside_the_sample_lead_no_pair():
     kept, dropped, _ = ask(stage, passages(BRIDGE, ANNA), model(), share=0)
     assert not kept and {row["reason"] for row in dropped} == {"outside the sample"}

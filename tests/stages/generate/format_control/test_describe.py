@@ -4,6 +4,7 @@ import pytest
 
 from datagen.stages.generate.format_control.describe import DESCRIBE, stage
 from datagen.stages.generate.format_control.rewrite import stage as formats
+from datagen.stages.shared.language.words import words_of
 from tests.stages.generate.format_control.test_rewrite import good, row
 from tests.support.asked import ask
 from tests.support.pairs import RENEWAL, labels, reply_text
@@ -64,6 +65,13 @@ def test_an_instruction_that_does_not_reproduce_the_format_changes_nothing(candi
 def test_an_invalid_instruction_or_one_that_gives_the_answer_away_is_not_tested(candidate, cot):
     (after,), _, requests = ask(stage, [candidate], model(candidate, cot))
     assert after == candidate and len(requests) == 1
+
+
+@pytest.mark.parametrize(("end", "tested"), [("object within 30 days", 1), ("reply within 30 days", 2)])
+def test_four_words_of_the_end_of_the_answer_give_it_away_and_three_do_not(candidate, end, tested):
+    assert words_of(candidate["answer"])[-4:] == ["object", "within", "30", "days"]
+    cot = COT | {"instruction": f"Write a JSON object with the keys of the example, and {end}."}
+    assert len(ask(stage, [candidate], model(candidate, cot))[2]) == tested
 
 
 def test_rows_without_a_demand_pass_unchanged(candidate):

@@ -35,6 +35,13 @@ def test_a_sound_candidate_becomes_an_example_with_its_score_and_its_parents():
     assert (row["question"], row["answer"]) == (CANDIDATE["question"], CANDIDATE["answer"])
 
 
+def test_a_candidate_that_two_stages_made_is_kept_once():
+    """Tables of several operators are read together, and two generators may write the same pair."""
+    kept, (repeated,), _ = ask(stage, [*CANDIDATES, CANDIDATE], says_yes, control=0)
+    assert [row["question"] for row in kept] == [*SOUND]
+    assert repeated["reason"] == "repeated" and repeated["id"] == kept[0]["id"]
+
+
 def test_the_figures_count_assessed_and_sound_candidates_of_each_operator():
     table, where = table_of(TABLES["candidates"], CANDIDATES), replace(context("assess"), model=WHO)
     options = stage.options(control=0)

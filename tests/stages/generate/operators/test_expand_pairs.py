@@ -35,6 +35,15 @@ def test_prompts_prefer_pairs_of_other_tasks_and_all_of_them_are_parents():
     assert child["question"] == OTHER_QUESTION and labels(child)["operator"] == "expand_pairs"
 
 
+def test_a_pair_is_shown_once_although_two_stages_made_it():
+    rows = [*ROWS, parent("How long may a lease last at most?", "12 years")]
+    _, _, requests = through(PAIR, rows=[*rows, *rows], shown=4)
+    assert len(requests) >= len(rows)
+    for request in requests:
+        prompt = request.messages[-1]["content"]
+        assert [prompt.count(row["question"]) for row in rows] == [1, 1, 1]
+
+
 def test_count_bounds_the_pairs_of_a_row():
     other = {
         "question": "How often can a standard lease be renewed?",

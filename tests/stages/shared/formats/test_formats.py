@@ -176,6 +176,16 @@ def test_a_text_almost_in_the_format_is_rejected(name, text):
     assert rejection.value.reason == "not the demanded format"
 
 
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("control", ["\0", "\x0b", "\x1c", "\x7f", "\x85", "\x9b"])
+def test_a_control_character_is_rejected_at_every_place(name, control):
+    """Markdown replaces NUL, and other parsers strip file separators as white space."""
+    text, _, _ = GOOD[name]
+    for place in range(len(text) + 1):
+        with pytest.raises(Reject):
+            read(name, text[:place] + control + text[place:])
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", FORMATS)
 @pytest.mark.parametrize(
