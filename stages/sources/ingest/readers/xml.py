@@ -136,7 +136,7 @@ def read(file: File) -> Iterator[Record | Reject]:
 
 
 def _decoded(file: File) -> tuple[str, str]:
-    """Decode a document, and remove its declaration: its encoding may be unknown, or not that of the bytes."""
+    """Decode a document, and remove its declaration, whose encoding may be unknown or wrong."""
     data = file.read()
     declared = DECLARED.match(data)
     text, encoding = decode_declared(data, declared[1].decode() if declared else "", file.entry.encoding)
