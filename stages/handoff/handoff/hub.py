@@ -26,7 +26,8 @@ def push(folder: Path, name: str) -> None:
     Raises
     ------
     UserError
-        If the dataset exists and is public, or the hub is unreachable or rejects the upload. The hand-off itself is complete.
+        If the dataset exists and is public, or the hub is unreachable or rejects the upload. The hand-off
+        itself is complete.
     """
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
 
@@ -50,6 +51,7 @@ def push(folder: Path, name: str) -> None:
         reason = getattr(error, "server_message", None) or str(error)
         reason = reason.strip().partition("\n")[0].rstrip(".")
         raise UserError(
-            f"handoff.push: {name!r} was not uploaded to {mask_secrets(str(api.endpoint))}: {reason}. The hand-off is complete "
-            f"in {folder}; set HF_ENDPOINT and HF_TOKEN and run again, or upload the folder manually"
+            f"handoff.push: {name!r} was not uploaded to {mask_secrets(str(api.endpoint))}: {reason}. "
+            f"The hand-off is complete in {folder}; set HF_ENDPOINT and HF_TOKEN and run again, or upload "
+            "the folder manually"
         ) from error
