@@ -125,7 +125,7 @@ def read(file: File) -> Iterator[Record | Reject]:
     _write_references(root)
     left_out["entities"] = _write_entities(root)
     _write_formulas(root)
-    metadata: dict[str, object] = {"root": name} | unusual(encoding)
+    metadata: dict[str, object] = {"root": name, **unusual(encoding)}
     if counts := {kind: count for kind, count in left_out.items() if count}:
         metadata["left_out"] = counts
     if name in FEEDS:
