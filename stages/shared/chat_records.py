@@ -55,6 +55,8 @@ MEDIA = ("image", "images", "video", "videos", "audio", "audios")
 PLACEHOLDERS = frozenset({"<image>", "<video>", "<audio>"})  # a line of a turn that stands for a file
 TOOLS = ("tools", "functions", "tool_calls", "function_call")
 CHOICES = ("choices", "options")
+ZERO = ("0", "0.0", "False")
+OFF = ("false", "0", "0.0", "no")  # of a flag, as JSON, or as text of a table
 LABELS = ("label", "kto_tag")  # of the trainers' unpaired preferences; false: a bad answer
 NO_INPUT = "<noinput>"  # Alpaca's mark of an empty input
 REASONING = ("reasoning_content", "reasoning", "thinking")
@@ -211,7 +213,7 @@ def _to_last_trained(turns: object) -> Sequence[object]:
 
 
 def _is_trained(turn: Row) -> bool:
-    return turn.get("weight") not in (0, "0") and turn.get("train") is not False
+    return str(turn.get("weight")) not in ZERO and str(turn.get("train")).lower() not in OFF
 
 
 def _before(fields: Row) -> list[Message]:

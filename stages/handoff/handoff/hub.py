@@ -3,10 +3,11 @@
 from pathlib import Path
 
 from datagen.errors import UserError
+from datagen.redaction import mask_secrets
 
 HUB_FILES = {".gitattributes"}  # made by the hub
 SILENCE = (
-    600.0  # seconds without a byte from the hub until the upload fails; by default it would wait forever
+    300.0  # seconds without a byte from the hub until the upload fails; by default it would wait forever
 )
 
 
@@ -28,7 +29,8 @@ def push(folder: Path, name: str) -> None:
     Raises
     ------
     UserError
-        If the hub is unreachable, silent or rejects the upload. The hand-off itself is complete.
+        If the dataset exists and is public, or the hub is unreachable, silent or rejects the upload. The
+        hand-off itself is complete.
     """
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, get_session
 
@@ -38,6 +40,8 @@ def push(folder: Path, name: str) -> None:
     paths = {str(path.relative_to(folder)): path for path in sorted(folder.rglob("*")) if path.is_file()}
     try:
         api.create_repo(name, repo_type="dataset", private=True, exist_ok=True)
+        if api.dataset_info(name).private is False:
+            raise UserError("it exists and is public, and documents may not be")
         stale = set(api.list_repo_files(name, repo_type="dataset")) - paths.keys() - HUB_FILES
         api.create_commit(
             name,
@@ -54,8 +58,9 @@ def push(folder: Path, name: str) -> None:
             reason = f"it has not answered for {SILENCE:g} seconds, and may still have accepted the upload"
         reason = reason.strip().partition("\n")[0].rstrip(".")
         raise UserError(
-            f"handoff.push: {name!r} was not uploaded to {api.endpoint}: {reason}. The hand-off is complete "
-            f"in {folder}; set HF_ENDPOINT and HF_TOKEN and run again, or upload the folder manually"
+            f"handoff.push: {name!r} was not uploaded to {mask_secrets(str(api.endpoint))}: {reason}. "
+            f"The hand-off is complete in {folder}; set HF_ENDPOINT and HF_TOKEN and run again, or upload "
+            "the folder manually"
         ) from error
     finally:
         session.timeout = patience

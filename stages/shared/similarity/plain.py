@@ -26,6 +26,9 @@ MARKDOWN = (
     (r"(^|[^\pL\pN_])__([^\s_][^_\n]*\s[^_\n]*[^\s_])__([^\pL\pN_]|$)", r"\1\2\3"),
     (r"~~([^\s~][^~\n]*)~~", r"\1"),
 )
+# Digits that are raised, or parts of a mixed number: folded (NFKC), 10² would be 102, and 2½ 21/2.
+RAISED = r"(\d)([⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ])", r"\1^\2"
+FRACTION = r"(\d)([¼½¾⅐-⅞])", r"\1 \2"
 MARKS = rf"[*_#\]>~]|(?m)^[ \t]*[-+][ \t]|{RULED}"
 
 CYRILLIC = "АВСЕНІЈКМОРЅТХҮаԁсеһіјӏорѕухԝѵ"
@@ -48,6 +51,9 @@ def plain(texts: pa.Array | pa.ChunkedArray) -> pa.StringArray:
         for pattern, by in MARKDOWN:
             unmarked = pc.replace_substring_regex(unmarked, pattern, by)
         column = pc.replace_with_mask(column, marked, unmarked)
+    for pattern, by in (RAISED, FRACTION):
+        if pc.any(pc.match_substring_regex(column, pattern)).as_py():
+            column = pc.replace_substring_regex(column, pattern, by)
     mixed = pc.fill_null(pc.match_substring_regex(column, ALIKE), False)
     mixed = pc.and_(mixed, pc.fill_null(pc.match_substring_regex(column, "[A-Za-z]"), False))
     if pc.any(mixed).as_py():

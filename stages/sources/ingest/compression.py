@@ -6,6 +6,7 @@ import io
 import lzma
 import re
 import zipfile
+import zlib
 from collections.abc import Callable
 from typing import IO, Protocol, cast
 
@@ -19,6 +20,10 @@ MEMBERS = 100_000  # maximum number of members of one archive
 TIMES = 3  # that a file may be compressed
 BINARY = re.compile(rb"[\0-\x08\x0e-\x1a]")  # not in text
 HEAD = 512  # bytes in which they are searched
+BLOCK = 1 << 16  # compressed bytes that are read at a time
+
+
+DAMAGED = (OSError, EOFError, zlib.error, lzma.LZMAError)  # what reading a damaged file raises
 
 
 class Readable(Protocol):
@@ -34,8 +39,11 @@ class Readable(Protocol):
 # Ending -> first bytes of a file, and function that opens it for reading.
 COMPRESSIONS: dict[str, tuple[re.Pattern[bytes], Callable[[IO[bytes]], Readable]]] = {
     ".gz": (re.compile(rb"\x1f\x8b"), lambda stream: gzip.GzipFile(fileobj=stream)),
-    ".bz2": (re.compile(rb"BZh[1-9](?:1AY&SY|\x17rE8P\x90)"), bz2.BZ2File),
-    ".xz": (re.compile(rb"\xfd7zXZ\0"), lzma.LZMAFile),
+    ".bz2": (
+        re.compile(rb"BZh[1-9](?:1AY&SY|\x17rE8P\x90)"),
+        lambda stream: _Members(stream, bz2.BZ2Decompressor),
+    ),
+    ".xz": (re.compile(rb"\xfd7zXZ\0"), lambda stream: _Members(stream, lzma.LZMADecompressor)),
     ".zst": (re.compile(rb"\x28\xb5\x2f\xfd"), lambda stream: pa.CompressedInputStream(stream, "zstd")),
 }
 
@@ -101,6 +109,41 @@ def grown(limit: int) -> Reject:
     )
 
 
+class _Members:
+    """
+    The members of a bzip2 or xz file, one after another; zero bytes may follow each.
+
+    `bz2.BZ2File` and `lzma.LZMAFile` ignore what follows a member and is no other one, such as a damaged
+    member. Here it is an error, after all members before it.
+    """
+
+    def __init__(
+        self, stream: IO[bytes], start: Callable[[], bz2.BZ2Decompressor | lzma.LZMADecompressor]
+    ) -> None:
+        self._stream, self._start = stream, start
+        self._member = start()
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Read at most so many bytes; none at the end."""
+        while True:
+            data = b""
+            if self._member.eof:
+                data = self._member.unused_data.lstrip(b"\0")
+                while not data and (block := self._stream.read(BLOCK)):
+                    data = block.lstrip(b"\0")
+                if not data:
+                    return b""
+                self._member = self._start()
+            elif self._member.needs_input and not (data := self._stream.read(BLOCK)):
+                raise EOFError("Compressed file ended before the end-of-stream marker was reached")
+            if text := self._member.decompress(data, size):
+                return text
+
+    def close(self) -> None:
+        """Close the file."""
+        self._stream.close()
+
+
 class _Bounded(io.RawIOBase):
     def __init__(self, stream: Readable, limit: int) -> None:
         self._stream, self._limit, self._count = stream, limit, 0
@@ -109,7 +152,8 @@ class _Bounded(io.RawIOBase):
         return True
 
     def readinto(self, buffer: "memoryview") -> int:  # type: ignore[override]
-        data = self._stream.read(len(buffer))
+        # Only what one step gives, so that an error does not take along what was read before it.
+        data = getattr(self._stream, "read1", self._stream.read)(len(buffer))
         buffer[: len(data)] = data
         self._count += len(data)
         if self._count > self._limit:

@@ -8,6 +8,7 @@ from itertools import islice
 from datagen.request import Reject
 
 WIDE = ("utf-32-le", "utf-32-be", "utf-16-le", "utf-16-be")
+WIDE_NAMES = ("utf-16", "utf-32", "utf16", "utf32", "ucs-", "iso-10646", "unicode")
 WIDE_SAMPLE = 4096  # bytes from which they are recognised
 SAMPLE = 50_000  # bytes on either side of the first non-UTF-8 byte, from which the encoding is guessed
 
@@ -92,9 +93,40 @@ def decode(data: bytes, stated: str = "") -> tuple[str, str]:
     encoding = stated or _likely_encoding(data[max(0, at - SAMPLE) : at + SAMPLE])
     try:
         return data.decode(encoding), encoding.lower()
-    except (UnicodeDecodeError, LookupError) as error:
+    except (ValueError, LookupError) as error:  # some codecs raise errors of their own
         origin = "encoding:" if stated else "likely"
         raise Reject("not utf-8 nor any known encoding", f"{origin} {encoding}, but {error}") from error
+
+
+def decode_declared(data: bytes, declared: str, stated: str = "") -> tuple[str, str]:
+    """
+    Decode a document that declares its encoding, which may be wrong, unknown, or that of a former copy.
+
+    Parameters
+    ----------
+    data
+        The document's bytes.
+    declared
+        The encoding that it declares; "" if none.
+    stated
+        The encoding stated in the recipe, which takes precedence; "" if none.
+
+    Returns
+    -------
+    The text and its encoding, as of `decode`.
+
+    Raises
+    ------
+    Reject
+        If the bytes are in no known encoding, or not in the stated one.
+    """
+    # UTF-16 and UTF-32 need no declaration; programs write it into text that they then save in another one.
+    if stated or not declared or declared.lower().startswith(WIDE_NAMES):
+        return decode(data, stated)
+    try:
+        return decode(data, declared)
+    except Reject:
+        return decode(data)
 
 
 def wide(data: bytes) -> str:

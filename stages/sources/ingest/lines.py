@@ -35,7 +35,7 @@ def numbered_lines(file: File, escaped: bool = False) -> Iterator[tuple[int, str
         If a line is larger than a document may be, or the file is not in the stated encoding.
     """
     with file.open() as opened:
-        stream = io.BufferedReader(cast(io.RawIOBase, opened))
+        stream = cast(io.BufferedReader, opened)  # a second buffer would lose what precedes an error
         head = stream.peek(WIDE_SAMPLE)[:WIDE_SAMPLE]
         mark = next((mark for mark in BOMS if head.startswith(mark)), b"")
         encoding = BOMS.get(mark) or file.entry.encoding or wide(head) or "utf-8"

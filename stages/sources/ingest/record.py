@@ -8,11 +8,11 @@ import stat
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 from datagen.recipe.sections import Source
 from datagen.request import Reject
-from datagen.stages.sources.ingest.compression import compression_of, decompressed
+from datagen.stages.sources.ingest.compression import DAMAGED, compression_of, decompressed
 from datagen.stages.sources.ingest.decoding import decode
 
 DEPTH = 3  # of archives within archives
@@ -181,9 +181,18 @@ class File:
         return data
 
     def head(self, count: int) -> bytes:
-        """Read its first `count` bytes, decompressed."""
+        """Read its first `count` bytes, decompressed; fewer if it is damaged after them."""
+        head = b""
         with self.open() as stream:
-            return stream.read(count)
+            try:
+                while len(head) < count and (
+                    data := cast(io.BufferedReader, stream).read1(count - len(head))
+                ):
+                    head += data
+            except DAMAGED:
+                if not head:
+                    raise
+        return head
 
     def text(self) -> tuple[str, str]:
         """

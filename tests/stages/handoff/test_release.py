@@ -269,7 +269,7 @@ def test_rows_that_mix_dropped_are_counted_with_those_of_the_hand_off(tmp_path):
 @pytest.fixture
 def hub(monkeypatch):
     """A fake hub: the requests it received, its files, and its response: the status, by the end of a path."""
-    seen, answers = [], {"status": {}, "files": [], "silent": None}
+    seen, answers = [], {"status": {}, "files": [], "silent": None, "info": {"private": True}}
     ended = threading.Event()
 
     class Hub(http.server.BaseHTTPRequestHandler):
@@ -294,7 +294,11 @@ def hub(monkeypatch):
 
         def do_GET(self):
             files = [{"type": "file", "path": name, "size": 1, "oid": "b" * 40} for name in answers["files"]]
-            self._send(files if "/tree/" in self.path else {"id": "org/name", "sha": "abc", "siblings": []})
+            self._send(
+                files
+                if "/tree/" in self.path
+                else {"id": "org/name", "sha": "abc", "siblings": []} | answers["info"]
+            )
 
         def _send(self, response):
             status = next((code for part, code in answers["status"].items() if part in self.path), 200)
@@ -355,6 +359,14 @@ def test_a_rejected_upload_is_reported_and_keeps_the_hand_off(tmp_path, hub, pat
     assert manifest(tmp_path)["configurations"]["reading"]
     commits = [operations(body) for path, body, _ in seen if "/commit/" in path]
     assert all("README.md" in commit["file"] for commit in commits)  # never a part of the hand-off
+
+
+def test_nothing_is_pushed_to_a_public_dataset(tmp_path, hub):
+    seen, answers = hub
+    answers["info"] = {"private": False}
+    with pytest.raises(UserError, match=r"'org/name' was not uploaded.*public.*hand-off is complete"):
+        hand_off([text(1)], tmp_path, push="org/name")
+    assert not [path for path, _, _ in seen if "/commit/" in path or "/preupload/" in path]
 
 
 def test_a_hub_that_cannot_be_reached_is_reported(tmp_path, hub, monkeypatch):

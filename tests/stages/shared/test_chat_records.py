@@ -79,7 +79,7 @@ def test_the_last_answer_of_a_chat_is_the_target():
 
 def test_answers_marked_as_not_to_be_trained_are_never_the_target():
     good, second = {"role": "assistant", "content": "A", "weight": 1}, {"role": "user", "content": "Q2"}
-    for off in ({"weight": 0}, {"train": False}):
+    for off in ({"weight": 0}, {"weight": "0.0"}, {"train": False}, {"train": "False"}, {"train": 0}):
         bad = {"role": "assistant", "content": "bad"} | off
         row = example({"messages": [USER, good, second, bad, USER]})
         assert (row["prompt"], row["answer"]) == ([USER], "A")

@@ -242,6 +242,17 @@ def test_compressed_files_are_read(tmp_path, ending):
     assert reasons(dropped) == {f"c.txt{ending}": "unreadable file"}
 
 
+@pytest.mark.parametrize("ending", [".gz", ".bz2", ".xz"])
+def test_what_precedes_damage_is_read_and_the_damage_reported(tmp_path, ending):
+    first, second = (PACKERS[ending](f'{{"text": "{word}"}}\n'.encode()) for word in ("One.", "Two."))
+    write(tmp_path, f"padded.jsonl{ending}", first + b"\0" * 510 + second + b"\0" * 512)
+    write(tmp_path, f"damaged.jsonl{ending}", first + b"Q" + second[1:])
+    kept, dropped = ingested(tmp_path, ".")
+    assert sorted(row["text"] for row in kept.values()) == ["One.", "One.", "Two."]
+    (row,) = dropped
+    assert row["reason"] == "unreadable file" and row["detail"].startswith("after 1 records: ")
+
+
 @pytest.mark.parametrize("ending", PACKERS)
 def test_content_decides_whether_a_file_is_compressed(tmp_path, ending):
     pack = PACKERS[ending]

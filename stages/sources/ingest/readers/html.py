@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from html_to_markdown import ConversionError
 
 from datagen.request import Reject
-from datagen.stages.sources.ingest.decoding import decode, unusual
+from datagen.stages.sources.ingest.decoding import decode_declared, unusual
 from datagen.stages.sources.ingest.readers.webpage import read_webpage
 from datagen.stages.sources.ingest.record import File, Record
 
@@ -18,12 +18,7 @@ def read(file: File) -> Iterator[Record]:
     """Read the page."""
     data = file.read()
     stated = CHARSET.search(data[:HEAD])
-    try:
-        page, encoding = decode(data, file.entry.encoding or (stated[1].decode() if stated else ""))
-    except Reject:
-        if file.entry.encoding or not stated:
-            raise
-        page, encoding = decode(data)  # the stated encoding is wrong
+    page, encoding = decode_declared(data, stated[1].decode() if stated else "", file.entry.encoding)
     try:
         text, title = read_webpage(page)
     except ConversionError as error:

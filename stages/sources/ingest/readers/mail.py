@@ -10,7 +10,7 @@ from io import BufferedReader, BytesIO, RawIOBase
 from typing import IO, cast
 
 from datagen.request import Reject
-from datagen.stages.sources.ingest.decoding import decode
+from datagen.stages.sources.ingest.decoding import decode, decode_declared
 from datagen.stages.sources.ingest.formats import by_name
 from datagen.stages.sources.ingest.readers.digest import Message, split_digest
 from datagen.stages.sources.ingest.readers.webpage import read_webpage
@@ -260,10 +260,7 @@ def _text(part: EmailMessage) -> str:
     data = part.get_payload(decode=True)
     stated = part.get_content_charset("")
     data = data if isinstance(data, bytes) else b""
-    try:
-        text, _ = decode(data, stated or "")
-    except Reject:  # the stated encoding is wrong
-        text, _ = decode(data)
+    text, _ = decode_declared(data, stated or "")
     if part.get_content_subtype() == "html":
         return read_webpage(text, whole=True)[0]
     text = text.replace("\r\n", "\n")

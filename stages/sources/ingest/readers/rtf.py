@@ -16,6 +16,7 @@ END_OF_ROW = re.compile(rb"\\(?:nest)?row(?![a-z])")
 OUTLINE = re.compile(rb"\\outlinelevel([0-8])(?!\d) ?")
 LEVELS = "\ue002\ue003\ue004\ue005\ue006\ue007\ue008\ue009\ue00a"
 LEVEL = re.compile(f"[{LEVELS}]")
+CODE_POINT = re.compile(rb"\\u(-?\d{5,})")
 MAX_HEADING, MAX_LEVEL = 200, 6  # characters of a heading: a longer paragraph is text, whatever its level
 TABLE = re.compile(rf"(?:[^{CELL}{ROW}\n]*{CELL}(?:[^{CELL}{ROW}]*{CELL})*\s*{ROW}\s*)+")
 BULLET = re.compile(r"[•·\uf0b7\uf0a7▪◦]\s+")
@@ -29,6 +30,7 @@ def read(file: File) -> Iterator[Record]:
         raise Reject("unreadable file", f"it is not RTF: it begins with {data[:16]!r}")
     data = OUTLINE.sub(lambda level: _sign(LEVELS[int(level[1])]), data)
     data = END_OF_ROW.sub(lambda _: _sign(ROW), END_OF_CELL.sub(lambda _: _sign(CELL), data))
+    data = CODE_POINT.sub(_code_point, data)
     text: str = rtf_to_text(data.decode("latin-1"), errors="replace")
     parts, end = [], 0
     for match in TABLE.finditer(text):
@@ -36,6 +38,11 @@ def read(file: File) -> Iterator[Record]:
         end = match.end()
     parts += _paragraphs(text[end:])
     yield Record("\n\n".join(part for part in parts if part))
+
+
+def _code_point(number: re.Match[bytes]) -> bytes:
+    """Write a number that is no character, at which striprtf fails, as the replacement character."""
+    return number[0] if -0x10000 <= int(number[1][:9]) <= 0x10FFFF else b"\\u65533"
 
 
 def _sign(char: str) -> bytes:

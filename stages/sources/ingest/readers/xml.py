@@ -9,6 +9,7 @@ from html.entities import html5, name2codepoint
 from lxml import etree
 
 from datagen.request import Reject
+from datagen.stages.sources.ingest.decoding import decode_declared, unusual
 from datagen.stages.sources.ingest.readers.mathml import linear
 from datagen.stages.sources.ingest.readers.mediawiki import to_markdown
 from datagen.stages.sources.ingest.readers.tables import write_table
@@ -98,7 +99,8 @@ HARMLESS = frozenset(
 )
 ID = "{http://www.w3.org/XML/1998/namespace}id"
 DTD, UNDECLARED = b"<!DOCTYPE", "ERR_UNDECLARED_ENTITY"
-XML_DECLARATION = re.compile(rb"\A(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*\?>)?")
+XML_DECLARATION = re.compile(r"\A\s*<\?xml\s[^>]*>")
+DECLARED = re.compile(rb"""(?:\xef\xbb\xbf)?\s*<\?xml\s[^>]*\sencoding\s*=\s*["']?([\w.:-]{1,40})""")
 MAX_ENTITY = 80  # characters; a few words, so that a document grows little by its entities
 OTHER_NAME = re.compile(r"&[\w.-]+;")
 ENTITY_MARKUP = re.compile(r"[<>%]|&\S*;")
@@ -113,7 +115,8 @@ def read(file: File) -> Iterator[Record | Reject]:
     if b"<mediawiki" in head:
         yield from _pages(file)
         return
-    root = _parse(file.read())
+    text, encoding = _decoded(file)
+    root = _parse(text.encode("utf-8", "replace"))
     parts: list[str] = []
     name = _name(root)
     left_out = Counter[str]()
@@ -122,7 +125,7 @@ def read(file: File) -> Iterator[Record | Reject]:
     _write_references(root)
     left_out["entities"] = _write_entities(root)
     _write_formulas(root)
-    metadata: dict[str, object] = {"root": name}
+    metadata: dict[str, object] = {"root": name, **unusual(encoding)}
     if counts := {kind: count for kind, count in left_out.items() if count}:
         metadata["left_out"] = counts
     if name in FEEDS:
@@ -132,15 +135,23 @@ def read(file: File) -> Iterator[Record | Reject]:
     yield Record("\n\n".join(once), metadata=metadata)
 
 
+def _decoded(file: File) -> tuple[str, str]:
+    """Decode a document, and remove its declaration, whose encoding may be unknown or wrong."""
+    data = file.read()
+    declared = DECLARED.match(data)
+    text, encoding = decode_declared(data, declared[1].decode() if declared else "", file.entry.encoding)
+    return XML_DECLARATION.sub("", text.removeprefix("\ufeff"), count=1), encoding
+
+
 def _parse(data: bytes) -> Element:
-    """Parse a document, in spite of errors that leave its text unambiguous (`HARMLESS`)."""
+    """Parse a document in UTF-8, in spite of errors that leave its text unambiguous (`HARMLESS`)."""
     parser = _parser(recover=False)
     try:
         return etree.fromstring(data, parser)
     except etree.XMLSyntaxError as error:
         if DTD not in data and any(entry.type_name == UNDECLARED for entry in parser.error_log):
             # A part of a document: with a DTD elsewhere, its entities are references and no errors.
-            return _parse(XML_DECLARATION.sub(rb"\g<0>" + DTD + rb' part SYSTEM "elsewhere">', data, count=1))
+            return _parse(DTD + b' part SYSTEM "elsewhere">' + data)
         if not {entry.type_name for entry in parser.error_log} <= HARMLESS:
             raise Reject("unreadable file", f"{error}") from error
         return etree.fromstring(data, _parser(recover=True))
@@ -148,6 +159,7 @@ def _parse(data: bytes) -> Element:
 
 def _parser(recover: bool) -> etree.XMLParser:
     return etree.XMLParser(
+        encoding="utf-8",
         resolve_entities=False,
         no_network=True,
         remove_comments=True,

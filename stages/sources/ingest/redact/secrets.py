@@ -90,7 +90,7 @@ PASSWORD = (
     r"pass(?:word|wd|code)|(?<=_)pass(?![a-z])"
     r"|pwd|kennwort|passwort|mot de passe|contrase[nñ]a|senha|wachtwoord|lösenord|passord"
     r"|clave|(?<![a-z])pw|adgangskode|salasana|hasło|heslo|jelszó|parolă|lozinka|şifre|пароль|парола|κωδικός|סיסמה|パスワード"
-    r"|密码|密碼|비밀번호"
+    r"|密码|密碼|비밀번호|(?<![a-z])psk(?![a-z])"
 )
 TOKEN = (
     r"secret(?:[_ -]?access)?(?:[_ -]?key)?|token|api[_ -]?key|access[_ -]?key|private[_ -]?key"
@@ -100,21 +100,48 @@ TOKEN = (
 NAMES = (
     *("pass", "pw", "kennwort", "mot de", "contrase", "senha", "clave", "secret", "token", "api", "access"),
     *("private", "auth", "encrypt", "cred", "wachtw", "lösen", "adgangs", "salas", "hasł", "hesl", "jelsz"),
-    *("parolă", "lozin", "şifre", "парол", "κωδικ", "סיסמה", "パスワ", "密码", "密碼", "비밀번호"),
+    *("parolă", "lozin", "şifre", "парол", "κωδικ", "סיסמה", "パスワ", "密码", "密碼", "비밀번호", "psk"),
 )  # fmt: skip
 LOGINS = {
     "login": re.compile(r"login\s+\S{1,60}\s+password\s+(\S{4,100})"),  # .netrc
     "sshpass": re.compile(r"sshpass -p ?[\"']?([^\s\"'$]{4,100})"),
     "mysql": re.compile(r"mysql\w{0,6}\s[^\n|;]{0,80}?(?<=\s)-p[\"']?([^\s\"'$-][^\s\"'$]{3,99})"),
     " -u": re.compile(r" -u[ =]?[\"']?[\w.@-]{1,60}:([^\s\"'$]{4,100})"),  # curl
+    "ENV ": re.compile(r"ENV\s+\w*(?:PASS(?:WORD|WD)?|PWD|SECRET|TOKEN|KEY)\s+[\"']?([^\s\"'$]{4,100})"),
+    "IDENTIFIED BY": re.compile(r"IDENTIFIED BY\s+(?:PASSWORD\s+)?[\"']([^\"'\n]{4,100})[\"']"),
+    "identified by": re.compile(r"identified by\s+(?:password\s+)?[\"']([^\"'\n]{4,100})[\"']"),
+    "redis-cli": re.compile(r"redis-cli\s[^\n|;]{0,80}?(?<=\s)-a\s?[\"']?([^\s\"'$-][^\s\"'$]{3,99})"),
+    "net user": re.compile(r"net user\s+\S{1,60}\s+([^\s/\"'*][^\s\"']{3,99})"),
+    "htpasswd": re.compile(r"htpasswd\s+-\w*b\w*\s+\S{1,100}\s+\S{1,60}\s+([^\s\"'$]{4,100})"),
     "--user": re.compile(r"--user[ =][\"']?[\w.@-]{1,60}:([^\s\"'$]{4,100})"),
 }
+# What is written between a name and its value.
+EMPHASIS = r"(?:\*{1,3}|__?)?"
+BETWEEN = "|".join(
+    (
+        r"\s{0,3}:\s{0,3}[A-Za-z&][\w.<>\[\]|?]{0,30}\s{0,3}=\s{0,3}(?=[\"'`])",  # a type
+        r"\s{0,3}:\s{0,3}(?:!{1,2}\w+[ \t]+|[>|][-+]?[ \t]*\n\s{1,20})",  # a tag or a block of YAML
+        r",?\s{1,20}[\"']?value[\"']?\s{0,3}[:=]\s{0,3}",  # name: DB_PASSWORD, value: ...
+        rf"{EMPHASIS}\s{{0,3}}(?:=>|:=|[=:：](?!=)){EMPHASIS}\s{{0,3}}",
+        r">(?=[^<\s]+</)",
+        r"\s+(?:(?:for|of|to|für|von|pour|de|para)\s[^\n.:;]{1,40}?\s)?(?:is|ist|lautet|est|es)\s*:?\s+",
+        r"は[「『]",
+        r"\s+(?=[\"'`])",
+        r"\s{0,3}[–—]\s{0,3}",
+        rf"{EMPHASIS}[ \t]{{0,40}}\|[ \t]{{0,40}}",  # the next cell of a table
+        r"(?P<argument>\((?=[\"'])|,\s{0,3}(?=[\"']))",
+    )
+)
 GIVEN = re.compile(
-    rf"(?:(?P<password>{PASSWORD})|(?P<phrase>pass ?phrase)|{TOKEN})[\"'`]?\]?"
-    r"(?:\s{0,3}(?:=>|:=|[=:：](?!=))\s{0,3}|>(?=[^<\s]+</)|\s+(?:is|ist|lautet)\s*:?\s+|\s+(?=[\"'`]))"
-    r"(?:(?P<quote>[\"'`])(?P<quoted>[^\s\"'`](?:[^\"'`\n]{2,198}[^\s\"'`]))(?P=quote)|(?P<bare>(?:(?!&\w+=)[^\s\"'`,;<>(){}\[\]]){6,200}))",
+    rf"(?:(?P<password>{PASSWORD})|(?P<phrase>pass ?phrase)|{TOKEN})[\u200b\u2060]?[\"'`]?\]?(?:{BETWEEN})"
+    r"(?:(?P<quote>[\"'`]|\*{2,3}|__)(?P<quoted>[^\s\"'`](?:[^\"'`\n]{2,198}[^\s\"'`]))(?P=quote)|(?P<bare>(?:(?!&\w+=)[^\s\"'`,;<>(){}\[\]「」『』]){6,200}))",
     re.IGNORECASE,
 )
+TABLE = re.compile(
+    r"^(?P<head>[^|\n]*\|[^\n]*)\n[ \t|:]*-[-:| \t]*\n(?P<rows>(?:[^|\n]*\|[^\n]*(?:\n|\Z))+)", re.MULTILINE
+)
+CELL = re.compile(r"(?:[^|\\]|\\.)*(?:\||\Z)", re.DOTALL)
+COLUMN = re.compile(rf"(?:[\w-]+[ _-])?(?:(?P<password>{PASSWORD})|{TOKEN})s?", re.IGNORECASE)
 # Placeholders for secrets in documentation.
 STAND_IN = re.compile(
     r"[<$%{\[*.].*|.*[>}\]]|x+|\*+|\.+|(?:(?:your|my|the|new|old|some|user|db|test|example|sample|changeme"
@@ -178,6 +205,7 @@ def find_secrets(text: str) -> Iterator[tuple[int, int, str]]:
         if _is_random(match[1]):
             yield *match.span(1), match[1]
     yield from _given(text)
+    yield from _in_columns(text)
 
 
 def _places(name: str, text: str) -> Iterator[int]:
@@ -213,20 +241,41 @@ def _given(text: str) -> Iterator[tuple[int, int, str]]:
         if match is None:
             continue
         part = "quoted" if match["quote"] else "bare"
-        value = match[part] if match["quote"] else match[part].rstrip(".:?") or match[part]
+        value = match[part] if match["quote"] else match[part].rstrip(".:?|") or match[part]
         is_phrase = bool(match["phrase"])
         if (match["password"] or "").isupper() and text[match.end("password")] == "=":  # DB_PASSWORD=letmein
             is_call = text[match.end() : match.end() + 1] == "("
             if not is_call and not STAND_IN.fullmatch(value) and not NOT_GIVEN.match(value):
                 yield match.start(part), match.start(part) + len(value), value
             continue
-        if _is_given(value, is_phrase or bool(match["password"]), bool(match["quote"]), is_phrase):
+        if _is_given(value, is_phrase or bool(match["password"]), _is_quoted(match), is_phrase):
             begin = match.start(part)
             yield begin, begin + len(value), value
         elif match["password"] and (
             _is_configuration(text, start, match, part) or _is_assignment(text, start, match, part)
         ):
             yield *match.span(part), match[part]
+
+
+def _is_quoted(match: re.Match[str]) -> bool:
+    """Check for quotes, in which a word is a value; not in emphasis, or among the arguments of a function."""
+    return bool(match["quote"]) and match["quote"] in "\"'`" and not match["argument"]
+
+
+def _in_columns(text: str) -> Iterator[tuple[int, int, str]]:
+    """Find secrets in a column of a Markdown table that is named for passwords or tokens."""
+    for table in TABLE.finditer(text):
+        names = [cell.strip(" \t*`_") for cell in table["head"].split("|")]
+        columns = {number: named for number, name in enumerate(names) if (named := COLUMN.fullmatch(name))}
+        begin = table.start("rows")
+        for row in table["rows"].splitlines(keepends=True) if columns else ():
+            for number, cell in enumerate(CELL.finditer(row)):
+                value = cell[0].strip(" \t*`\n|")
+                is_password = number in columns and columns[number]["password"] is not None
+                if len(value) >= 6 and number in columns and _is_given(value, is_password, False, False):
+                    at = begin + cell.start() + cell[0].index(value)
+                    yield at, at + len(value), value
+            begin += len(row)
 
 
 def _is_configuration(text: str, start: int, match: re.Match[str], part: str) -> bool:

@@ -19,6 +19,7 @@ from datagen.stages.shared.similarity.plain import plain
         ("an _old_ and __very old__ ~~rule~~", "an old and very old rule"),
         ("**a** **b** *c*", "a b c"),
         ("the аgеncy", "the agency"),
+        ("10² m, 10⁻⁶ m, m² and 2½", "10^² m, 10^⁻⁶ m, m² and 2 ½"),  # not 102 or 21/2
         ("Тhe Οffice", "The Office"),
         (
             "It is а fact that the fee is due",

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datagen.request import Reject
-from datagen.stages.sources.ingest.decoding import WIDE, decode, normalise, wide
+from datagen.stages.sources.ingest.decoding import WIDE, decode, decode_declared, normalise, wide
 
 DOCUMENTS = Path(__file__).parents[3] / "data" / "documents"
 TEXT = "The keeper wound the clock at dusk."
@@ -38,6 +38,12 @@ def parquet():
 )
 def test_encodings(data, text):
     assert decode(data)[0] == text
+
+
+@pytest.mark.parametrize("declared", ["undefined", "idna", "punycode", "zip", "utf-16", "ascii", "no such"])
+def test_a_wrong_declaration_is_ignored(declared):
+    text = "Каждый человек имеет право на жизнь и свободу."
+    assert decode_declared(text.encode("cp1251"), declared)[0] == text
 
 
 @pytest.mark.parametrize("encoding", WIDE)

@@ -506,6 +506,38 @@ def test_xml_is_its_paragraphs_under_its_titles(text_of):
     assert text_of("a.xml", DOCBOOK) == "# The Book\n\n## One\n\nSome words here.\n\n```\na\n  b\n```"
 
 
+@pytest.mark.parametrize("declared", ["utf-16", "windows-31j", "rot13", "undefined", "", "ascii", "latin-1"])
+@pytest.mark.parametrize("before", ["", "\n"])
+def test_xml_is_read_whatever_encoding_it_declares(text_of, declared, before):
+    document = f'{before}<?xml version="1.0" encoding="{declared}"?><p>The café at &harbour; &eacute;</p>'
+    assert text_of("a.xml", document.encode()).strip() == "The café at harbour é"
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        '<?xml version="1.0" encoding="iso-8859-1"?><p>Die große Übersicht</p>'.encode("latin-1"),
+        '<?xml version="1.0" encoding="utf-8"?><p>Die große Übersicht</p>'.encode("utf-16"),
+        '<?xml version="1.0"?><p>Die große Übersicht</p>'.encode("utf-16-le"),
+    ],
+)
+def test_xml_in_other_encodings_than_utf_8(text_of, document):
+    assert text_of("a.xml", document).strip() == "Die große Übersicht"
+
+
+def test_the_encoding_in_the_recipe_applies_to_xml(tmp_path):
+    path = tmp_path / "a.xml"
+    path.write_bytes('<?xml version="1.0" encoding="utf-8"?><p>Die große Übersicht</p>'.encode("latin-1"))
+    entry = Source(path=str(path), encoding="latin-1")
+    (row,) = rows(File(path, "a.xml", entry))
+    assert row["text"] == "Die große Übersicht"
+
+
+def test_a_number_in_rtf_that_is_no_character_affects_no_others(text_of):
+    text = text_of("a.rtf", rb"{\rtf1\ansi One\u-99999? two\u99999999999999999999? three \u233?.\par}")
+    assert text == "One\ufffd two\ufffd three é."
+
+
 def test_links_that_track_the_reader_are_removed_from_mail_and_counted(read):
     tracked = f"https://mail.example.com/{'Ab3_' * 12}"
     body = (

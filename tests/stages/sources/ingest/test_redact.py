@@ -234,6 +234,50 @@ def test_a_word_is_a_secret_in_a_line_of_settings_a_query_and_a_connection(text,
     assert findings(text) == ([("secret", secret)] if secret else [])
 
 
+@pytest.mark.parametrize(
+    ("text", "secret"),
+    [
+        ("**Password:** Tr0ub4dor3", "Tr0ub4dor3"),
+        ("**Passwort**: Tr0ub4dor3", "Tr0ub4dor3"),
+        ("Password: **Tr0ub4dor3**", "Tr0ub4dor3"),
+        ("**Password:** `Tr0ub4dor3`", "Tr0ub4dor3"),
+        ("Пароль — Tr0ub4dor3", "Tr0ub4dor3"),
+        ("| Password | Tr0ub4dor3 |", "Tr0ub4dor3"),
+        ("| User | Password |\n| --- | --- |\n| ann | none |\n| bob | Tr0ub4dor3 |", "Tr0ub4dor3"),
+        ("| Token | User |\n|---|---|\n| f81Kd92mQp47Zx03Lr5T | bob |", "f81Kd92mQp47Zx03Lr5T"),
+        ("The password for the router is Tr0ub4dor3 and that is all.", "Tr0ub4dor3"),
+        ("パスワードは「Tr0ub4dor3」です", "Tr0ub4dor3"),
+        ("- name: DB_PASSWORD\n  value: Tr0ub4dor3", "Tr0ub4dor3"),
+        ('<add key="Password" value="Tr0ub4dor3" />', "Tr0ub4dor3"),
+        ('{"name": "DB_PASSWORD", "value": "Tr0ub4dor3"}', "Tr0ub4dor3"),
+        ('let password: String = "Tr0ub4dor3".into();', "Tr0ub4dor3"),
+        ("password: >-\n  Tr0ub4dor3", "Tr0ub4dor3"),
+        ("password: !vault Tr0ub4dor3", "Tr0ub4dor3"),
+        ('os.environ.get("PASSWORD", "Tr0ub4dor3")', "Tr0ub4dor3"),
+        ('setPassword("Tr0ub4dor3")', "Tr0ub4dor3"),
+        ("ENV DB_PASSWORD Tr0ub4dor3", "Tr0ub4dor3"),
+        ("CREATE USER bob IDENTIFIED BY 'Tr0ub4dor3'", "Tr0ub4dor3"),
+        ("redis-cli -h db1 -a Tr0ub4dor3 ping", "Tr0ub4dor3"),
+        ('psk="Tr0ub4dor3"', "Tr0ub4dor3"),
+        ('authenticate("password", "username")', None),
+        ('fields = ["password", "firstName", "lastName"]', None),
+        ("**Password**: required", None),
+        ("**Password:** The password of the account", None),
+        ("Password — the secret word", None),
+        ("| password | string | required |", None),
+        ("| Field | Type |\n| --- | --- |\n| password | varchar(255) |", None),
+        ("| Field | Password policy |\n| --- | --- |\n| length | 8-64chars |", None),
+        ("The token for the API is case-sensitive.", None),
+        ('password: str = "secret"', None),
+        ('setPassword("password")', None),
+        ("ENV API_KEY $KEY", None),
+        ("passwd(5) — the file", None),
+    ],
+)
+def test_a_password_is_found_whatever_stands_between_its_name_and_it(text, secret):
+    assert findings(text) == ([("secret", secret)] if secret else [])
+
+
 @pytest.mark.slow
 def test_many_passwords_on_one_line_take_linear_time():
     """At a constant cost per name, this takes a second; with a scan of the line for each, an hour."""
