@@ -28,6 +28,10 @@ SYMBOLS = (r"((?:[!:]=|[\p{Sm}\p{Sc}\p{So}#%&*/@\\^(){}\[\]])+)", r" \1 ")
 BUT_SYMBOLS = (r"[^\x00-\x7f\pL\pM\pN\p{Sm}\p{Sc}\p{So}]+", " ")
 BUT_WORDS = (r"[^\x00-\x7f\pL\pM\pN]+", " ")
 
+# Separators that stand between words without changing them: in NFKC, neither letters nor symbols.
+SEPARATORS = "“”‘’„‚«»‹›–—‒―§¶•·†‡′¡¿"
+FOREIGN = rf"[^\x00\x03-\x7f{SEPARATORS}]"  # the two control characters are `MARKED`
+
 # Classes of bytes. A dash is a word, but between letters it is a hyphen and counts as a blank.
 BLANK, WORD, SYMBOL, DASH = range(4)
 LETTER = np.zeros(256, bool)
@@ -155,7 +159,12 @@ def _capitals(letters: npt.NDArray[np.uint8], starts: Numbers, firsts: Numbers) 
 
 def _in_plain(texts: pa.StringArray, symbols: bool, cased: bool) -> pa.StringArray:
     """Rewrite non-ASCII texts so that ASCII characters separate their words."""
-    foreign = pc.invert(pc.string_is_ascii(texts))
+    separated = pc.invert(pc.string_is_ascii(texts))
+    if not pc.any(separated).as_py():
+        return texts
+    foreign = pc.and_(separated, pc.match_substring_regex(texts, FOREIGN))
+    separated = pc.and_not(separated, foreign)
+    texts = pc.replace_with_mask(texts, separated, _without_separators(texts.filter(separated), cased))
     if not pc.any(foreign).as_py():
         return texts
     plain = [compatible(text) for text in texts.filter(foreign).to_pylist()]
@@ -164,6 +173,13 @@ def _in_plain(texts: pa.StringArray, symbols: bool, cased: bool) -> pa.StringArr
     for pattern, by in (INVISIBLE, apart, *((SYMBOLS, BUT_SYMBOLS) if symbols else (BUT_WORDS,))):
         folded = pc.replace_substring_regex(folded, pattern, by)
     return pc.replace_with_mask(texts, foreign, folded)
+
+
+def _without_separators(texts: pa.StringArray, cased: bool) -> pa.StringArray:
+    """Replace `SEPARATORS` in texts that are ASCII otherwise: most English texts, which need no folding."""
+    if cased:
+        texts = pc.ascii_lower(pa.array(_marked(texts.to_pylist()), pa.string()))
+    return pc.replace_substring_regex(texts, f"[{SEPARATORS}]+", " ")
 
 
 def _marked(texts: Sequence[str]) -> Iterator[str]:
