@@ -60,3 +60,18 @@ def test_texts_with_punctuation_beyond_ascii_have_the_words_of_other_texts(texts
 def test_separators_are_punctuation_that_no_folding_changes():
     for sign in columns.SEPARATORS:
         assert unicodedata.category(sign)[0] == "P" and unicodedata.normalize("NFKC", sign) == sign
+
+
+@given(st.lists(PUNCTUATED | st.none(), max_size=8), st.booleans(), st.booleans(), st.integers(1, 20))
+def test_words_do_not_depend_on_how_many_texts_are_cut_at_once(texts, symbols, cased, block):
+    column = pa.array(texts, pa.string())
+    whole = words(column, symbols, cased)
+    with mock.patch.object(columns, "BLOCK", block):
+        cut = words(column, symbols, cased)
+    one_by_one = [
+        word for text in texts for word in words(pa.array([text], pa.string()), symbols).words.to_pylist()
+    ]
+    assert cut.words.to_pylist() == whole.words.to_pylist() == one_by_one
+    assert cut.lengths.tolist() == whole.lengths.tolist()
+    if cased:
+        assert cut.capitals.tolist() == whole.capitals.tolist()
