@@ -13,6 +13,7 @@ words; only these need Unicode tables.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +28,12 @@ INVISIBLE = (r"\p{Cf}+", "")  # joiners, soft hyphens, marks of direction
 SYMBOLS = (r"((?:[!:]=|[\p{Sm}\p{Sc}\p{So}#%&*/@\\^(){}\[\]])+)", r" \1 ")
 BUT_SYMBOLS = (r"[^\x00-\x7f\pL\pM\pN\p{Sm}\p{Sc}\p{So}]+", " ")
 BUT_WORDS = (r"[^\x00-\x7f\pL\pM\pN]+", " ")
+
+# Separators that stand between words without changing them: in NFKC, neither letters nor symbols.
+SEPARATORS = "“”‘’„‚«»‹›–—‒―§¶•·†‡′¡¿"
+FOREIGN = rf"[^\x00\x03-\x7f{SEPARATORS}]"  # the two control characters are `MARKED`
+
+Bytes = npt.NDArray[np.uint8]
 
 # Classes of bytes. A dash is a word, but between letters it is a hyphen and counts as a blank.
 BLANK, WORD, SYMBOL, DASH = range(4)
@@ -66,7 +73,7 @@ class Words:
 
     words: pa.StringArray
     lengths: Numbers
-    capitals: npt.NDArray[np.uint8] | None = None
+    capitals: Bytes | None = None
 
     def texts(self) -> list[str]:
         """Return each text in normal form: its words joined by blanks."""
@@ -116,19 +123,40 @@ def words(texts: pa.Array | pa.ChunkedArray, symbols: bool = True, cased: bool =
     plain = pc.binary_join_element_wise(plain, "", " ")  # a blank after each text
     ends = np.frombuffer(plain.buffers()[1], np.int32)[plain.offset :][: len(plain) + 1]
     letters = np.frombuffer(plain.buffers()[2] or b"", np.uint8)[: ends[-1]]
-    part = _parts(letters, symbols)
-    begins = np.ones(len(part), bool)
-    begins[1:] = (part[1:] != part[:-1]) | (part[1:] == DASH)
-    inside = part != BLANK
-    starts = np.flatnonzero(begins & inside)
-    kept = LOWER[letters[inside]]
-    offsets = np.append(np.flatnonzero(begins[inside]), len(kept)).astype(np.int32)
+    bounds = np.unique([*ends[np.searchsorted(ends, np.arange(0, len(letters), BLOCK))], len(letters)])
+    blocks = [_cut(letters[start:end], symbols) for start, end in pairwise(bounds.tolist())]
+    starts = np.concatenate(
+        [np.empty(0, np.int64), *(block + at for at, (block, *_) in zip(bounds, blocks, strict=False))]
+    )
+    kept = np.concatenate([np.empty(0, np.uint8), *(kept for _, kept, _ in blocks)])
+    sizes = np.concatenate([[0], *(sizes for *_, sizes in blocks)])
+    offsets = np.cumsum(sizes, dtype=np.int32)
     cut = pa.StringArray.from_buffers(len(starts), pa.py_buffer(offsets), pa.py_buffer(kept))
     firsts = np.searchsorted(starts, ends)
     return Words(cut, np.diff(firsts), _capitals(letters, starts, firsts[:-1]) if cased else None)
 
 
-def _capitals(letters: npt.NDArray[np.uint8], starts: Numbers, firsts: Numbers) -> npt.NDArray[np.uint8]:
+def _cut(letters: Bytes, symbols: bool) -> tuple[Numbers, Bytes, Numbers]:
+    """
+    Cut whole texts, each with a blank after it, into words.
+
+    Few texts at once stay in the processor's cache, and only their words are kept.
+
+    Returns
+    -------
+    starts, kept, sizes
+        Where each word starts, the bytes of all words in lower case, and the bytes of each word.
+    """
+    part = _parts(letters, symbols)
+    begins = np.ones(len(part), bool)
+    begins[1:] = (part[1:] != part[:-1]) | (part[1:] == DASH)
+    inside = part != BLANK
+    kept = LOWER[letters[inside]]
+    sizes = np.diff(np.flatnonzero(begins[inside]), append=len(kept))
+    return np.flatnonzero(begins & inside), kept, sizes
+
+
+def _capitals(letters: Bytes, starts: Numbers, firsts: Numbers) -> Bytes:
     """
     Classify the first letter of each word.
 
@@ -155,7 +183,12 @@ def _capitals(letters: npt.NDArray[np.uint8], starts: Numbers, firsts: Numbers) 
 
 def _in_plain(texts: pa.StringArray, symbols: bool, cased: bool) -> pa.StringArray:
     """Rewrite non-ASCII texts so that ASCII characters separate their words."""
-    foreign = pc.invert(pc.string_is_ascii(texts))
+    separated = pc.invert(pc.string_is_ascii(texts))
+    if not pc.any(separated).as_py():
+        return texts
+    foreign = pc.and_(separated, pc.match_substring_regex(texts, FOREIGN))
+    separated = pc.and_not(separated, foreign)
+    texts = pc.replace_with_mask(texts, separated, _without_separators(texts.filter(separated), cased))
     if not pc.any(foreign).as_py():
         return texts
     plain = [compatible(text) for text in texts.filter(foreign).to_pylist()]
@@ -164,6 +197,13 @@ def _in_plain(texts: pa.StringArray, symbols: bool, cased: bool) -> pa.StringArr
     for pattern, by in (INVISIBLE, apart, *((SYMBOLS, BUT_SYMBOLS) if symbols else (BUT_WORDS,))):
         folded = pc.replace_substring_regex(folded, pattern, by)
     return pc.replace_with_mask(texts, foreign, folded)
+
+
+def _without_separators(texts: pa.StringArray, cased: bool) -> pa.StringArray:
+    """Replace `SEPARATORS` in texts that are ASCII otherwise: most English texts, which need no folding."""
+    if cased:
+        texts = pc.ascii_lower(pa.array(_marked(texts.to_pylist()), pa.string()))
+    return pc.replace_substring_regex(texts, f"[{SEPARATORS}]+", " ")
 
 
 def _marked(texts: Sequence[str]) -> Iterator[str]:
@@ -202,7 +242,7 @@ def _marked_together(texts: Sequence[str]) -> Iterator[str]:
 
 
 @cache
-def _traits() -> npt.NDArray[np.uint8]:
+def _traits() -> Bytes:
     """Return the flags of each code point up to `LAST_LETTER`."""
     traits = np.zeros(LAST_LETTER + 1, np.uint8)
     characters = [chr(code) for code in range(LAST_LETTER)]
@@ -213,7 +253,7 @@ def _traits() -> npt.NDArray[np.uint8]:
     return traits
 
 
-def _parts(letters: npt.NDArray[np.uint8], symbols: bool) -> npt.NDArray[np.uint8]:
+def _parts(letters: Bytes, symbols: bool) -> Bytes:
     """Return the class of each byte."""
     part = PART[letters]
     if not symbols:

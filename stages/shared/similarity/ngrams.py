@@ -1,5 +1,7 @@
 """64-bit hashes of word n-grams for a column of texts, for dedup and decontaminate."""
 
+from itertools import pairwise
+
 import numpy as np
 import numpy.typing as npt
 
@@ -30,12 +32,25 @@ def ngrams(hashes: Hashes, lengths: Numbers, n: int, salt: int = 0) -> tuple[Has
     hashes, starts
         Hash of each n-gram, and the position of its first word in `hashes`.
     """
+    ends = np.append(0, np.cumsum(lengths))
+    cuts = np.unique(np.append(np.searchsorted(ends, np.arange(0, len(hashes), BLOCK)), len(lengths)))
+    blocks = [
+        (ends[low], *_ngrams(hashes[ends[low] : ends[high]], ends[low + 1 : high] - ends[low], n, salt))
+        for low, high in pairwise(cuts.tolist())
+    ]
+    return (
+        np.concatenate([np.empty(0, np.uint64), *(grams for _, grams, _ in blocks)]),
+        np.concatenate([np.empty(0, np.int64), *(begin + starts for begin, _, starts in blocks)]),
+    )
+
+
+def _ngrams(hashes: Hashes, ends: Numbers, n: int, salt: int) -> tuple[Hashes, Numbers]:
+    """Hash the n-grams of a few texts, all but the last of which have these `ends`."""
     count = max(len(hashes) - n + 1, 0)
     runs = np.full(count, (salt * int(OTHER) + n) % 2**64, np.uint64)
     for step, power in enumerate(_powers(n)):
         runs += hashes[step : step + count] * power
     within = np.ones(count, bool)
-    ends = np.cumsum(lengths)[:-1]
     for step in range(1, n):  # n-grams that start `step` words before the end of a text
         places = ends - step
         within[places[(places >= 0) & (places < count)]] = False

@@ -9,7 +9,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
-from datagen.stages.shared.language.joined import licences
+from datagen.stages.shared.language.joined import licence_phrases, licences
 from datagen.stages.shared.segment.blocks import blocks
 
 MIN_LETTERS = 0.65  # share of a unit's non-blank characters; below: a citation, a formula, figures
@@ -17,9 +17,11 @@ MAX_CAPITALS = 0.5  # share of its letters; above: a header, a disclaimer
 SENTENCE, CLAUSE = 25, 80  # minimum letters of a prose unit that ends like a sentence, and of any other
 # The end of a sentence or of a clause in a list ("...; and").
 ENDS = re.compile(r"(?:[.!?;…。！？；؟۔।։][\"'”’»)\]}」』）】*_`]*|[;,] \w{1,5})\Z")
-NOT_PROSE = re.compile(r"::=|>>> |\A[{}<]|[{}]\Z|\A[$#%] ")  # grammars, consoles, code
+# Marks of grammars, consoles and code: anywhere, at the start, at the end.
+NOT_PROSE = ("::=", ">>> "), ("{", "}", "<", "$ ", "# ", "% "), ("{", "}")
 INLINE_CODE = re.compile(r"(?<!`)(`+)[^`]+\1")  # counts neither for prose nor against it
 URL = re.compile(r"<?\b(?:https?|ftp|mailto):[^\s<>]+>?")
+SCHEMES = ("http:", "https:", "ftp:", "mailto:")  # looked for first, which is faster
 NAMES = re.compile(r"(?<!\S)\S*\w[_/\\]\w\S*")  # identifiers and paths
 MARK = re.compile(r"[_/\\]")  # looked for first, which is faster
 MAX_NAMES = 0.5  # share of a unit's letters in names
@@ -46,24 +48,36 @@ class _Classes(dict[int, str]):
 
 
 CLASSES = _Classes()
+BEYOND_ASCII = re.compile(r"[^\x00-\x7f]+")
 IDEOGRAPH = 3  # letters that an ideograph counts as
 
 
 def is_prose(unit: str) -> bool:
     """Check whether a paragraph, a list item or a table cell reads like a sentence or clause."""
     words = INLINE_CODE.sub(" x ", unit) if "`" in unit else unit
-    words = URL.sub(" ", words) if ":" in words else words
-    kinds = words.translate(CLASSES)
+    words = URL.sub(" ", words) if any(scheme in words for scheme in SCHEMES) else words
+    kinds = _kinds(words)
     small, capitals, caseless, wide = (kinds.count(kind) for kind in "luow")
     other = kinds.count(".")
     letters = small + capitals + caseless + IDEOGRAPH * wide
-    if letters < SENTENCE or letters < MIN_LETTERS * (letters + other) or NOT_PROSE.search(unit):
+    if letters < SENTENCE or letters < MIN_LETTERS * (letters + other):
+        return False
+    marks, starts, ends = NOT_PROSE
+    if any(mark in unit for mark in marks) or unit.startswith(starts) or unit.endswith(ends):
         return False
     if MARK.search(words) and sum(map(len, NAMES.findall(words))) > MAX_NAMES * (letters + other):
         return False
     if capitals > MAX_CAPITALS * (small + capitals + caseless + wide):
         return False
     return letters >= CLAUSE or bool(ENDS.search(unit))
+
+
+def _kinds(text: str) -> str:
+    """Return the class of each character, in any order; ASCII apart from the rest, which is faster."""
+    if text.isascii():
+        return text.translate(CLASSES)
+    plain = text.encode("ascii", "ignore").decode("ascii")
+    return plain.translate(CLASSES) + "".join(BEYOND_ASCII.findall(text)).translate(CLASSES)
 
 
 def prose_share(text: str, in_code: bool = False, ends_in_code: bool = False) -> float:
@@ -107,7 +121,11 @@ def prose_share(text: str, in_code: bool = False, ends_in_code: bool = False) ->
 
 def is_licence(text: str) -> bool:
     """Check whether a text is a software licence: it contains at least two typical phrases."""
-    return len({match[:12] for match in licences().findall(text.lower())}) >= 2
+    lower = text.lower()
+    # Phrase by phrase first: most begin with a letter that the engine can skip to.
+    if not any(phrase.search(lower) for phrase in licence_phrases()):
+        return False
+    return len({match[:12] for match in licences().findall(lower)}) >= 2
 
 
 def _cells(table: str) -> Iterator[str]:

@@ -1,18 +1,20 @@
 """Passages are verbatim, ordered spans that lose nothing, and are cut where a reader would cut."""
 
 import itertools
+import re
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from datagen.schema import DOCUMENTS, content_id, table_of
 from datagen.stage import Context
+from datagen.stages.shared.language.joined import licences
 from datagen.stages.shared.segment.blocks import blocks, first_heading
-from datagen.stages.sources.chunk import Options, chunk
+from datagen.stages.sources.chunk import Options, chunk, prose
 from datagen.stages.sources.chunk.cut import Span, cut
 from datagen.stages.sources.chunk.measure import in_characters
 from datagen.stages.sources.chunk.overlap import overlapping
@@ -427,3 +429,48 @@ def test_a_cell_with_pages_of_text_is_cut_between_sentences():
     texts = texts_of(table)
     assert len(texts) > 2 and all(text.startswith("The harbour") for text in texts[1:-1])
     assert "".join("".join(texts).split()) == "".join(table.split())
+
+
+PIECES = st.sampled_from(
+    [
+        *"{}<$#% `\n.;,)_/é漢ÉŘ٣",
+        "::=",
+        ">>> ",
+        "http:",
+        "https://a.b",
+        "ftp:x",
+        "mailto:a",
+        "WORDS ",
+        "a sentence of words ",
+    ]
+)
+
+
+@given(st.lists(PIECES, max_size=12).map("".join))
+@example("# a sentence of words a sentence of words.")
+@example("a sentence of words a sentence of words }")
+def test_prose_is_what_the_regular_expressions_define(unit):
+    words = prose.INLINE_CODE.sub(" x ", unit)
+    words = prose.URL.sub(" ", words)
+    kinds = words.translate(prose.CLASSES)
+    letters = sum(map(kinds.count, "luo")) + prose.IDEOGRAPH * kinds.count("w")
+    known = letters + kinds.count(".")
+    expected = letters >= prose.SENTENCE and letters >= prose.MIN_LETTERS * known
+    expected = expected and not re.search(r"::=|>>> |\A[{}<]|[{}]\Z|\A[$#%] ", unit)
+    expected = expected and sum(map(len, prose.NAMES.findall(words))) <= prose.MAX_NAMES * known
+    expected = expected and kinds.count("u") <= prose.MAX_CAPITALS * sum(map(kinds.count, "luow"))
+    assert is_prose(unit) == bool(expected and (letters >= prose.CLAUSE or prose.ENDS.search(unit)))
+
+
+PHRASES = [
+    "without warranty",
+    "warranties of merchantability",
+    "in no event shall",
+    "Alle Rechte vorbehalten",
+    "and",
+]
+
+
+@given(st.lists(st.sampled_from(PHRASES), max_size=4).map(" ".join))
+def test_a_licence_has_two_phrases(text):
+    assert is_licence(text) == (len({match[:12] for match in licences().findall(text.lower())}) >= 2)

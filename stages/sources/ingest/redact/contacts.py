@@ -23,7 +23,7 @@ SPELLED = re.compile(
 ESCAPED = re.compile(
     r"(?<![\w.%+-])([\w.+-]{1,64})%40((?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24})(?![\w-])"
 )  # in a URL
-SPELLED_MARK = re.compile(r"[\[({<]\s?at\s?[\])}>]| dot ", re.IGNORECASE)
+SPELLED_MARKS = re.compile(r"[\[({<]\s?at\s?[\])}>]", re.IGNORECASE), re.compile(" dot ", re.IGNORECASE)
 
 # A word that announces a number, with only a few characters and words between them. All languages are tried
 # in every text: a number may be announced in another language than that of its document.
@@ -39,9 +39,13 @@ PHONE_WORD = re.compile(
 )
 ANNOUNCING = re.compile(r"[^\W\d_]|☎|📞")  # looked for first: a table of numbers has none
 BEFORE = 48  # characters before a number in which that word is searched
-# Where a number begins; the prefix of international calls is + or 00.
-INTERNATIONAL = re.compile(r"(?<![\w+])(?:\+|00(?=[1-9]))\(?\d(?:[\s().\u00a0/-]{0,3}\d){6,14}(?!\d)")
-BEGINS = re.compile(r"(?<![\w.,/§+-])(?=\(?\d(?:[ ().\u00a0/-]{0,3}\d){6})")
+# Where a number begins; the prefix of international calls is + or 00. These patterns, and those of addresses
+# and identifiers, consume the first character and then look behind it: if a pattern begins with an assertion,
+# Python's engine cannot skip to the characters that may begin a match.
+INTERNATIONAL = re.compile(
+    r"[+0](?<![\w+].)(?:(?<=\+)|0(?=[1-9]))\(?\d(?:[\s().\u00a0/-]{0,3}\d){6,14}(?!\d)"
+)
+BEGINS = re.compile(r"[(\d](?<![\w.,/§+-].)(?=(?:(?<=\()\d|(?<=\d))(?:[ ().\u00a0/-]{0,3}\d){6})")
 NUMBER = re.compile(r"(?:\(\d{1,5}\)|\d)(?:[ ().\u00a0/-]{0,3}\d){6,14}(?![\w]|-\d)")
 DECIMAL = re.compile(r"\+\d+\.\d+")
 # Shapes that are unique to the numbers of a country, and the region for validation.
@@ -62,9 +66,9 @@ REGIONS = (
 )
 
 # An address and the length of its network's prefix. A full stop and a space after it: a section number.
-IPV4 = re.compile(r"(?<![\w.-])((?:\d{1,3}\.){3}\d{1,3})(?![\w-]|\.\d)(?:/(\d{1,3})(?!\d))?")
+IPV4 = re.compile(r"(\d(?<![\w.-].)\d{0,2}\.(?:\d{1,3}\.){2}\d{1,3})(?![\w-]|\.\d)(?:/(\d{1,3})(?!\d))?")
 IPV6 = re.compile(
-    r"(?<![\w:.])([23][0-9a-fA-F]{3}:(?:[0-9a-fA-F]{0,4}:){1,6}[0-9a-fA-F]{1,4})(?![\w:])(?:/(\d{1,3})(?!\d))?"
+    r"([23](?<![\w:.].)[0-9a-fA-F]{3}:(?:[0-9a-fA-F]{0,4}:){1,6}[0-9a-fA-F]{1,4})(?![\w:])(?:/(\d{1,3})(?!\d))?"
 )
 NO_IP = re.compile(
     r"(?:\b(?:v|ver|version|release|build|firmware|sections?|sec|chapters?|clauses?|articles?|paragraphs?|no)\.?"
@@ -86,7 +90,7 @@ def find_emails(text: str) -> Iterator[tuple[int, int, str]]:
     if "%40" in text:
         for match in ESCAPED.finditer(text):
             yield *match.span(), f"{match[1]}@{match[2]}".casefold()
-    if SPELLED_MARK.search(text):
+    if any(mark.search(text) for mark in SPELLED_MARKS):
         for match in SPELLED.finditer(text):
             user, host = (match[1], match[2]) if match[1] else (match[3], match[4])
             host = re.sub(r"\s?[\[({<]?\s?\b(?:dot|punkt)\b\s?[\])}>]?\s?", ".", host, flags=re.IGNORECASE)

@@ -40,7 +40,7 @@ KEYS = {
     "_v1_": r"do[opr]_v1_[0-9a-f]{64}",
     "dapi": r"dapi[0-9a-f]{32}(?:-\d)?",
     "glsa_": r"glsa_\w{32,}",
-    "hvs.": r"hv[sb]\.[\w-]{24,}",
+    **{f"hv{kind}.": rf"hv{kind}\.[\w-]{{24,}}" for kind in "sb"},
     "lin_api_": r"lin_api_\w{30,}",
     "PMAK-": r"PMAK-[\w-]{30,}",
     "NRAK-": r"NRAK-[A-Z0-9]{20,}",
@@ -69,6 +69,8 @@ KEYS = {
 }
 PREFIXED = {mark: re.compile(rf"(?<![\w-]){key}(?![\w])") for mark, key in KEYS.items()}
 PREFIXED |= {mark: re.compile(KEYS[mark]) for mark in ("AccountKey=", "SharedAccessKey=")}
+MIN_KEY = 15  # characters of the shortest key, xoxb-[\w-]{10}; a shorter word needs no search
+SPACED = frozenset(("Private-Lines:",))  # keys with blanks
 
 # A prefix that is in no list, and a long random value: tfp_..., vercel_blob_rw_..., xkeysib-...
 PREFIX = re.compile(r"(?<![\w./+=-])[A-Za-z][A-Za-z0-9]{1,11}(?:[_-][A-Za-z0-9]{1,12}){0,2}[_-]\Z")
@@ -185,13 +187,16 @@ MIN_TOKEN, MIN_BITS = 16, 3.0  # characters, and bits per character, of a value 
 
 def find_secrets(text: str) -> Iterator[tuple[int, int, str]]:
     """Find secrets; the spans may overlap."""
+    # Keys have no blanks, so only the long words are searched for the marks.
+    long = " ".join([word for word in text.split() if len(word) >= MIN_KEY])
     for mark, key in PREFIXED.items():
-        if mark in text:
+        if mark in (text if mark in SPACED else long):
             for match in key.finditer(text):
                 if mark != "sk-" or _is_random(match[0][3:]):
                     yield *match.span(), match[0]
     yield from _private_keys(text)
-    yield from _unknown_keys(text)
+    if RUN.search(long):
+        yield from _unknown_keys(text)
     for mark, login in LOGINS.items():
         for at in _places(mark, text):
             given = login.match(text, at)

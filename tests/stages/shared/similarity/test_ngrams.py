@@ -1,5 +1,7 @@
 """Words of columns, and their n-grams."""
 
+from unittest import mock
+
 import pyarrow as pa
 import pytest
 from hypothesis import given
@@ -46,10 +48,11 @@ def test_a_non_ascii_character_does_not_change_other_words(symbols, text):
 TEXTS = st.lists(st.lists(st.sampled_from(["ab", "cd", "ef", "是"]), max_size=7), max_size=6)
 
 
-@given(TEXTS, st.integers(1, 5), st.integers(0, 3))
-def test_ngrams_do_not_cross_texts(texts, n, salt):
+@given(TEXTS, st.integers(1, 5), st.integers(0, 3), st.sampled_from([1, 4, 2**17]))
+def test_ngrams_do_not_cross_texts(texts, n, salt, block):
     cut = words(pa.array([" ".join(text) for text in texts], pa.string()))
-    hashes, starts = ngrams(cut.hashes, cut.lengths, n, salt)
+    with mock.patch("datagen.stages.shared.similarity.ngrams.BLOCK", block):  # words hashed at once
+        hashes, starts = ngrams(cut.hashes, cut.lengths, n, salt)
     runs = [tuple(text[place : place + n]) for text in texts for place in range(len(text) - n + 1)]
     flat = [word for text in texts for word in text]
     assert [tuple(flat[start : start + n]) for start in starts] == runs
