@@ -277,8 +277,7 @@ def _release_waiting(dask_scheduler: "Scheduler") -> None:
     waiting = [task for task in dask_scheduler.unrunnable if task.loose_restrictions]
     for task in waiting:
         task.worker_restrictions = None
-    recommended = {task.key: "processing" for task in waiting}
-    dask_scheduler.transitions(recommended, stimulus_id="datagen-worker-joined")
+    dask_scheduler.transitions({task.key: "processing" for task in waiting}, "datagen-worker-joined")
 
 
 def dashboard_of(client: "Client") -> str:
