@@ -448,7 +448,9 @@ PIECES = st.sampled_from(
 
 @given(st.lists(PIECES, max_size=12).map("".join))
 @example("# a sentence of words a sentence of words.")
-@example("a sentence of words a sentence of words }")
+@example("% a sentence of words a sentence of words.")
+@example(8 * "a sentence of words " + "}")
+@example("a sentence of words a sentence of words ftp:" + 200 * "1" + " .")
 def test_prose_is_what_the_regular_expressions_define(unit):
     words = prose.INLINE_CODE.sub(" x ", unit)
     words = prose.URL.sub(" ", words)

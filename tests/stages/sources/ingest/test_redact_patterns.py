@@ -38,6 +38,7 @@ TEXTS = st.one_of(st.lists(PIECES, max_size=40).map("".join), st.text("0123(+-. 
 
 @pytest.mark.parametrize("name", SIMPLE)
 @given(text=TEXTS)
+@example(text="ABCDE1234F")
 @example(text="0 0000000 (0000000 ABCDE1234F 4242 4242 4242 4242, 1,4242424242424242 8.8.8.8/24 2001:db8::1")
 def test_a_pattern_matches_what_its_simple_form_matches(name, text):
     fast, simple = SIMPLE[name]
