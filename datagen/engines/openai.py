@@ -165,7 +165,7 @@ class OpenAIEngine:
             return False
         if trial.proven and not may_retry:
             return True
-        verdict = await self.check()
+        verdict = await self.check(at_once=self._pace.down > self._spec.patience)
         if verdict is None or isinstance(verdict, Rejected):  # the server is up and reads requests
             return False
         proven = self._pace.answered_at > -math.inf
@@ -194,22 +194,27 @@ class OpenAIEngine:
                 f"the model's options in the recipe; null removes a field. {AGAIN}"
             )
 
-    async def check(self) -> Failure | None:
-        """Send the check. Returns the failure, or None if it succeeds."""
+    async def check(self, at_once: bool = False) -> Failure | None:
+        """
+        Send the check. Returns the failure, or None if it succeeds.
+
+        With `at_once` it waits for no pause and for no other request. Otherwise a server that answers nothing
+        would get each waiting request first, with a pause of a minute before each.
+        """
         called = time.monotonic()
         async with self._checking:
             if self._checked[0] < called:  # otherwise another request has checked in the meantime
                 begun, verdict = time.monotonic(), None  # type: float, Failure | None
                 try:
-                    await self._send(CHECK, "")
+                    await self._send(CHECK, "", at_once)
                 except Failure as failure:
                     verdict = failure
                 self._checked = (begun, verdict)
             return self._checked[1]
 
-    async def _send(self, request: Request, key: str) -> Completion:
+    async def _send(self, request: Request, key: str, at_once: bool = False) -> Completion:
         """Send a request once, and report the result to the pace."""
-        async with self._pace.turn() as epoch:
+        async with self._pace.turn(at_once) as epoch:
             try:
                 completion = await self._ask(request, key)
             except Busy as failure:

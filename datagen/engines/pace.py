@@ -54,27 +54,38 @@ class Pace:
         self.failing_since: float | None = None  # time of the first failure since then
 
     @asynccontextmanager
-    async def turn(self) -> AsyncIterator[int]:
-        """Wait in order for permission to send a request; the block ends when its reply has arrived."""
-        async with self._turn:
-            while (wait := self._wait()) is not None:
-                self._freed.clear()
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self._freed.wait(), wait)
-            self._in_flight += 1
-            now = time.monotonic()
-            _remember(self._sent, now)
-            if not self._sent_now:
-                self._began = now
-            self._sent_now += 1
-            epoch = self._epoch
-            if math.isfinite(self._rate):
-                self._next = max(now, self._next) + 1 / self._rate
+    async def turn(self, at_once: bool = False) -> AsyncIterator[int]:
+        """
+        Wait in order for permission to send a request; the block ends when its reply has arrived.
+
+        `at_once` sends it without waiting.
+        """
+        if at_once:
+            epoch = self._begin()
+        else:
+            async with self._turn:
+                while (wait := self._wait()) is not None:
+                    self._freed.clear()
+                    with suppress(TimeoutError):
+                        await asyncio.wait_for(self._freed.wait(), wait)
+                epoch = self._begin()
         try:
             yield epoch
         finally:
             self._in_flight -= 1
             self._freed.set()
+
+    def _begin(self) -> int:
+        """Record that a request is sent; return the epoch of the rate."""
+        self._in_flight += 1
+        now = time.monotonic()
+        _remember(self._sent, now)
+        if not self._sent_now:
+            self._began = now
+        self._sent_now += 1
+        if math.isfinite(self._rate):
+            self._next = max(now, self._next) + 1 / self._rate
+        return self._epoch
 
     def _wait(self) -> float | None:
         """Return the seconds to wait before the next look; None if a request may be sent now."""

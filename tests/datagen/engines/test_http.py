@@ -559,6 +559,23 @@ def test_an_invalid_host_name_is_reported_at_once():
         asyncio.run(_ask_at("http://.../v1"))
 
 
+@pytest.mark.slow
+def test_requests_in_flight_do_not_delay_the_report_of_a_server_that_is_gone():
+    async def first_of(requests):
+        engine = open_engine(spec("http://127.0.0.1:9/v1", retries=0, patience=0.5))
+        await engine.start()
+        asked = [asyncio.ensure_future(engine.answer(ASKED, str(n))) for n in range(requests)]
+        done, waiting = await asyncio.wait(asked, timeout=60, return_when=asyncio.FIRST_COMPLETED)
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+        await engine.close()
+        return [task.exception() for task in done]
+
+    [error] = asyncio.run(first_of(60))  # one at a time, with pauses, they would take an hour
+    assert isinstance(error, Unreachable)
+
+
 async def _ask_at(url):
     engine = open_engine(spec(url))
     await engine.start()
