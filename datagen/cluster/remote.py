@@ -21,6 +21,7 @@ from pathlib import Path
 from distributed import Client, Scheduler, SchedulerPlugin, Worker, WorkerPlugin
 from distributed.versions import VersionMismatchWarning
 
+from datagen.cluster.preferences import Preferences
 from datagen.cluster.workers import WorkerPool, start_command
 from datagen.engines.pool import leave_engine_pool
 from datagen.errors import UserError
@@ -65,6 +66,7 @@ def join_cluster(address: str, home: Path, engine: bool) -> Iterator[Client]:
             _check(client, address, home, engine)
             client.register_plugin(_RunCleanup(str(home), client.id))
             client.register_plugin(_RunOnWorker(str(home)))
+            client.register_plugin(Preferences())
             yield client
 
 

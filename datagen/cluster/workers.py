@@ -261,23 +261,8 @@ class WorkerPool:
             )
 
     def _refresh(self) -> None:
-        known = self._workers.keys()
         self._workers = dict(self._client.scheduler_info(n_workers=-1)["workers"])
         self._refreshed = time.monotonic()
-        if self._workers.keys() - known:
-            self._client.run_on_scheduler(_release_waiting)
-
-
-def _release_waiting(dask_scheduler: "Scheduler") -> None:
-    """
-    Let tasks run on any worker that prefer workers that have left.
-
-    Once all workers have left, Dask lets such tasks wait for the preferred ones, even if others join.
-    """
-    waiting = [task for task in dask_scheduler.unrunnable if task.loose_restrictions]
-    for task in waiting:
-        task.worker_restrictions = None
-    dask_scheduler.transitions({task.key: "processing" for task in waiting}, "datagen-worker-joined")
 
 
 def dashboard_of(client: "Client") -> str:
