@@ -6,9 +6,7 @@ from datagen.errors import UserError
 from datagen.redaction import mask_secrets
 
 HUB_FILES = {".gitattributes"}  # made by the hub
-SILENCE = (
-    300.0  # seconds without a byte from the hub until the upload fails; by default it would wait forever
-)
+SILENCE = 300.0  # seconds without a byte from the hub after which an upload fails
 
 
 def push(folder: Path, name: str) -> None:
