@@ -152,6 +152,11 @@ STAND_IN = re.compile(
     re.IGNORECASE,
 )
 NO_SECRET = re.compile(r"[a-z]+(?:[-_.][a-z0-9]+)*|\d{1,5}|[\w./-]+/[\w./-]*|https?:.*|[\w.]+\(.*")
+ALGORITHM = re.compile(
+    r"(?:sha|md|aes|des|3des|rsa|ecdsa|ed|hmac|pbkdf|bcrypt|scrypt|argon|blake|chacha|ntlm|kerberos|tls|ssl|ssh|wpa|p?eap|"
+    r"iso|utf|rfc|unicode)[-_]?v?\d[\w.]{0,6}(?:[-_][a-z0-9]{1,8}){0,3}",
+    re.IGNORECASE,
+)
 NOT_GIVEN = re.compile(r"\d{1,5}\Z|/|https?:|[\w./-]*/[\w./-]*\Z")  # to an environment variable
 # A line of configuration that assigns one word to a password, between lines for the user or the server. The
 # same line on its own may be documentation or an argument of a function.
@@ -361,7 +366,7 @@ def _private_keys(text: str) -> Iterator[tuple[int, int, str]]:
 
 def _is_given(value: str, is_password: bool, is_quoted: bool, is_phrase: bool) -> bool:
     """Check whether a value assigned to a name such as ``password`` is a secret."""
-    if STAND_IN.fullmatch(value):
+    if STAND_IN.fullmatch(value) or ALGORITHM.fullmatch(value):
         return False
     if not is_password:
         return _is_random(value)

@@ -285,6 +285,16 @@ def test_many_passwords_on_one_line_take_linear_time():
     assert not [kind for kind, _ in findings(text) if kind == "secret"]
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["SHA-256", "AES-256-GCM", "PBKDF2-HMAC-SHA256", "NTLMv2", "TLSv1.2", "argon2id", "WPA3", "ISO-8859-1"],
+)
+def test_the_name_of_an_algorithm_is_no_password(name):
+    text = f'| Password | {name} |\nPassword: {name}\npassword: "{name}"'
+    assert findings(text) == []
+    assert findings(text.replace(name, f"{name}#x9"))
+
+
 def test_the_parameters_of_documented_functions_are_no_secrets():
     text = "password: string\npassword=None\npassword = os.environ['X']\nThe password is stored in the file."
     assert findings(text) == []
