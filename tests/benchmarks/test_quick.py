@@ -26,6 +26,12 @@ def test_a_benchmark_takes_quick(name, monkeypatch, capsys):
     assert ended.value.code == 0 and "--quick" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_a_benchmark_starts_itself_as_a_module(name):
+    source = (Path(benchmarks.__file__).parent / f"{name}.py").read_text()
+    assert "sys.executable, __file__" not in source, "as a script it does not find the package benchmarks"
+
+
 def test_quick_sets_options_and_later_ones_win():
     parser = argparse.ArgumentParser()
     parser.add_argument("--rows", type=int, default=100)
