@@ -17,13 +17,18 @@ def ask(stage, rows, model, who=WHO, recipe=None, **options):
     """
     Answer a stage's requests with a function, and let the stage read the answers.
 
-    Returns the outcome's kept and dropped rows, and the requests.
+    Returns the outcome's kept and dropped rows, and the requests in the order in which they were sent.
     """
     table = rows if isinstance(rows, pa.Table) else table_of(TABLES[stage.takes], rows)
     given = stage.options.model_validate(options)
     where = replace(context(stage.name, Path(), **(recipe or {})), model=who)
-    answers = stage.converse(table, given, where, lambda requests: answers_to(requests, model, who))
-    requests = [answer.request for answer in answers]
+    requests = []
+
+    def answer(asked):
+        requests.extend(asked)
+        return answers_to(asked, model, who)
+
+    answers = stage.converse(table, given, where, answer)
     outcome = stage.read(table, answers, given, where)
     kept, dropped = outcome.kept.to_pylist(), outcome.dropped.to_pylist()
     if stage.takes == stage.gives:
