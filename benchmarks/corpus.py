@@ -24,7 +24,6 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import psutil
 import yaml
@@ -32,6 +31,7 @@ import yaml
 from benchmarks import add_quick
 from benchmarks.memory import Finished, run_measured
 from datagen.stages.shared.segment.sentences import is_sentence, split_sentences, unwrap
+from datagen.store.record import StageRecord
 
 CHARACTERS = 1_000  # of a document
 FILES = 40
@@ -57,7 +57,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=options.scratch) as scratch:
         folder = Path(scratch)
         size = write_documents(folder / "jsonl", sentences, count)
-        figures: dict[str, Any] = {"documents": count, "mb": round(size / 1e6)} | ours(
+        figures: dict[str, object] = {"documents": count, "mb": round(size / 1e6)} | ours(
             folder, sentences, STAGES.split()
         )
         print(json.dumps(figures), file=sys.stderr, flush=True)  # kept if the comparison fails
@@ -96,7 +96,7 @@ def write_documents(folder: Path, sentences: Sequence[str], count: int) -> int:
     return sum(path.stat().st_size for path in paths)
 
 
-def ours(folder: Path, sentences: Sequence[str], stages: Sequence[str]) -> dict[str, Any]:
+def ours(folder: Path, sentences: Sequence[str], stages: Sequence[str]) -> dict[str, object]:
     """Run our stages in a separate process; return seconds by stage and memory."""
     finished, records = run_recipe(folder, sentences, stages)
     seconds = {record["stage"]: record["seconds"] for record in records}
@@ -111,7 +111,7 @@ def ours(folder: Path, sentences: Sequence[str], stages: Sequence[str]) -> dict[
 
 def run_recipe(
     folder: Path, sentences: Sequence[str], stages: Sequence[str]
-) -> tuple[Finished, list[dict[str, Any]]]:
+) -> tuple[Finished, list[StageRecord]]:
     """Run a recipe of these stages over the folder's documents; return the records of the stages."""
     name = "-".join(("corpus", str(len(stages))))
     items = random.Random(1).sample(sentences, ITEMS)
@@ -131,7 +131,7 @@ def run_recipe(
     return finished, [json.loads((run / "stages" / stage / "stage.json").read_bytes()) for stage in stages]
 
 
-def beside_datatrove(folder: Path, sentences: Sequence[str], python: Path) -> dict[str, Any]:
+def beside_datatrove(folder: Path, sentences: Sequence[str], python: Path) -> dict[str, object]:
     """Run datatrove and the corresponding stages; return both times and their ratio."""
     cores = psutil.cpu_count() or 1
     started = time.monotonic()

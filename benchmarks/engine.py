@@ -26,7 +26,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from functools import cache
@@ -173,7 +173,7 @@ def through_datagen(spec: Model, workload: Workload) -> Measured:
 
 
 def _job(spec: Model, workload: Workload, folder: Path) -> ModelJob:
-    def ask(rows: pa.Table, options: Options, context: Context) -> Any:
+    def ask(rows: pa.Table, options: Options, context: Context) -> Iterator[Request]:
         return map(workload.request, rows["number"].to_pylist())
 
     stage = ModelStage("ask", "asks", "passages", "examples", ask, read=lambda *_: None)  # type: ignore[arg-type]
@@ -275,7 +275,7 @@ def peer(python: Path, name: str, url: str, workload: Workload) -> Measured:
     return Measured(workload.number, **json.loads(output.splitlines()[-1]))
 
 
-def alone(name: str, function: Callable[..., Measured], *arguments: Any) -> Measured:
+def alone(name: str, function: Callable[..., Measured], *arguments: object) -> Measured:
     """Measure in a fresh process, and print the result."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
         measured = process.submit(function, *arguments).result()

@@ -24,7 +24,6 @@ import time
 from itertools import islice
 from pathlib import Path
 from pydoc_data.topics import topics
-from typing import Any
 from unittest import mock
 
 from benchmarks import add_quick
@@ -44,7 +43,7 @@ UNKNOWN = "The text does not say."
 _answers: dict[str, str] = {}  # question -> answer, of this process
 
 
-def model(request: Request) -> Any:
+def model(request: Request) -> str:
     """
     Answer the example's requests: write questions about marked answers, and answer them from the passage.
 
