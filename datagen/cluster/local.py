@@ -98,7 +98,7 @@ def local_cluster(
     from distributed.security import Security
 
     from datagen.cluster.log import LogOfWorkers, log_to
-    from datagen.cluster.preferences import Preferences
+    from datagen.cluster.placement import FreePlacement
 
     log_to(log)
     os.environ.setdefault("PYTHONSAFEPATH", "1")  # workers must not import modules from the working folder
@@ -116,7 +116,7 @@ def local_cluster(
             opened.enter_context(cluster)
         client = opened.enter_context(Client(cluster))
         client.register_plugin(LogOfWorkers(log))
-        client.register_plugin(Preferences())
+        client.register_plugin(FreePlacement())
         yield client
         # Only after success: a failed run kills its workers, and their engines end with them (parent_watch).
         client.run(leave_engine_pool, str(home))

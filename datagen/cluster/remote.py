@@ -21,7 +21,7 @@ from pathlib import Path
 from distributed import Client, Scheduler, SchedulerPlugin, Worker, WorkerPlugin
 from distributed.versions import VersionMismatchWarning
 
-from datagen.cluster.preferences import Preferences
+from datagen.cluster.placement import FreePlacement
 from datagen.cluster.workers import WorkerPool, start_command
 from datagen.engines.pool import leave_engine_pool
 from datagen.errors import UserError
@@ -66,7 +66,7 @@ def join_cluster(address: str, home: Path, engine: bool) -> Iterator[Client]:
             _check(client, address, home, engine)
             client.register_plugin(_RunCleanup(str(home), client.id))
             client.register_plugin(_RunOnWorker(str(home)))
-            client.register_plugin(Preferences())
+            client.register_plugin(FreePlacement())
             yield client
 
 

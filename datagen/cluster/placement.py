@@ -3,14 +3,14 @@
 from distributed import Scheduler, SchedulerPlugin
 
 
-class Preferences(SchedulerPlugin):
+class FreePlacement(SchedulerPlugin):
     """
-    Drops the preferences of tasks that no worker can run, when a worker joins.
+    Lets tasks that no worker can run start on any worker, when one joins.
 
     Once all workers have left, Dask lets a task wait for those that it prefers, even if others join.
     """
 
-    name = "datagen-preferences"
+    name = "datagen-placement"
     idempotent = True  # registered by every run
 
     def add_worker(self, scheduler: Scheduler, worker: str) -> None:
