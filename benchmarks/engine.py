@@ -198,7 +198,10 @@ def bare_chat(spec: VllmModel, workload: Workload) -> Measured:
 
 def open_llm(spec: VllmModel) -> "LLM":
     """Open vLLM with datagen's settings, without datagen."""
-    for name, value in vllm_settings.environment(core_ids()).items():
+    settings = vllm_settings.environment(())  # with a worker process, whose threads vLLM itself binds
+    if bound := vllm_settings.bound_cores(core_ids()):
+        settings["VLLM_CPU_OMP_THREADS_BIND"] = ",".join(map(str, bound))
+    for name, value in settings.items():
         os.environ.setdefault(name, value)
     from vllm import LLM
     from vllm.platforms import current_platform

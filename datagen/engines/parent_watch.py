@@ -1,10 +1,10 @@
 """
 Ensure that engine processes end with the process that opened the engine, even if it is killed.
 
-vLLM starts a scheduler process, which starts the workers that hold the model. When the opener is killed, they
-would keep running and keep their memory. vLLM calls `hold` in each of its processes through the entry point
-``vllm.platform_plugins``, the earliest available, so that processes that are still loading are covered too.
-`hold` waits for the opener to end and then kills its own process.
+vLLM starts a scheduler process, which holds the model or starts workers that do. When the opener is killed,
+they would keep running and keep their memory. vLLM calls `hold` in each of its processes through the entry
+point ``vllm.platform_plugins``, the earliest available, so that processes that are still loading are covered
+too. `hold` waits for the opener to end and then kills its own process.
 """
 
 import os

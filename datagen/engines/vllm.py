@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING, Any
 from datagen.engines.engine import EngineDied
 from datagen.engines.identity import identify, resolve
 from datagen.engines.parent_watch import tie
-from datagen.engines.vllm_settings import engine_arguments, environment, free_memory
+from datagen.engines.vllm_settings import (
+    bound_cores,
+    engine_arguments,
+    environment,
+    free_memory,
+    threads_bound,
+)
 from datagen.errors import UserError
 from datagen.json_types import JsonObject
 from datagen.reasoning import Thought, begins, opens, reasoning_only, split
@@ -180,7 +186,7 @@ def _log_sum(values: Sequence[float]) -> float:
 
 class VllmEngine:
     """
-    One vLLM engine: a scheduler process and one worker process per device.
+    One vLLM engine: a scheduler process, which holds the model on a single device, or else one worker each.
 
     `start` starts them, `close` stops them, and they end when this process ends.
     """
@@ -208,8 +214,8 @@ class VllmEngine:
     def _open(self) -> None:
         model = resolve(self._spec)
         cores = sorted(os.sched_getaffinity(0))
-        parallel = self._spec.options.get("tensor_parallel_size", 1)
-        for name, value in environment(cores, parallel).items():
+        bound = bound_cores(cores, self._spec.options.get("tensor_parallel_size", 1))
+        for name, value in environment(bound).items():
             os.environ.setdefault(name, value)  # before the import of vLLM, which reads them
         tie(os.environ)
         try:
@@ -227,10 +233,11 @@ class VllmEngine:
         if cpu and arguments["enforce_eager"]:  # otherwise the first request compiles the sampler
             os.environ.setdefault("TORCH_COMPILE_DISABLE", "1")
         try:
-            # LLM_CLASS: batch sizes for throughput rather than latency.
-            self._llm = AsyncLLM.from_engine_args(
-                AsyncEngineArgs(**arguments), usage_context=UsageContext.LLM_CLASS
-            )
+            with threads_bound(bound if cpu else ()):
+                # LLM_CLASS: batch sizes for throughput rather than latency.
+                self._llm = AsyncLLM.from_engine_args(
+                    AsyncEngineArgs(**arguments), usage_context=UsageContext.LLM_CLASS
+                )
         except Exception as error:
             raise UserError(
                 f"vLLM cannot serve the model {self._spec.model!r}: {error}. See the cause above. "

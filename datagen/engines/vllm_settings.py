@@ -5,7 +5,9 @@ On a CPU, vLLM's defaults leave cores idle and spend time on useless warm-up. On
 model's `options` override all of these settings.
 """
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from datagen.cluster.hardware import has_bfloat16
 from datagen.json_types import JsonObject
@@ -15,18 +17,19 @@ FEW_CORES = 8  # up to this number, bind all cores: vLLM's default of leaving on
 GIB = 2**30
 
 
-def environment(cores: Sequence[int], parallel: int = 1) -> dict[str, str]:
+def bound_cores(cores: Sequence[int], parallel: int = 1) -> Sequence[int]:
     """
-    Return defaults for the environment variables that vLLM reads.
+    Return those of the cores that this process may use to which the engine's threads are bound.
 
-    Parameters
-    ----------
-    cores
-        Ids of the cores that this process may use. On a small machine all are bound (on two cores: 1.5 times
-        the throughput). On a large one vLLM's default applies: one thread per physical core, one core free.
-    parallel
-        Workers that share the model; vLLM divides the cores among several workers.
+    On a small machine these are all (on two cores: 1.5 times the throughput). On a large one, or if several
+    workers share the model (`parallel`), there are none and vLLM's default applies: one thread per physical
+    core, one core free.
     """
+    return cores if parallel == 1 and len(cores) <= FEW_CORES else ()
+
+
+def environment(bound: Sequence[int]) -> dict[str, str]:
+    """Return defaults for the environment variables that vLLM reads, given the cores to bind."""
     settings = {
         "VLLM_NO_USAGE_STATS": "1",  # no data may leave the machine
         "VLLM_LOGGING_LEVEL": "ERROR",
@@ -36,9 +39,31 @@ def environment(cores: Sequence[int], parallel: int = 1) -> dict[str, str]:
         "PYTHONWARNINGS": "ignore::FutureWarning",
         "VLLM_WORKER_MULTIPROC_METHOD": "spawn",  # this process has threads, so forking may deadlock
     }
-    if parallel == 1 and len(cores) <= FEW_CORES:
-        settings["VLLM_CPU_OMP_THREADS_BIND"] = ",".join(map(str, cores))
+    if bound:  # scheduler and model in one process, which saves the import of vLLM in a second one
+        settings["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
     return settings
+
+
+@contextmanager
+def threads_bound(cores: Sequence[int]) -> Iterator[None]:
+    """
+    Bind the OpenMP threads of the processes started within to `cores`, one each; all may be used if empty.
+
+    vLLM does this only for a worker process of its own. OpenMP reads the variables when a process loads it,
+    so this process, which has loaded it, is not affected.
+    """
+    names = ("GOMP_CPU_AFFINITY", "OMP_NUM_THREADS") if cores else ()  # Intel's OpenMP reads both as well
+    before = {name: os.environ.get(name) for name in names}
+    if cores:
+        os.environ |= {"GOMP_CPU_AFFINITY": " ".join(map(str, cores)), "OMP_NUM_THREADS": str(len(cores))}
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def engine_arguments(spec: VllmModel, model: str, cpu: bool, free: int) -> JsonObject:

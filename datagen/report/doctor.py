@@ -9,7 +9,7 @@ from importlib import metadata
 import datagen
 from datagen.cluster import hardware
 from datagen.engines import bundled
-from datagen.engines.vllm_settings import environment
+from datagen.engines.vllm_settings import bound_cores
 from datagen.recipe.model import Recipe
 from datagen.recipe.profiles import read_profile
 from datagen.recipe.roles import ScriptedModel
@@ -69,7 +69,7 @@ def _engine(gpu: bool) -> Iterator[Finding]:
         yield Finding("engine", "vLLM is not installed", False, fix)
         return
     if not gpu:
-        cores = environment(hardware.core_ids()).get("VLLM_CPU_OMP_THREADS_BIND", "vLLM's default")
+        cores = ", ".join(map(str, bound_cores(hardware.core_ids()))) or "of vLLM's default"
         yield Finding("engine threads", f"bound to the cores {cores}")
 
 

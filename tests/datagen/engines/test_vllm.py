@@ -21,7 +21,14 @@ from datagen.engines.vllm import (
     label_tokens,
     sampling_arguments,
 )
-from datagen.engines.vllm_settings import GIB, cache_bytes, engine_arguments, environment
+from datagen.engines.vllm_settings import (
+    GIB,
+    bound_cores,
+    cache_bytes,
+    engine_arguments,
+    environment,
+    threads_bound,
+)
 from datagen.recipe.roles import VllmModel
 from datagen.request import Identity, Request, Sampling
 
@@ -37,10 +44,23 @@ def request(text="Name a colour.", **fields):
 # Translation
 
 
-def test_a_small_machine_has_all_its_cores_bound():
-    assert environment([0, 3])["VLLM_CPU_OMP_THREADS_BIND"] == "0,3"
-    assert "VLLM_CPU_OMP_THREADS_BIND" not in environment(range(64))
-    assert "VLLM_CPU_OMP_THREADS_BIND" not in environment([0, 1], parallel=2)
+def test_a_small_machine_has_all_its_cores_bound_and_one_engine_process():
+    assert bound_cores([0, 3]) == [0, 3]
+    assert not bound_cores(range(64)) and not bound_cores([0, 1], parallel=2)
+    assert environment([0, 3])["VLLM_ENABLE_V1_MULTIPROCESSING"] == "0"
+    assert "VLLM_ENABLE_V1_MULTIPROCESSING" not in environment(())
+
+
+def test_only_processes_started_within_are_bound(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    monkeypatch.delenv("GOMP_CPU_AFFINITY", raising=False)
+    names = "['GOMP_CPU_AFFINITY', 'OMP_NUM_THREADS']"
+    command = [sys.executable, "-c", f"import os; print([os.environ.get(name) for name in {names}])"]
+    with threads_bound([0, 3]):
+        assert subprocess.check_output(command, text=True).strip() == "['0 3', '2']"
+    assert subprocess.check_output(command, text=True).strip() == "[None, '7']"
+    with threads_bound(()):
+        assert subprocess.check_output(command, text=True).strip() == "[None, '7']"
 
 
 def test_options_override_defaults_and_a_gpu_uses_vllms_defaults(monkeypatch):
@@ -294,17 +314,11 @@ def engine_processes(opener):
     return [process for process in below if "resource_tracker" not in " ".join(process.cmdline())]
 
 
-def wait_for_engine_processes(opener, number):
-    while len(processes := engine_processes(opener)) < number:
-        assert opener.poll() is None
-        time.sleep(0.1)
-    return processes
-
-
 @pytest.mark.engine
 def test_engine_processes_end_with_a_killed_opener(opener):
     answered_after(opener, 0)
-    processes = wait_for_engine_processes(opener, 2)
+    processes = engine_processes(opener)
+    assert processes
     opener.send_signal(signal.SIGKILL)
     assert psutil.wait_procs(processes, timeout=30)[1] == []
 
@@ -312,13 +326,15 @@ def test_engine_processes_end_with_a_killed_opener(opener):
 @pytest.mark.engine
 def test_an_engine_recovers_from_its_processes_and_a_kill_during_start_leaves_nothing(opener):
     answered_after(opener, 0)
-    scheduler, worker = wait_for_engine_processes(opener, 2)
-    worker.kill()  # it dies
-    assert psutil.wait_procs([scheduler, worker], timeout=30)[1] == []
+    processes = engine_processes(opener)
+    processes[-1].kill()  # the one with the model dies
+    assert psutil.wait_procs(processes, timeout=30)[1] == []
     answered_after(opener, time.monotonic())
-    scheduler, worker = wait_for_engine_processes(opener, 2)
-    scheduler.suspend()  # it hangs
-    assert psutil.wait_procs([scheduler, worker], timeout=120)[1] == []
-    starting = wait_for_engine_processes(opener, 1)
+    processes = engine_processes(opener)
+    processes[0].suspend()  # the scheduler hangs
+    assert psutil.wait_procs(processes, timeout=120)[1] == []
+    while not (starting := engine_processes(opener)):
+        assert opener.poll() is None
+        time.sleep(0.1)
     opener.send_signal(signal.SIGKILL)
     assert psutil.wait_procs(starting, timeout=120)[1] == []
