@@ -8,6 +8,8 @@ deviates by more than `FAR` of its target, documents near the threshold are move
 with rows is better: at 5%, one of ten documents rather than none.
 """
 
+from math import ceil
+
 import numpy as np
 
 from datagen.schema import KINDS, fraction
@@ -15,6 +17,7 @@ from datagen.stages.handoff.mix.ledger import Flags, Ledger, Numbers
 
 FAR, NEAR = 0.5, 0.1  # deviations, relative to the target
 TINY = 10  # minimum rows of a split without a warning
+MOST = 0.5  # share for validation that a warning recommends
 EMPTY, EXACT = 1e-6, 1e-12  # an empty split is worse than one that deviates as much; tolerance of sums
 
 
@@ -68,7 +71,8 @@ def warnings(ledger: Ledger, counted: Flags, held_out: Flags, share: float) -> l
     """
     Describe kinds whose validation split is empty, tiny, or too large, of the rows that count.
 
-    The smallest document is named with them: no smaller share of the rows can be held out.
+    The smallest document is named with them: no smaller share of the rows can be held out. With too few rows,
+    so is a share that holds out enough.
     """
     messages = []
     for kind, name in KINDS.items():
@@ -77,13 +81,16 @@ def warnings(ledger: Ledger, counted: Flags, held_out: Flags, share: float) -> l
         few, many = held < min(TINY, rows), held == rows or held > (1 + FAR) * share * rows
         if share > 0 and rows and (few or many):
             sizes = np.unique(ledger.documents[of_kind], return_counts=True)[1]
-            origin = "a single document"
+            origin, remedy = "a single document", ""
             if len(sizes) > 1:
                 smallest = sizes.min() / rows
                 origin = f"{len(sizes):,} documents, of which the smallest has {smallest:.0%} of the rows"
+                enough = ceil(100 * max(TINY / rows, smallest)) / 100
+                if few and enough <= MOST:
+                    remedy = f". mix.validation: {enough:g} holds out about {enough * rows:.0f}"
             amount = f"{'only ' * few}{held:,} of {rows:,}" if 0 < held < rows else "all" if held else "no"
             messages.append(
                 f"{name}: validation has {amount} rows; the requested share is {share:g}, and the rows are "
-                f"from {origin}"
+                f"from {origin}{remedy}"
             )
     return messages

@@ -239,7 +239,10 @@ def test_one_of_ten_equal_documents_is_held_out_rather_than_none(tmp_path):
     ("documents", "origin"),
     [
         (1, "a single document"),
-        (4, "4 documents, of which the smallest has 25% of the rows"),
+        (
+            4,
+            "4 documents, of which the smallest has 25% of the rows. mix.validation: 0.25 holds out about 10",
+        ),
     ],
 )
 def test_an_empty_validation_split_is_shown_with_its_cause(tmp_path, documents, origin):
@@ -251,7 +254,12 @@ def test_the_smallest_of_uneven_documents_is_named(tmp_path):
     rows = [row | at("a.md", n > 30) for n, row in enumerate(texts(100))]
     mixed(rows, validation=0.05, output=tmp_path)
     [notice] = json.loads((tmp_path / NOTICES).read_text())
-    assert notice.endswith("2 documents, of which the smallest has 31% of the rows")
+    assert "2 documents, of which the smallest has 31% of the rows" in notice
+
+
+def test_a_tiny_validation_split_is_shown_with_a_share_that_holds_out_enough(tmp_path):
+    for held, [message] in held_out(tmp_path, 30, each=3):
+        assert held < 4 and message.endswith(". mix.validation: 0.12 holds out about 11")
 
 
 def test_a_validation_split_far_above_its_share_is_shown(tmp_path):
