@@ -15,6 +15,7 @@ from datagen.recipe.roles import VllmModel
 
 FEW_CORES = 8  # up to this number, bind all cores: vLLM's default of leaving one free costs throughput
 GIB = 2**30
+SEVERAL_PROCESSES = "VLLM_ENABLE_V1_MULTIPROCESSING"
 
 
 def bound_cores(cores: Sequence[int], parallel: int = 1) -> Sequence[int]:
@@ -40,7 +41,7 @@ def environment(bound: Sequence[int]) -> dict[str, str]:
         "VLLM_WORKER_MULTIPROC_METHOD": "spawn",  # this process has threads, so forking may deadlock
     }
     if bound:  # scheduler and model in one process, which saves the import of vLLM in a second one
-        settings["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
+        settings[SEVERAL_PROCESSES] = "0"
     return settings
 
 
@@ -49,9 +50,11 @@ def threads_bound(cores: Sequence[int]) -> Iterator[None]:
     """
     Bind the OpenMP threads of the processes started within to `cores`, one each; all may be used if empty.
 
-    vLLM does this only for a worker process of its own. OpenMP reads the variables when a process loads it,
-    so this process, which has loaded it, is not affected.
+    A worker process of its own is left to vLLM, which binds its threads. OpenMP reads the variables when a
+    process loads it, so this process, which has loaded it, is not affected.
     """
+    if os.environ.get(SEVERAL_PROCESSES) != "0":
+        cores = ()
     names = ("GOMP_CPU_AFFINITY", "OMP_NUM_THREADS") if cores else ()  # Intel's OpenMP reads both as well
     before = {name: os.environ.get(name) for name in names}
     if cores:

@@ -13,6 +13,7 @@ import psutil
 import pytest
 from pydantic import BaseModel, Field
 
+from datagen.cluster.hardware import core_ids
 from datagen.engines import bundled
 from datagen.engines.parent_watch import OPENER, tie
 from datagen.engines.vllm import (
@@ -23,6 +24,7 @@ from datagen.engines.vllm import (
 )
 from datagen.engines.vllm_settings import (
     GIB,
+    SEVERAL_PROCESSES,
     bound_cores,
     cache_bytes,
     engine_arguments,
@@ -47,12 +49,12 @@ def request(text="Name a colour.", **fields):
 def test_a_small_machine_has_all_its_cores_bound_and_one_engine_process():
     assert bound_cores([0, 3]) == [0, 3]
     assert not bound_cores(range(64)) and not bound_cores([0, 1], parallel=2)
-    assert environment([0, 3])["VLLM_ENABLE_V1_MULTIPROCESSING"] == "0"
-    assert "VLLM_ENABLE_V1_MULTIPROCESSING" not in environment(())
+    assert environment([0, 3])[SEVERAL_PROCESSES] == "0" and SEVERAL_PROCESSES not in environment(())
 
 
 def test_only_processes_started_within_are_bound(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    monkeypatch.setenv(SEVERAL_PROCESSES, "0")
     monkeypatch.delenv("GOMP_CPU_AFFINITY", raising=False)
     names = "['GOMP_CPU_AFFINITY', 'OMP_NUM_THREADS']"
     command = [sys.executable, "-c", f"import os; print([os.environ.get(name) for name in {names}])"]
@@ -60,6 +62,9 @@ def test_only_processes_started_within_are_bound(monkeypatch):
         assert subprocess.check_output(command, text=True).strip() == "['0 3', '2']"
     assert subprocess.check_output(command, text=True).strip() == "[None, '7']"
     with threads_bound(()):
+        assert subprocess.check_output(command, text=True).strip() == "[None, '7']"
+    monkeypatch.setenv(SEVERAL_PROCESSES, "1")  # vLLM binds the threads of its worker process
+    with threads_bound([0, 3]):
         assert subprocess.check_output(command, text=True).strip() == "[None, '7']"
 
 
@@ -318,7 +323,9 @@ def engine_processes(opener):
 def test_engine_processes_end_with_a_killed_opener(opener):
     answered_after(opener, 0)
     processes = engine_processes(opener)
-    assert processes
+    if bound := bound_cores(core_ids()):
+        [process] = processes
+        assert process.cpu_affinity() == [bound[0]]  # of its main thread
     opener.send_signal(signal.SIGKILL)
     assert psutil.wait_procs(processes, timeout=30)[1] == []
 
