@@ -9,6 +9,8 @@ import pyarrow.compute as pc
 from datagen.stages.sources.ingest.compression import grown, largest
 
 ZONELESS = "UTC"  # in place of an unknown time zone
+# What converting a value raises; KeyError and ArrowException: of a time zone's name.
+UNREPRESENTABLE = (ValueError, OverflowError, pa.ArrowException, KeyError)
 
 
 def rows_of(batches: Iterable[pa.RecordBatch], size: int) -> Iterator[tuple[int, dict[str, object]]]:
@@ -64,24 +66,40 @@ def _values(column: pa.Array) -> list[object]:
     """
     List a column's values.
 
-    A value that Python cannot represent (a date after the year 9999, text that is not UTF-8) is converted to
-    text or bytes without affecting the others.
+    A value that Python cannot represent (a date after the year 9999, a time in an unknown zone, text that is
+    not UTF-8) is converted to text, a time in UTC or bytes, without affecting the others.
     """
     try:
         return [_text(value) for value in column.to_pylist()]
-    except (ValueError, OverflowError, pa.ArrowException, KeyError):  # KeyError: a time zone's name
-        return [_value(column, at) for at in range(len(column))]
+    except UNREPRESENTABLE:
+        return [_value(column.slice(at, 1)) for at in range(len(column))]
 
 
-def _value(column: pa.Array, at: int) -> object:
-    cell = column.slice(at, 1)
-    for kind in (cell.type, pa.binary(), pa.string()):
+def _value(cell: pa.Array) -> object:
+    """Convert an array of one value; within a list or mapping, each value by itself."""
+    try:
+        return _text(cell.to_pylist()[0])
+    except UNREPRESENTABLE:
+        kind = cell.type
+    if pa.types.is_struct(kind):
+        parts = zip(_distinct([field.name for field in kind]), cell.flatten(), strict=True)
+        return {name: _value(part) for name, part in parts}
+    if pa.types.is_dictionary(kind):
+        return _value(cell.dictionary_decode())
+    if pa.types.is_map(kind):
+        entries = pa.StructArray.from_arrays([cell.keys, cell.items], ["key", "value"])
+        offset, end = cell.offsets[0].as_py(), cell.offsets[1].as_py()
+        return [_value(entries.slice(at, 1)) for at in range(offset, end)]
+    if pa.types.is_nested(kind) and not pa.types.is_union(kind):
+        parts = cell.flatten()
+        return [_value(parts.slice(at, 1)) for at in range(len(parts))]
+    zoneless = [pa.timestamp(kind.unit, ZONELESS)] if pa.types.is_timestamp(kind) and kind.tz else []
+    for other in (*zoneless, pa.binary(), pa.string()):
         try:
-            (value,) = pc.cast(cell, kind).to_pylist()
-            return _text(value)
-        except (ValueError, OverflowError, pa.ArrowException, KeyError):
+            return _text(pc.cast(cell, other).to_pylist()[0])
+        except UNREPRESENTABLE:
             continue
-    return None
+    return f"<not representable: {kind}>"
 
 
 def _text(value: object) -> object:

@@ -21,6 +21,7 @@ TIMES = 3  # that a file may be compressed
 BINARY = re.compile(rb"[\0-\x08\x0e-\x1a]")  # not in text
 HEAD = 512  # bytes in which they are searched
 BLOCK = 1 << 16  # compressed bytes that are read at a time
+STEP = 1 << 17  # decompressed bytes that are read at a time
 
 
 DAMAGED = (OSError, EOFError, zlib.error, lzma.LZMAError)  # what reading a damaged file raises
@@ -56,7 +57,9 @@ def compression_of(name: str) -> str:
     return name[len(rest) :]
 
 
-def decompressed(stream: IO[bytes], ending: str, size: int) -> tuple[IO[bytes], bool]:
+def decompressed(
+    stream: IO[bytes], ending: str, size: int, cut: list[str] | None = None
+) -> tuple[IO[bytes], bool]:
     """
     Open a stream that may be compressed, as its first bytes say.
 
@@ -71,6 +74,8 @@ def decompressed(stream: IO[bytes], ending: str, size: int) -> tuple[IO[bytes], 
         with no known mark: they are damaged.
     size
         Size of the file in bytes, which limits the decompressed size.
+    cut
+        Receives the error of data that end early; the stream then ends there. None: reading raises it.
 
     Returns
     -------
@@ -87,13 +92,13 @@ def decompressed(stream: IO[bytes], ending: str, size: int) -> tuple[IO[bytes], 
         named = next((name for name, (mark, _) in COMPRESSIONS.items() if mark.match(head)), "")
         if not named and (times or not ending or not BINARY.search(head)):
             return stream, times > 0
-        stream = bounded(COMPRESSIONS[named or ending][1](stream), size)
+        stream = bounded(COMPRESSIONS[named or ending][1](stream), size, cut)
     raise Reject("nested too deep", f"it is compressed more than {TIMES} times")
 
 
-def bounded(stream: Readable, size: int) -> IO[bytes]:
-    """Limit a stream that is decompressed from `size` bytes to `RATIO` times as many."""
-    return io.BufferedReader(_Bounded(stream, largest(size)), 1 << 17)
+def bounded(stream: Readable, size: int, cut: list[str] | None = None) -> IO[bytes]:
+    """Limit a stream that is decompressed from `size` bytes to `RATIO` times as many; `cut` as above."""
+    return io.BufferedReader(_Bounded(stream, largest(size), cut), STEP)
 
 
 def largest(size: int) -> int:
@@ -145,15 +150,23 @@ class _Members:
 
 
 class _Bounded(io.RawIOBase):
-    def __init__(self, stream: Readable, limit: int) -> None:
-        self._stream, self._limit, self._count = stream, limit, 0
+    def __init__(self, stream: Readable, limit: int, cut: list[str] | None) -> None:
+        self._stream, self._limit, self._count, self._cut = stream, limit, 0, cut
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: "memoryview") -> int:  # type: ignore[override]
-        # Only what one step gives, so that an error does not take along what was read before it.
-        data = getattr(self._stream, "read1", self._stream.read)(len(buffer))
+        # Only what one short step gives, so that an error does not take along what was read before it.
+        try:
+            data = getattr(self._stream, "read1", self._stream.read)(min(len(buffer), STEP))
+        except (EOFError, OSError) as error:
+            # Only where data are missing: what precedes other damage may be wrong, too.
+            is_cut = isinstance(error, EOFError) or "Truncated" in str(error)
+            if self._cut is None or not self._count or not is_cut:
+                raise
+            self._cut[:] = [f"after {self._count:,} decompressed bytes: {error}"]
+            return 0
         buffer[: len(data)] = data
         self._count += len(data)
         if self._count > self._limit:

@@ -97,10 +97,13 @@ def _rows(file: File, redact: Collection[str]) -> Iterator[Fields]:
         yield dropped(file, Reject("unreadable file", f"after {count} records: nested too deep"))
     except Exception as error:  # libraries raise any exception on a file that they cannot read
         message = f"after {count} records: {type(error).__name__}: {error}"
-        yield dropped(file, Reject("unreadable file", message))
+        if not file.cut:
+            yield dropped(file, Reject("unreadable file", message))
     else:
         if not count:
             yield dropped(file, Reject("empty document", "the file contains no record"))
+    if file.cut:
+        yield dropped(file, Reject("truncated file", f"{file.cut[0]}; {count} records precede that"))
 
 
 def _named_apart(member: File, times: dict[str, int]) -> File:

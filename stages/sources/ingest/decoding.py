@@ -34,6 +34,12 @@ WINDOWS_SIGNS = re.compile(
 )
 
 
+# Text of Windows, with its quotes and dashes, is often declared as this one, in which they are no characters.
+LATIN_1 = re.compile(r"iso[-_]?8859[-_]1|latin[-_]?1|l1", re.IGNORECASE)
+WINDOWS = re.compile(rb"[\x80-\x9f]")
+SEVEN_BIT = ("utf-7", "hz-gb-2312", "hz")  # encodings that consist of ASCII
+
+
 def normalise(text: str) -> str:
     r"""
     Normalise a text: NFC, line ends \n, no control characters, no white space at the ends of lines.
@@ -82,6 +88,7 @@ def decode(data: bytes, stated: str = "") -> tuple[str, str]:
     if not stated and (encoding := wide(data)):
         return data.decode(encoding, "replace"), encoding
     escaped = (stated and b"\x1b" in data) or ISO_2022.search(data)  # ISO 2022 consists of ASCII and escapes
+    escaped = escaped or stated.lower() in SEVEN_BIT
     if b"\0" not in data and not escaped:
         try:
             return data.decode("utf-8"), "utf-8"
@@ -123,6 +130,8 @@ def decode_declared(data: bytes, declared: str, stated: str = "") -> tuple[str, 
     # UTF-16 and UTF-32 need no declaration; programs write it into text that they then save in another one.
     if stated or not declared or declared.lower().startswith(WIDE_NAMES):
         return decode(data, stated)
+    if LATIN_1.fullmatch(declared) and WINDOWS.search(data):
+        declared = "windows-1252"
     try:
         return decode(data, declared)
     except Reject:

@@ -106,7 +106,12 @@ FORMATS = (
     ),
     Format("html", "html", (".html", ".htm", ".xhtml"), "the main part of the page", sniff=_is_html),
     Format("jsonl", "jsonl", (".jsonl", ".ndjson"), "each line"),
-    Format("json", "json", (".json",), "each object of an array, or each object"),
+    Format(
+        "json",
+        "json",
+        (".json",),
+        "each object of an array, or each object, also where an answer of a server wraps them",
+    ),
     Format("csv", "csv", (".csv", ".tsv"), "each row; the first names the fields"),
     Format("parquet", "parquet", (".parquet",), "each row", sniff=_begins(b"PAR1")),
     Format("arrow", "arrow", (".arrow", ".feather"), "each row", sniff=_begins(b"ARROW1")),

@@ -16,6 +16,7 @@ from datagen.stages.sources.ingest.compression import DAMAGED, compression_of, d
 from datagen.stages.sources.ingest.decoding import decode
 
 DEPTH = 3  # of archives within archives
+NOT_ASCII = bytes(range(0x80, 0x100))
 CHUNK = 1 << 18  # bytes; most files are smaller
 
 
@@ -89,6 +90,8 @@ class File:
         Number of archives around it.
     remote
         Whether it is in an object store; then `opener` opens it for reading at any position.
+    cut
+        Once it is read: where its compressed data end early, if they do. What precedes that is read.
     """
 
     path: Path
@@ -99,6 +102,7 @@ class File:
     opener: Callable[[], IO[bytes]] | None = None
     depth: int = 0
     remote: bool = False
+    cut: list[str] = field(default_factory=list, init=False, compare=False, repr=False)
 
     @property
     def compression(self) -> str:
@@ -157,7 +161,7 @@ class File:
 
     def _open(self) -> tuple[IO[bytes], bool]:
         ending = Path(self.name).suffix.lower() if self.compression else ""
-        return decompressed(self.stored(), ending, self.size)
+        return decompressed(self.stored(), ending, self.size, self.cut)
 
     def read(self) -> bytes:
         """
@@ -178,6 +182,8 @@ class File:
             data += stream.read(max(0, limit + 1 - CHUNK))
         if len(data) > limit:
             raise too_large(self.limits)
+        if self.cut:  # the last line, which is not complete, may end within a character
+            data = data[: data.rfind(b"\n") + 1] or data.rstrip(NOT_ASCII)
         return data
 
     def head(self, count: int) -> bytes:

@@ -260,6 +260,10 @@ def test_an_entry_without_any_text_stops_the_run_and_one_of_pictures_does_not(tm
         ("a.json", {"text": "One."}, ["One."]),
         ("a.json", {"version": 1, "data": [{"text": "One."}, {"text": "Two."}]}, ["One.", "Two."]),
         ("a.json", ["One.", "Two."], ["One.", "Two."]),
+        ("a.json", {"ok": True, "result": {"text": "One."}}, ["One."]),
+        ("a.json", {"data": {"total": 2, "items": [{"text": "One."}, {"text": "Two."}]}}, ["One.", "Two."]),
+        ("a.json", {"hits": {"total": {"value": 1}, "hits": [{"_source": {"text": "One."}}]}}, ["One."]),
+        ("a.json", [{"node": {"text": "One."}}, {"text": "Two.", "meta": {"text": "no"}}], ["One.", "Two."]),
         ("a.json", '{\n "text": "One."\n}\n{\n "text": "Two."\n}\n', ["One.", "Two."]),
         ("a.jsonl", f'{{\n "text": "One.", "n": {"9" * 9000}\n}}{{"text": "Two."}}', ["One.", "Two."]),
         ("a.csv", 'id,text\n1,One.\n2,"Two,\nlines"\n', ["One.", "Two,\nlines"]),
@@ -290,6 +294,8 @@ def test_records_are_documents(tmp_path, name, data, texts):
         ("a.json", "[" * 100_000, "bad json"),
         ("a.json", '{"name": "a", "version": 1}', "no text field"),
         ("a.json", "7", "no text field"),
+        ("a.json", json.dumps({"body": "One. " * 99, "meta": {"text": "no document"}}), "no text field"),
+        ("a.json", '{"a": {"text": "One."}, "b": {"text": "or two?"}}', "no text field"),
         ("a.json", "", "bad json"),
         ("a.csv", "", "empty document"),
         ("a.csv", "text,text\na,b\n", "bad csv header"),
@@ -375,6 +381,44 @@ def test_parquet_values_that_python_cannot_represent_affect_no_others(tmp_path):
     assert [row["reason"] for row in dropped] == ["no text field"] and "binary" in dropped[0]["detail"]
     first = metadata(kept["a.parquet#1"])
     assert (first["author"], first["until"][:10]) == ("Emil", "1970-01-01")
+
+
+FAR = pa.array([2**60, 1], pa.timestamp("us"))  # beyond the years that Python can represent
+ZONED = pa.array([0, 1_000_000], pa.timestamp("us", tz="Mars/Phobos"))
+
+
+@pytest.mark.parametrize(
+    ("column", "first", "second"),
+    [
+        (ZONED, "1970-01-01T00:00:00+00:00", "1970-01-01T00:00:01+00:00"),
+        (
+            pa.StructArray.from_arrays([FAR, pa.array(["x", "y"])], ["at", "by"]),
+            {"at": f"<value out of range: {2**60}>", "by": "x"},
+            {"at": "1970-01-01T00:00:00.000001", "by": "y"},
+        ),
+        (
+            pa.ListArray.from_arrays([0, 1, 2], FAR),
+            [f"<value out of range: {2**60}>"],
+            ["1970-01-01T00:00:00.000001"],
+        ),
+        (
+            pa.MapArray.from_arrays([0, 1, 2], pa.array(["j", "k"]), ZONED),
+            [{"key": "j", "value": "1970-01-01T00:00:00+00:00"}],
+            [{"key": "k", "value": "1970-01-01T00:00:01+00:00"}],
+        ),
+        (
+            pa.StructArray.from_arrays([pa.ListArray.from_arrays([0, 1, 2], ZONED)], ["times"]),
+            {"times": ["1970-01-01T00:00:00+00:00"]},
+            {"times": ["1970-01-01T00:00:01+00:00"]},
+        ),
+    ],
+)
+def test_no_value_of_parquet_becomes_null(tmp_path, column, first, second):
+    pq.write_table(
+        pa.table({"id": ["1", "2"], "text": ["One.", "Two."], "x": column}), tmp_path / "a.parquet"
+    )
+    kept, dropped = ingested(tmp_path, "a.parquet")
+    assert [metadata(kept[f"a.parquet#{name}"])["x"] for name in "12"] == [first, second] and not dropped
 
 
 def test_arrow_files_streams_and_datasets_are_read(tmp_path):

@@ -2,7 +2,8 @@
 JSON: each element of an array is a document; an object is one, also where several follow one another.
 
 If an object has no text field but exactly one list of objects, such as ``{"version": 1, "data": [...]}``,
-these are the documents, unless they are the turns of one chat.
+these are the documents, unless they are the turns of one chat. Answers of servers wrap records in objects of
+short values: ``{"status": "ok", "result": {"items": [...]}}``, and each record in ``{"node": {...}}``.
 """
 
 from collections.abc import Iterator
@@ -12,6 +13,9 @@ from datagen.request import Reject
 from datagen.stages.sources.ingest import json_lines
 from datagen.stages.sources.ingest.fields import documents, has
 from datagen.stages.sources.ingest.record import File, Record
+
+MAX_LEVELS = 3  # of objects around the records
+MAX_SHORT = 200  # characters of a value beside them
 
 
 def read(file: File) -> Iterator[Record | Reject]:
@@ -59,12 +63,46 @@ def _is_lines(text: str) -> bool:
 
 def _records(value: object, text: str) -> list[object]:
     if isinstance(value, dict) and not has(value, text):
+        if (wrapped := _wrapped(value, text)) is not None:
+            return wrapped
         lists = [part for part in value.values() if isinstance(part, list) and part]
         records = [part for part in lists if all(isinstance(element, dict) for element in part)]
         return records[0] if len(records) == 1 and not _is_chat(records[0], text) else [value]
     if isinstance(value, list):
-        return [{text: element} if isinstance(element, str) else element for element in value]
+        elements = [{text: element} if isinstance(element, str) else element for element in value]
+        return _unwrapped(elements, text)
     return [value]
+
+
+def _wrapped(value: object, text: str, level: int = 0) -> list[object] | None:
+    """Return the records with the text field that are wrapped in a value, or None if there are none."""
+    if has(value, text):
+        return [value]
+    if isinstance(value, list):
+        records = _unwrapped(value, text)
+        return records if any(has(record, text) for record in records) else None
+    if not isinstance(value, dict) or level == MAX_LEVELS or _is_long(value):
+        return None
+    found = [inner for part in value.values() if (inner := _wrapped(part, text, level + 1)) is not None]
+    return found[0] if len(found) == 1 else None
+
+
+def _unwrapped(records: list[object], text: str) -> list[object]:
+    """Remove the object around each record but keep its other values: ``{"_id": 1, "_source": {...}}``."""
+    unwrapped = []
+    for record in records:
+        if isinstance(record, dict) and not has(record, text) and not _is_long(record):
+            inner = [part for part in record.values() if isinstance(part, dict) and has(part, text)]
+            if len(inner) == 1:
+                others = {key: part for key, part in record.items() if part is not inner[0]}
+                record = others | inner[0]
+        unwrapped.append(record)
+    return unwrapped
+
+
+def _is_long(fields: dict[str, object]) -> bool:
+    """Check for a long string, which may be the text under another name."""
+    return any(isinstance(part, str) and len(part) > MAX_SHORT for part in fields.values())
 
 
 def _is_chat(elements: list[dict[str, object]], text: str) -> bool:

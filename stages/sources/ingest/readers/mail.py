@@ -1,7 +1,8 @@
 """E-mail: a single message, or a mailbox."""
 
+import binascii
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import EmailPolicy
@@ -36,6 +37,12 @@ MAILER = re.compile(r"mailer-daemon(?:@|\Z)", re.IGNORECASE)
 RULE = re.compile(r"[ \t]*[_=*~#-]{5,}[ \t]*")
 SPACE = re.compile(r"\n(?:[ \t]*\n){2,}")  # several blank lines
 ESCAPED = re.compile(rb"^>(>*From )", re.MULTILINE)
+BASE64 = re.compile(rb"[A-Za-z0-9+/]+={0,2}")
+MIN_BASE64 = 60  # characters that are decoded although no header says so
+MIN_LINE = 40  # characters of a line without spaces that counts as base64, however long
+CONTROL = re.compile(rb"[\0-\x08\x0e-\x1f]")  # not in text
+PAGE = re.compile(r"\s*(?:<!doctype html|<html)\b", re.IGNORECASE)
+MAX_NOTE, NOTE_RATIO = 300, 4  # characters of a plain part that only says "see the page", which is longer
 
 
 class _Policy(EmailPolicy):
@@ -99,15 +106,22 @@ def _letter(data: bytes, file: File, line: int) -> Iterator[Record | File | Reje
         key: value for key, header in HEADERS.items() if (value := _header(letter, header))
     }
     subject = _header(letter, "Subject")
-    why = _no_letter(letter)
-    body = "" if why else _body(letter)
+    where = f"{file.name}{f', line {line}' if line else ''}: {subject or 'no subject'}"
+    why, body, footer = _no_letter(letter), "", 0
+    try:
+        body, footer = ("", 0) if why else _body(letter, file.entry.encoding)
+    except Reject as error:  # the other messages of a mailbox, and the attachments, are read all the same
+        why, where = error.reason, f"{where}: {error.detail}"
     messages, lines = split_digest(body)
     if why:
-        yield Reject(why, f"{file.name}{f', line {line}' if line else ''}: {subject or 'no subject'}")
+        yield Reject(why, where)
     elif messages:
         yield from _messages(messages, subject, line, lines)
+    elif body.strip():
+        yield _record(body, subject, message_id, line, metadata, {"lines of the list's footer": footer})
     else:
-        yield _record(body, subject, message_id, line, metadata)
+        kinds = sorted({part.get_content_type() for part in letter.walk() if not part.is_multipart()})
+        yield Reject("empty document", f"{where}: a message without text, of {', '.join(kinds)}")
     for number, attachment in enumerate(_attachments(letter), start=1):
         content, name = _content(attachment), attachment.get_filename() or ""
         if attachment.get_content_type() == "message/rfc822" and not name.lower().endswith(".eml"):
@@ -130,14 +144,19 @@ def _no_letter(letter: EmailMessage) -> str:
 
 
 def _record(
-    body: str, subject: str, name: str | None, line: int, metadata: dict[str, object], digest: int = 0
+    body: str,
+    subject: str,
+    name: str | None,
+    line: int,
+    metadata: dict[str, object],
+    without: Mapping[str, int],
 ) -> Record:
-    """Make a message's document, without what it quotes below its text; `digest` lines are left out."""
+    """Make a message's document, without what it quotes below its text; `without` counts earlier losses."""
     quoted = 0
     if not FORWARD.match(subject):  # the forwarded message may be nowhere else
         body, quoted = without_quote(body)
     body, links = without_tracking(body)
-    counts = {"quoted lines": quoted, "links": links, "lines of the digest": digest}
+    counts = {"quoted lines": quoted, "links": links, **without}
     if left_out := {kind: count for kind, count in counts.items() if count}:
         metadata["left_out"] = left_out
     return Record(body, subject, name, line, metadata)
@@ -152,12 +171,15 @@ def _messages(messages: list[Message], digest: str, line: int, left_out: int) ->
         name = message.headers.get("message-id", "").strip("<>")
         text = SIGNATURE.sub("", message.text)
         subject = message.headers.get("subject", digest)
-        yield _record(text, subject, name, line, metadata | {"digest": digest}, left_out)
+        counts = {"lines of the digest": left_out}
+        yield _record(text, subject, name, line, metadata | {"digest": digest}, counts)
         left_out = 0
 
 
 def _attachments(part: EmailMessage) -> Iterator[EmailMessage]:
     """Find the attachments of a message, and the messages of a digest (``multipart/digest``)."""
+    if part.is_attachment():
+        yield part
     for attachment in part.iter_attachments():
         if not isinstance(attachment, EmailMessage):
             continue
@@ -247,24 +269,81 @@ def _header(letter: EmailMessage, name: str) -> str:
         return ""
 
 
-def _body(letter: EmailMessage) -> str:
-    """Read a message's text, preferably the plain version unless that is blank, without its signature."""
-    for kind in ("plain", "html"):
-        part = letter.get_body(preferencelist=(kind,))
-        if isinstance(part, EmailMessage) and (text := _text(part)).strip():
-            return text
-    return ""
+def _body(letter: EmailMessage, encoding: str) -> tuple[str, int]:
+    """
+    Read a message's text, without its signature: the plain version, or the page if that is blank or a note.
+
+    Parameters
+    ----------
+    letter
+        The message.
+    encoding
+        That of texts whose declared encoding is wrong; "" if unknown.
+
+    Returns
+    -------
+    The text, with further parts of it, such as below a picture; and the lines of a mailing list's footer,
+    which is such a part, too.
+    """
+    plain, page = (letter.get_body(preferencelist=(kind,)) for kind in ("plain", "html"))
+    text = _text(plain, encoding) if isinstance(plain, EmailMessage) else ""
+    if isinstance(page, EmailMessage) and page is not plain and len(text) <= MAX_NOTE:
+        markdown = _text(page, encoding)
+        text = markdown if len(markdown) > NOTE_RATIO * len(text) else text
+    footer = 0
+    for part in letter.iter_attachments() if letter.get_content_subtype() == "mixed" else ():
+        if not isinstance(part, EmailMessage) or part.get_content_type() != "text/plain":
+            continue
+        if part.get_filename() or part.is_attachment():
+            continue
+        more = _text(part, encoding).strip()
+        if RULE.fullmatch(more.partition("\n")[0]):
+            footer += more.count("\n") + 1
+        elif more:
+            text = f"{text.rstrip()}\n\n{more}"
+    return text, footer
 
 
-def _text(part: EmailMessage) -> str:
-    data = part.get_payload(decode=True)
-    stated = part.get_content_charset("")
-    data = data if isinstance(data, bytes) else b""
-    text, _ = decode_declared(data, stated or "")
-    if part.get_content_subtype() == "html":
+def _text(part: EmailMessage, encoding: str) -> str:
+    data = _payload(part)
+    try:
+        text, _ = decode_declared(data, part.get_content_charset("") or "")
+    except Reject:
+        if not encoding:
+            raise
+        text, _ = decode(data, encoding)
+    if part.get_content_subtype() == "html" or PAGE.match(text):
         return read_webpage(text, whole=True)[0]
     text = text.replace("\r\n", "\n")
     return text if split_digest(text)[0] else SIGNATURE.sub("", text)  # each message of a digest has its own
+
+
+def _payload(part: EmailMessage) -> bytes:
+    """Decode the bytes of a text; its header may state base64 for plain text, or not state it."""
+    source = part.get_payload()
+    data = part.get_payload(decode=True)
+    if not isinstance(source, str) or not isinstance(data, bytes):
+        return b""
+    encoding = _header(part, "Content-Transfer-Encoding").lower()
+    lines = source.encode("utf-8", "surrogateescape").split()
+    if encoding == "base64" and not _is_base64(source):
+        return source.encode("utf-8", "surrogateescape")
+    if encoding in ("", "7bit", "8bit") and len(source) >= MIN_BASE64 and all(map(BASE64.fullmatch, lines)):
+        try:
+            decoded = binascii.a2b_base64(b"".join(lines))
+            decoded.decode("utf-8")
+        except ValueError:
+            return data
+        return data if CONTROL.search(decoded) else decoded
+    return data
+
+
+def _is_base64(source: str) -> bool:
+    """Check the first line: base64 has no spaces, and writes three bytes as four characters."""
+    first = next((line.strip() for line in source.split("\n") if line.strip()), "")
+    if not BASE64.fullmatch(first.encode("utf-8", "replace")):
+        return not first
+    return len(first) % 4 == 0 or len(first) >= MIN_LINE
 
 
 def _open(content: bytes) -> IO[bytes]:

@@ -3,10 +3,12 @@
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime, time, timedelta
+from typing import IO
 
 from python_calamine import CalamineError, CalamineWorkbook, PasswordError
 
 from datagen.request import Reject
+from datagen.stages.sources.ingest.readers.repaired_workbook import is_sparse, repaired
 from datagen.stages.sources.ingest.readers.tables import MAX_CHARS, size_of, write_table
 from datagen.stages.sources.ingest.readers.zipped import OLE, opened
 from datagen.stages.sources.ingest.record import File, Record
@@ -21,24 +23,77 @@ Row = Sequence[str]
 
 
 def read(file: File) -> Iterator[Record | Reject]:
-    """Read the sheets that are not empty."""
-    if file.head(2) == b"PK":
+    """Read the sheets that are not empty; a sheet that cannot be read does not affect the others."""
+    is_zip = file.head(2) == b"PK"
+    if is_zip:
         with opened(file):
             pass  # checks its size; calamine does not read beyond the sizes stated in the file
     with file.seekable() as stream:
+        workbook = _Workbook(stream, file, is_zip)
+        for name in workbook.names:
+            try:
+                rows = workbook.rows(name)
+            except CalamineError as error:
+                yield Reject("unreadable file", f"sheet {name!r}: {error}")
+                continue
+            text = "\n\n".join(blocks([" ".join(_cell(value).split()) for value in row] for row in rows))
+            if text:
+                yield Record(text, name, name, metadata=workbook.left_out())
+
+
+class _Workbook:
+    """A workbook; it is rewritten (`repaired`) if it is sparse or damaged."""
+
+    def __init__(self, stream: IO[bytes], file: File, is_zip: bool) -> None:
+        self._stream, self._can_repair, self._damaged = stream, is_zip, 0
         try:
-            workbook = CalamineWorkbook.from_filelike(stream)
-            for name in workbook.sheet_names:
-                rows = workbook.get_sheet_by_name(name).iter_rows()
-                text = "\n\n".join(blocks([" ".join(_cell(value).split()) for value in row] for row in rows))
-                if text:
-                    yield Record(text, name, name)
+            if is_zip and is_sparse(stream):
+                self._repair()
+            else:
+                self._open(stream)
         except PasswordError as error:
             raise Reject("encrypted", "it requires a password; save it without one") from error
         except CalamineError as error:
             if file.head(len(OLE)) == OLE and LOCKED in file.read():
                 raise Reject("encrypted", "it requires a password; save it without one") from error
             raise Reject("unreadable file", str(error)) from error
+        self.names = self._workbook.sheet_names
+
+    def _open(self, stream: IO[bytes]) -> None:
+        stream.seek(0)
+        try:
+            self._workbook = CalamineWorkbook.from_filelike(stream)
+        except CalamineError:
+            if not self._can_repair:
+                raise
+            self._repair()
+
+    def _repair(self) -> None:
+        self._can_repair = False
+        stream, self._damaged = repaired(self._stream)
+        self._workbook = CalamineWorkbook.from_filelike(stream)
+
+    def rows(self, name: str) -> Iterator[list[object]]:
+        """
+        Read the rows of a sheet.
+
+        Raises
+        ------
+        CalamineError
+            If the sheet cannot be read.
+        """
+        try:
+            return iter(self._workbook.get_sheet_by_name(name).iter_rows())
+        except CalamineError:
+            if not self._can_repair:
+                raise
+        self._repair()
+        return iter(self._workbook.get_sheet_by_name(name).iter_rows())
+
+    def left_out(self) -> dict[str, object]:
+        """Return, once, the metadata that counts the cells that were not valid."""
+        damaged, self._damaged = self._damaged, 0
+        return {"left_out": {"damaged cells": damaged}} if damaged else {}
 
 
 def blocks(rows: Iterable[Row]) -> Iterator[str]:

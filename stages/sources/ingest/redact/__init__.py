@@ -10,13 +10,20 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 
+from datagen.stages.sources.ingest.redact.codes import find_codes, find_in_columns
 from datagen.stages.sources.ingest.redact.contacts import find_emails, find_ips, find_phones
 from datagen.stages.sources.ingest.redact.identifiers import find_cards, find_ibans, find_national_ids
 from datagen.stages.sources.ingest.redact.secrets import find_secrets
 
+
+def _secrets(text: str) -> Iterator[tuple[int, int, str]]:
+    for find in (find_secrets, find_codes, find_in_columns):
+        yield from find(text)
+
+
 # A span and the value in normal form. Where spans overlap, the earlier kind wins.
 DETECTORS: dict[str, Callable[[str], Iterator[tuple[int, int, str]]]] = {
-    "secret": find_secrets,
+    "secret": _secrets,
     "email": find_emails,
     "iban": find_ibans,
     "card": find_cards,

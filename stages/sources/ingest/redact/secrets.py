@@ -9,7 +9,8 @@ import math
 import re
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from itertools import takewhile
 
 # A text in the key -> pattern of the whole key. The text is searched first, because that is fast.
@@ -92,7 +93,8 @@ PASSWORD = (
     r"pass(?:word|wd|code)|(?<=_)pass(?![a-z])"
     r"|pwd|kennwort|passwort|mot de passe|contrase[nñ]a|senha|wachtwoord|lösenord|passord"
     r"|clave|(?<![a-z])pw|adgangskode|salasana|hasło|heslo|jelszó|parolă|lozinka|şifre|пароль|парола|κωδικός|סיסמה|パスワード"
-    r"|密码|密碼|비밀번호|(?<![a-z])psk(?![a-z])"
+    r"|密码|密碼|비밀번호|(?<![a-z])psk(?![a-z])|(?:wi-?fi|wlan)[ _-]?(?:key|schlüssel|code)"
+    r"|(?<![a-z_.-])pass(?=[ \t]?[:=](?![=:]))"
 )
 TOKEN = (
     r"secret(?:[_ -]?access)?(?:[_ -]?key)?|token|api[_ -]?key|access[_ -]?key|private[_ -]?key"
@@ -103,6 +105,7 @@ NAMES = (
     *("pass", "pw", "kennwort", "mot de", "contrase", "senha", "clave", "secret", "token", "api", "access"),
     *("private", "auth", "encrypt", "cred", "wachtw", "lösen", "adgangs", "salas", "hasł", "hesl", "jelsz"),
     *("parolă", "lozin", "şifre", "парол", "κωδικ", "סיסמה", "パスワ", "密码", "密碼", "비밀번호", "psk"),
+    *("wifi", "wi-fi", "wlan"),
 )  # fmt: skip
 LOGINS = {
     "login": re.compile(r"login\s+\S{1,60}\s+password\s+(\S{4,100})"),  # .netrc
@@ -113,6 +116,9 @@ LOGINS = {
     "IDENTIFIED BY": re.compile(r"IDENTIFIED BY\s+(?:PASSWORD\s+)?[\"']([^\"'\n]{4,100})[\"']"),
     "identified by": re.compile(r"identified by\s+(?:password\s+)?[\"']([^\"'\n]{4,100})[\"']"),
     "redis-cli": re.compile(r"redis-cli\s[^\n|;]{0,80}?(?<=\s)-a\s?[\"']?([^\s\"'$-][^\s\"'$]{3,99})"),
+    "password 7": re.compile(r"password 7 ([0-9A-F]{8,100})"),  # of routers
+    "sqlplus": re.compile(r"sqlplus\s+(?:-\w+\s+)*[\"']?\w{1,30}/([^\s@\"'/$<]{4,60})@"),
+    "jdbc:oracle:": re.compile(r"jdbc:oracle:\w+:\w{1,30}/([^\s@\"'/$<]{4,60})@"),
     "net user": re.compile(r"net user\s+\S{1,60}\s+([^\s/\"'*][^\s\"']{3,99})"),
     "htpasswd": re.compile(r"htpasswd\s+-\w*b\w*\s+\S{1,100}\s+\S{1,60}\s+([^\s\"'$]{4,100})"),
     "--user": re.compile(r"--user[ =][\"']?[\w.@-]{1,60}:([^\s\"'$]{4,100})"),
@@ -127,10 +133,12 @@ BETWEEN = "|".join(
         rf"{EMPHASIS}\s{{0,3}}(?:=>|:=|[=:：](?!=)){EMPHASIS}\s{{0,3}}",
         r">(?=[^<\s]+</)",
         r"\s+(?:(?:for|of|to|für|von|pour|de|para)\s[^\n.:;]{1,40}?\s)?(?:is|ist|lautet|est|es)\s*:?\s+",
+        r"\s+(?:(?:for|of|to|für|von|pour|de|para)\s[^\n.:;()]{1,40}|\([^\n():]{1,40}\))\s?:\s+",
         r"は[「『]",
         r"\s+(?=[\"'`])",
         r"\s{0,3}[–—]\s{0,3}",
         rf"{EMPHASIS}[ \t]{{0,40}}\|[ \t]{{0,40}}",  # the next cell of a table
+        rf"(?P<apart>{EMPHASIS}(?:[ ]{{0,9}}\t[ \t]{{0,40}}|[ ]{{1,40}}(?:[-–][ ]+)?))",  # in columns
         r"(?P<argument>\((?=[\"'])|,\s{0,3}(?=[\"']))",
     )
 )
@@ -139,11 +147,6 @@ GIVEN = re.compile(
     r"(?:(?P<quote>[\"'`]|\*{2,3}|__)(?P<quoted>[^\s\"'`](?:[^\"'`\n]{2,198}[^\s\"'`]))(?P=quote)|(?P<bare>(?:(?!&\w+=)[^\s\"'`,;<>(){}\[\]「」『』]){6,200}))",
     re.IGNORECASE,
 )
-TABLE = re.compile(
-    r"^(?P<head>[^|\n]*\|[^\n]*)\n[ \t|:]*-[-:| \t]*\n(?P<rows>(?:[^|\n]*\|[^\n]*(?:\n|\Z))+)", re.MULTILINE
-)
-CELL = re.compile(r"(?:[^|\\]|\\.)*(?:\||\Z)", re.DOTALL)
-COLUMN = re.compile(rf"(?:[\w-]+[ _-])?(?:(?P<password>{PASSWORD})|{TOKEN})s?", re.IGNORECASE)
 # Placeholders for secrets in documentation.
 STAND_IN = re.compile(
     r"[<$%{\[*.].*|.*[>}\]]|x+|\*+|\.+|(?:(?:your|my|the|new|old|some|user|db|test|example|sample|changeme"
@@ -157,6 +160,7 @@ ALGORITHM = re.compile(
     r"iso|utf|rfc|unicode)[-_]?v?\d[\w.]{0,6}(?:[-_][a-z0-9]{1,8}){0,3}",
     re.IGNORECASE,
 )
+STRONG = re.compile(r"(?=.*\d)(?=.*[A-Za-z])(?=.*[!@#$%^&+?~])\S{7,}")
 NOT_GIVEN = re.compile(r"\d{1,5}\Z|/|https?:|[\w./-]*/[\w./-]*\Z")  # to an environment variable
 # A line of configuration that assigns one word to a password, between lines for the user or the server. The
 # same line on its own may be documentation or an argument of a function.
@@ -197,13 +201,13 @@ def find_secrets(text: str) -> Iterator[tuple[int, int, str]]:
     for mark, key in PREFIXED.items():
         if mark in (text if mark in SPACED else long):
             for match in key.finditer(text):
-                if mark != "sk-" or _is_random(match[0][3:]):
+                if mark != "sk-" or is_random(match[0][3:]):
                     yield *match.span(), match[0]
     yield from _private_keys(text)
     if RUN.search(long):
         yield from _unknown_keys(text)
     for mark, login in LOGINS.items():
-        for at in _places(mark, text):
+        for at in places(mark, text):
             given = login.match(text, at)
             if given and not STAND_IN.fullmatch(given[1]):
                 yield *given.span(1), given[1]
@@ -212,13 +216,13 @@ def find_secrets(text: str) -> Iterator[tuple[int, int, str]]:
             if not STAND_IN.fullmatch(match[2]):
                 yield *match.span(2), match[2]
     for match in BEARER.finditer(text) if any(word in text for word in ("Bearer", "Basic", "Token")) else ():
-        if _is_random(match[1]):
+        if is_random(match[1]):
             yield *match.span(1), match[1]
     yield from _given(text)
-    yield from _in_columns(text)
 
 
-def _places(name: str, text: str) -> Iterator[int]:
+def places(name: str, text: str) -> Iterator[int]:
+    """Find the places of a name in a text."""
     at = text.find(name)
     while at >= 0:
         yield at
@@ -228,11 +232,11 @@ def _places(name: str, text: str) -> Iterator[int]:
 def _unknown_keys(text: str) -> Iterator[tuple[int, int, str]]:
     """Find keys by their form: a prefix and a long random value with letters and digits, but no hash."""
     for run in RUN.finditer(text):
-        if (bot := BOT.match(text, run.start())) and _is_random(bot[0]):
+        if (bot := BOT.match(text, run.start())) and is_random(bot[0]):
             yield *bot.span(), bot[0]
         prefix = PREFIX.search(text, max(0, run.start() - LONGEST_PREFIX), run.start())
         match = ANY_KEY.match(text, prefix.start()) if prefix else None
-        if match is None or HASHES.match(match[0]) or not _is_random(run[0]):
+        if match is None or HASHES.match(match[0]) or not is_random(run[0]):
             continue
         if len(re.findall(r"\d+", run[0])) < 2:
             continue  # a long identifier, such as ripemd160WithRSAEncryption
@@ -243,22 +247,30 @@ def _unknown_keys(text: str) -> Iterator[tuple[int, int, str]]:
             yield *match.span(), match[0]
 
 
+@lru_cache(maxsize=1)  # for the two functions that need them
+def name_places(text: str) -> Sequence[int]:
+    """List the places where a name of `PASSWORD` or `TOKEN` may begin, in order."""
+    lower = text.replace("İ", "I").lower()  # the only letter that lower() makes longer
+    return tuple(sorted({start for name in NAMES for start in places(name, lower)}))
+
+
 def _given(text: str) -> Iterator[tuple[int, int, str]]:
     """Find secrets that are assigned to a name."""
-    lower = text.replace("İ", "I").lower()  # the only letter that lower() makes longer
-    for start in sorted({start for name in NAMES for start in _places(name, lower)}):
+    for start in name_places(text):
         match = GIVEN.match(text, start)
         if match is None:
             continue
         part = "quoted" if match["quote"] else "bare"
         value = match[part] if match["quote"] else match[part].rstrip(".:?|") or match[part]
         is_phrase = bool(match["phrase"])
+        if match["apart"] is not None and not _is_apart(text, match, value):
+            continue
         if (match["password"] or "").isupper() and text[match.end("password")] == "=":  # DB_PASSWORD=letmein
             is_call = text[match.end() : match.end() + 1] == "("
             if not is_call and not STAND_IN.fullmatch(value) and not NOT_GIVEN.match(value):
                 yield match.start(part), match.start(part) + len(value), value
             continue
-        if _is_given(value, is_phrase or bool(match["password"]), _is_quoted(match), is_phrase):
+        if is_given(value, is_phrase or bool(match["password"]), _is_quoted(match), is_phrase):
             begin = match.start(part)
             yield begin, begin + len(value), value
         elif match["password"] and (
@@ -267,25 +279,24 @@ def _given(text: str) -> Iterator[tuple[int, int, str]]:
             yield *match.span(part), match[part]
 
 
+def _is_apart(text: str, match: re.Match[str], value: str) -> bool:
+    """
+    Check a value that only space separates from its name.
+
+    After a tab or several spaces it is the next column of a layout; after one space it must look like a
+    password, with a digit and a sign, and end the line.
+    """
+    if "\t" in match["apart"]:
+        return True
+    ends_line = (
+        text[match.end() : match.end() + 1] in ("", "\n") or text[match.end() : match.end() + 2] == ".\n"
+    )
+    return bool(ends_line and STRONG.fullmatch(value))
+
+
 def _is_quoted(match: re.Match[str]) -> bool:
     """Check for quotes, in which a word is a value; not in emphasis, or among the arguments of a function."""
     return bool(match["quote"]) and match["quote"] in "\"'`" and not match["argument"]
-
-
-def _in_columns(text: str) -> Iterator[tuple[int, int, str]]:
-    """Find secrets in a column of a Markdown table that is named for passwords or tokens."""
-    for table in TABLE.finditer(text):
-        names = [cell.strip(" \t*`_") for cell in table["head"].split("|")]
-        columns = {number: named for number, name in enumerate(names) if (named := COLUMN.fullmatch(name))}
-        begin = table.start("rows")
-        for row in table["rows"].splitlines(keepends=True) if columns else ():
-            for number, cell in enumerate(CELL.finditer(row)):
-                value = cell[0].strip(" \t*`\n|")
-                is_password = number in columns and columns[number]["password"] is not None
-                if len(value) >= 6 and number in columns and _is_given(value, is_password, False, False):
-                    at = begin + cell.start() + cell[0].index(value)
-                    yield at, at + len(value), value
-            begin += len(row)
 
 
 def _is_configuration(text: str, start: int, match: re.Match[str], part: str) -> bool:
@@ -364,12 +375,12 @@ def _private_keys(text: str) -> Iterator[tuple[int, int, str]]:
         yield begin, end, text[begin:end]
 
 
-def _is_given(value: str, is_password: bool, is_quoted: bool, is_phrase: bool) -> bool:
+def is_given(value: str, is_password: bool, is_quoted: bool = False, is_phrase: bool = False) -> bool:
     """Check whether a value assigned to a name such as ``password`` is a secret."""
     if STAND_IN.fullmatch(value) or ALGORITHM.fullmatch(value):
         return False
     if not is_password:
-        return _is_random(value)
+        return is_random(value)
     if is_quoted and is_phrase and " " in value:
         return len(value.split()) >= 3
     if is_quoted and " " not in value:
@@ -381,7 +392,7 @@ def _is_given(value: str, is_password: bool, is_quoted: bool, is_phrase: bool) -
     return bool(has_letter and (has_digit or has_sign))
 
 
-def _is_random(value: str) -> bool:
+def is_random(value: str) -> bool:
     """Check whether a value is long and looks random: many different letters and digits."""
     if len(value) < MIN_TOKEN or not (re.search(r"\d", value) and re.search(r"[A-Za-z]", value)):
         return False

@@ -1,6 +1,7 @@
 """What Word documents, OpenDocument files and spreadsheets lose in common converters is kept."""
 
 import io
+import json
 import struct
 import zipfile
 
@@ -10,7 +11,7 @@ from datagen.recipe.sections import Source
 from datagen.stages.sources.ingest.convert import rows
 from datagen.stages.sources.ingest.readers.spreadsheet import MAX_CHARS, blocks
 from datagen.stages.sources.ingest.record import File
-from tests.support.office import OFFICE, RELATIONS, TYPES, W, docx, opendocument, paragraph, zipped
+from tests.support.office import ODF, OFFICE, RELATIONS, TYPES, W, docx, opendocument, paragraph, zipped
 
 M = "http://schemas.openxmlformats.org/officeDocument/2006/math"
 SHEETS = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
@@ -217,21 +218,138 @@ def test_a_header_is_never_without_its_first_row():
     assert list(blocks([["No", "Remark"], ["Tools", ""]])) == ["Tools", header.strip()]
 
 
-def test_a_workbook_larger_than_its_directory_states_is_dropped(read):
-    row = '<row><c t="inlineStr"><is><t>aaaaaaaaaa</t></is></c></row>'
-    sheet = f'<worksheet xmlns="{SHEETS}"><sheetData>{row * 100_000}</sheetData></worksheet>'
-    data = zipped(
+def workbook(*sheets, styles="<styleSheet/>"):
+    """Make a workbook of the XML of its sheets' rows; they are called S1, S2, ..."""
+    names = "".join(f'<sheet name="S{at}" sheetId="{at}" r:id="s{at}"/>' for at in range(1, len(sheets) + 1))
+    relations = "".join(
+        f'<Relationship Id="s{at}" Type="{OFFICE}/worksheet" Target="worksheets/sheet{at}.xml"/>'
+        for at in range(1, len(sheets) + 1)
+    )
+    relations += f'<Relationship Id="t" Type="{OFFICE}/styles" Target="styles.xml"/>'
+    return zipped(
         **{
             "[Content_Types].xml": f'<Types xmlns="{TYPES}"/>',
             "_rels/.rels": f'<Relationships xmlns="{RELATIONS}"><Relationship Id="r" Type="{OFFICE}/officeDocument" Target="xl/workbook.xml"/></Relationships>',
-            "xl/workbook.xml": f'<workbook xmlns="{SHEETS}" xmlns:r="{OFFICE}"><sheets><sheet name="S" sheetId="1" r:id="a"/></sheets></workbook>',
-            "xl/_rels/workbook.xml.rels": f'<Relationships xmlns="{RELATIONS}"><Relationship Id="a" Type="{OFFICE}/worksheet" Target="worksheets/sheet1.xml"/></Relationships>',
-            "xl/worksheets/sheet1.xml": sheet,
-        }
+            "xl/workbook.xml": f'<workbook xmlns="{SHEETS}" xmlns:r="{OFFICE}"><sheets>{names}</sheets></workbook>',
+            "xl/_rels/workbook.xml.rels": f'<Relationships xmlns="{RELATIONS}">{relations}</Relationships>',
+            "xl/styles.xml": styles,
+        },
+        **{
+            f"xl/worksheets/sheet{at}.xml": f'<worksheet xmlns="{SHEETS}"><sheetData>{rows}</sheetData></worksheet>'
+            for at, rows in enumerate(sheets, start=1)
+        },
     )
+
+
+def string(place, text):
+    return f'<c r="{place}" t="inlineStr"><is><t>{text}</t></is></c>'
+
+
+def number(place, value, attributes=""):
+    return f'<c r="{place}" {attributes}><v>{value}</v></c>'
+
+
+FRUIT = f'<row r="1">{string("A1", "Name")}{string("B1", "Price")}</row><row r="2">{string("A2", "Pear")}{number("B2", 3)}</row>'
+PEAR = "| Name | Price |\n| --- | --- |\n| Pear | 3 |"
+
+
+@pytest.mark.parametrize(
+    ("far", "written"),
+    [
+        (f'<row r="1048576">{string("XFD1048576", "far")}</row>', "\n\nfar"),
+        ('<row r="1048576"><c r="XFD1048576" s="1"/></row>', ""),
+        (
+            f'<row r="3">{string("A3", "Fig")}{number("B3", 4)}</row><row r="900000">{string("ZZ900000", "far")}</row>',
+            "\n| Fig | 4 |\n\nfar",
+        ),
+    ],
+)
+def test_a_cell_far_from_the_others_costs_no_memory(text_of, far, written):
+    assert text_of("a.xlsx", workbook(FRUIT + far)) == PEAR + written
+
+
+def test_a_sparse_workbook_keeps_its_dates(text_of):
+    dates = '<cellXfs><xf numFmtId="0"/><xf numFmtId="14"/></cellXfs>'
+    rows = f'<row r="3">{string("A3", "Fig")}{number("B3", 45000, """s="1" """)}</row>'
+    far = f'<row r="1048576">{string("XFD1048576", "far")}</row>'
+    data = workbook(FRUIT + rows + far, styles=f'<styleSheet xmlns="{SHEETS}">{dates}</styleSheet>')
+    assert text_of("a.xlsx", data) == f"{PEAR}\n| Fig | 2023-03-15 |\n\nfar"
+
+
+@pytest.mark.parametrize(
+    ("cell", "written"),
+    [
+        (number("B3", "yes", 't="b"'), "yes"),
+        (number("B3", "#ODD!", 't="e"'), "#ODD!"),
+        (number("B3", 9, 't="other"'), "9"),
+        (number("!!", 9), "9"),
+    ],
+)
+def test_a_damaged_cell_costs_no_sheet(read, cell, written):
+    rows = f'<row r="3">{string("A3", "Fig")}{cell}</row><row r="4">{string("A4", "A &amp;lt; B")}{number("B4", 5)}</row>'
+    first, second = read("a.xlsx", workbook(FRUIT + rows, FRUIT))
+    assert first["text"] == f"{PEAR}\n| Fig | {written} |\n| A &lt; B | 5 |"
+    assert json.loads(first["metadata"]) == {"left_out": {"damaged cells": 1}}
+    assert (second["text"], second["metadata"]) == (PEAR, "{}")
+
+
+def test_a_sheet_that_cannot_be_read_costs_no_other(read):
+    data = workbook(FRUIT, FRUIT)
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist() if "sheet1" not in name}
+    lost, sound = read("a.xlsx", zipped(**parts))
+    assert (lost["reason"], "S1" in lost["detail"]) == ("unreadable file", True)
+    assert (sound["source"], sound["text"]) == ("a.xlsx#S2", PEAR)
+
+
+def ods(rows):
+    """Make a workbook of OpenDocument of the XML of its rows."""
+    manifest = '<manifest:manifest xmlns:manifest="urn:oasis:names:tc:opendocument:xmlns:manifest:1.0"/>'
+    body = f'<office:spreadsheet><table:table table:name="S">{rows}</table:table></office:spreadsheet>'
+    return zipped(
+        mimetype="application/vnd.oasis.opendocument.spreadsheet",
+        **{
+            "META-INF/manifest.xml": manifest,
+            "content.xml": f"<office:document-content {ODF}><office:body>{body}</office:body></office:document-content>",
+        },
+    )
+
+
+def ods_row(*cells, attributes=""):
+    texts = (
+        f'<table:table-cell office:value-type="string"><text:p>{cell}</text:p></table:table-cell>'
+        for cell in cells
+    )
+    return f"<table:table-row {attributes}>{''.join(texts)}</table:table-row>"
+
+
+EMPTY = '<table:table-row table:number-rows-repeated="{}"><table:table-cell table:number-columns-repeated="{}" {}/></table:table-row>'
+TYPED = '<table:table-row><table:table-cell office:value-type="{}" office:{}="{}"><text:p>{}</text:p></table:table-cell>{}</table:table-row>'
+
+
+@pytest.mark.parametrize(
+    ("rows", "written", "damaged"),
+    [
+        (EMPTY.format(10_000, 16_384, 'table:style-name="c"') + ods_row("Fig", "4"), "\n| Fig | 4 |", 0),
+        (EMPTY.format(1_048_500, 16_384, "") + EMPTY.format(1, 16_383, "").replace("</table:table-row>", ods_row("far")[18:]), "\n\nfar", 0),
+        (TYPED.format("float", "value", "four", "about four", ods_row("x")[18:-18]), "\n| about four | x |", 1),
+        (ods_row("Fig", "4", attributes='table:number-rows-repeated="-3"'), "\n| Fig | 4 |", 1),
+    ],
+)  # fmt: skip
+def test_far_and_damaged_cells_of_opendocument(read, rows, written, damaged):
+    (row,) = read("a.ods", ods(ods_row("Name", "Price") + ods_row("Pear", "3") + rows))
+    assert row.get("text") == PEAR + written
+    assert json.loads(row["metadata"]).get("left_out", {}).get("damaged cells", 0) == damaged
+
+
+def test_a_workbook_larger_than_its_directory_states_is_dropped(read):
+    rows = '<row><c t="inlineStr"><is><t>aaaaaaaaaa</t></is></c></row>' * 100_000
+    data = workbook(rows)
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        size = archive.getinfo("xl/worksheets/sheet1.xml").file_size
     (sound,) = read("a.xlsx", data)
     assert sound["text"].startswith("aaaaaaaaaa")
-    (lying,) = read("b.xlsx", data.replace(struct.pack("<I", len(sheet)), struct.pack("<I", 500)))
+    (lying,) = read("b.xlsx", data.replace(struct.pack("<I", size), struct.pack("<I", 500)))
     assert lying["reason"] == "unreadable file"
 
 

@@ -259,6 +259,30 @@ def test_a_word_is_a_secret_in_a_line_of_settings_a_query_and_a_connection(text,
         ("CREATE USER bob IDENTIFIED BY 'Tr0ub4dor3'", "Tr0ub4dor3"),
         ("redis-cli -h db1 -a Tr0ub4dor3 ping", "Tr0ub4dor3"),
         ('psk="Tr0ub4dor3"', "Tr0ub4dor3"),
+        ("Username:\tann\nPassword\tTr0ub4dor3\nHost\tdb1", "Tr0ub4dor3"),
+        ("user\tpassword\thost\nann\tnone\tdb1\nbob\tTr0ub4dor3\tdb2\nThe end.", "Tr0ub4dor3"),
+        ("user,password\nbob,Tr0ub4dor3", "Tr0ub4dor3"),
+        ('"user";"Passwort"\n"bob";"Tr0ub4dor3"', "Tr0ub4dor3"),
+        ("- user ann, password Tr0ub4dor&3", "Tr0ub4dor&3"),
+        ("* **Password** Tr0ub4dor&3\n", "Tr0ub4dor&3"),
+        ("1. Password - Tr0ub4dor&3", "Tr0ub4dor&3"),
+        ("Passwort für das Archiv: Tr0ub4dor3", "Tr0ub4dor3"),
+        ("Password (temporary): Tr0ub4dor3", "Tr0ub4dor3"),
+        ("pass: Tr0ub4dor3", "Tr0ub4dor3"),
+        ("wifi key: Tr0ub4dor3", "Tr0ub4dor3"),
+        ("sqlplus scott/Tr0ub4dor3@orcl", "Tr0ub4dor3"),
+        ("jdbc:oracle:thin:scott/Tr0ub4dor3@db:1521:orcl", "Tr0ub4dor3"),
+        ("api_key\tf81Kd92mQp47Zx03Lr5T", "f81Kd92mQp47Zx03Lr5T"),
+        ("password\trequisite\tpam_cracklib.so retry=3", None),
+        ("password\tstring\tThe new password.", None),
+        ("The user, password, and host2name\nit's, a, town1st", None),
+        ("token\tlabel\nIBM2000\tB-ORG", None),
+        ("password P@ssw0rd is a common example", None),
+        ("change the password every 90 days!", None),
+        ("the password for the database: see vault2", None),
+        ("3 tests pass: 10km/h", None),
+        ("Use --password FILE to read it.", None),
+        ("jdbc:oracle:thin:@//host:1521/service", None),
         ('authenticate("password", "username")', None),
         ('fields = ["password", "firstName", "lastName"]', None),
         ("**Password**: required", None),
@@ -276,6 +300,64 @@ def test_a_word_is_a_secret_in_a_line_of_settings_a_query_and_a_connection(text,
 )
 def test_a_password_is_found_whatever_stands_between_its_name_and_it(text, secret):
     assert findings(text) == ([("secret", secret)] if secret else [])
+
+
+@pytest.mark.parametrize(
+    ("text", "secret"),
+    [
+        ("PIN: 4711", "4711"),
+        ("The PIN is 4711.", "4711"),
+        ("PIN-Code\t123987", "123987"),
+        ("| PUK | 12345678 |", "12345678"),
+        ("| Name | PIN |\n| --- | --- |\n| Ann | 4711 |", "4711"),
+        ("name\tPIN\nAnn\t4711", "4711"),
+        ("CVV: 123", "123"),
+        ("Your verification code is 482913.", "482913"),
+        ("one-time password: 482913", "482913"),
+        ("Türcode: 482913", "482913"),
+        ("PIN 13 is ground, PIN: 14 too", None),
+        ("The PIN has 4711 uses", None),
+        ("| PIN | Signal |\n| --- | --- |\n| 12 | GND |", None),
+        ("Error code: 12345, postal code: 90210, source code: 2024", None),
+        ("TAN: 1234.56 and the security code is 2013-14", None),
+        ("Enter the PIN: 4 digits", None),
+    ],
+)
+def test_a_number_that_opens_something_is_a_secret_beside_its_name(text, secret):
+    assert findings(text) == ([("secret", secret)] if secret else [])
+
+
+SESSION = "8f3a9c1b2d4e5f60718293a4b5c6d7e8"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"Cookie: theme=dark; sid={SESSION}; lang=en",
+        f"Set-Cookie: session={SESSION}; Path=/; HttpOnly",
+        f"curl -H 'Cookie: a=1;b={SESSION}' https://example.org",
+        f"/index.php?PHPSESSID={SESSION}&page=2",
+        f"Authorization: {SESSION}",
+        f"Authorization: ApiKey {SESSION}",
+        f'"Proxy-Authorization": "Negotiate {SESSION}"',
+    ],
+)
+def test_cookies_and_credentials_of_requests_are_secrets(text):
+    assert findings(text) == [("secret", SESSION)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Set-Cookie: lang=en-US; Path=/; Expires=Wed, 21 Oct 2026 07:28:00 GMT",
+        "Authorization: https://example.com/docs/authorization-2024",
+        "Authorization: see-section-12-of-the-manual",
+        "Authorization: AWS4-HMAC-SHA256 follows",
+        "Authorization: Bearer $TOKEN",
+    ],
+)
+def test_other_headers_are_no_secrets(text):
+    assert findings(text) == []
 
 
 @pytest.mark.slow

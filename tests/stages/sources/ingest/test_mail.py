@@ -1,0 +1,106 @@
+"""Messages whose headers do not describe their content are read all the same."""
+
+import base64
+import json
+
+import pytest
+
+from datagen.recipe.sections import Source
+from datagen.stages.sources.ingest.convert import rows
+from datagen.stages.sources.ingest.record import File
+
+HEADER = "From: A <a@example.org>\nSubject: The harbour\n"
+TEXT = "Dear Bea,\n\nthe café at the harbour opens at nine – “early”, they say.\n\nYours, Carl"
+PAGE = "<html><body><p>Dear Bea,</p><p>the caf&eacute; opens at nine.</p></body></html>"
+OF_PAGE = "Dear Bea,\n\nthe café opens at nine."
+ENCODED = base64.encodebytes(TEXT.encode()).decode()
+
+
+@pytest.fixture
+def read(tmp_path):
+    def reader(name, data, **entry):
+        data = data if isinstance(data, bytes) else data.encode()
+        (tmp_path / name).write_bytes(data)
+        result = list(rows(File(tmp_path / name, name, Source(path=name, **entry), len(data))))
+        return [row for row in result if not row.get("reason")], [row for row in result if row.get("reason")]
+
+    return reader
+
+
+def message(content_type, body, encoding="8bit"):
+    return f"{HEADER}Content-Type: {content_type}\nContent-Transfer-Encoding: {encoding}\n\n{body}"
+
+
+def parts(kind, *inner):
+    """Write a multipart entity: its header and its parts."""
+    mark = f"x{abs(hash((kind, inner))) % 10**9}"
+    body = "".join(f"--{mark}\n{part}\n" for part in inner)
+    return f"Content-Type: multipart/{kind}; boundary={mark}\n\n{body}--{mark}--\n"
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        (message("text/plain; charset=utf-8", TEXT, "base64"), TEXT),  # it is not
+        (message("text/plain", "Hello there", "base64"), "Hello there"),
+        (message("text/plain; charset=utf-8", ENCODED, "base64"), TEXT),
+        (message("text/plain; charset=utf-8", ENCODED, "7bit"), TEXT),  # it is base64
+        (message("text/plain; charset=utf-8", "cafe" * 30, "7bit"), "cafe" * 30),
+        (message("text/plain; charset=utf-8", f"{ENCODED}\n____\nlist@example.org\n", "base64"), TEXT),
+        (message("text/plain; charset=iso-8859-1", TEXT).encode("windows-1252"), TEXT),
+        (message("text/plain; charset=iso-8859-1", TEXT), TEXT),
+        (message("text/plain; charset=us-ascii", TEXT), TEXT),
+        (message("text/plain; charset=utf-7", TEXT.encode("utf-7").decode()), TEXT),
+        (message("text/plain", PAGE), OF_PAGE),
+    ],
+)
+def test_a_text_is_not_what_its_header_says(read, data, text):
+    (letter,), dropped = read("a.eml", data)
+    assert (letter["text"], dropped) == (text, [])
+
+
+OF_HTML = f"Content-Type: text/html\n\n{PAGE}"
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        (parts("alternative", parts("alternative", OF_HTML)), OF_PAGE),
+        (parts("mixed", parts("alternative", parts("related", OF_HTML, "Content-Type: image/png\n\nx"))), OF_PAGE),
+        (parts("alternative", "Content-Type: text/plain\n\nNo text.", OF_HTML), OF_PAGE),
+        (parts("alternative", "Content-Type: text/plain\n\nThe café opens at 9.", OF_HTML), "The café opens at 9."),
+        (
+            parts("mixed", "Content-Type: text/plain\n\nOne.", "Content-Type: image/png\n\nx", "\nTwo."),
+            "One.\n\nTwo.",
+        ),
+    ],
+)  # fmt: skip
+def test_the_text_of_a_message_in_parts(read, body, text):
+    (letter,), dropped = read("a.eml", HEADER + body)
+    assert (letter["text"], dropped) == (text, [])
+
+
+def test_the_footer_of_a_mailing_list_is_left_out_and_counted(read):
+    (letter,), _ = read(
+        "a.eml", HEADER + parts("mixed", "\nOne.", "\n________\nlamps mailing list\nlamps@x.org")
+    )
+    assert letter["text"] == "One."
+    assert json.loads(letter["metadata"])["left_out"] == {"lines of the list's footer": 3}
+
+
+def test_a_message_that_is_an_attachment_is_read_as_one(read):
+    disposition = 'Content-Disposition: attachment; filename="plan.md"\n\n# Plan\n\nGo there.'
+    (plan,), (letter,) = read("a.eml", f"{HEADER}Content-Type: text/markdown\n{disposition}")
+    assert (plan["source"], plan["text"]) == ("a.eml!plan.md", "# Plan\n\nGo there.")
+    assert letter["reason"] == "empty document" and "text/markdown" in letter["detail"]
+
+
+def test_a_message_in_an_unknown_encoding_costs_no_other_and_its_remedy_helps(read):
+    text = "The lighthouse was built by Jiří Dvořák of Plzeň. Ships saw the beam first, because the cliffs are low."
+    first = message("text/plain; charset=unknown-8bit", text).encode("iso-8859-2")
+    box = b"From a\n" + first + b"\n\nFrom b\nSubject: B\n\nSecond letter.\n"
+    kept, (dropped,) = read("a.mbox", box)
+    assert [row["text"] for row in kept] == ["Second letter."]
+    assert dropped["reason"] == "unknown encoding" and "line 1: The harbour" in dropped["detail"]
+    kept, dropped = read("a.mbox", box, encoding="iso-8859-2")
+    assert [row["text"] for row in kept] == [text, "Second letter."] and not dropped
