@@ -15,6 +15,7 @@ from datagen.recipe.gates import read_gate
 from datagen.recipe.model import Recipe
 from datagen.recipe.registry import find_stage
 from datagen.recipe.roles import Models, ScriptedModel
+from datagen.recipe.voters import too_few_voters
 from datagen.recipe.wiring import unconnected
 from datagen.stage import ModelStage
 
@@ -86,6 +87,7 @@ def _mistakes_across(recipe: Recipe) -> list[Mistake]:
         or _unconnected(recipe)
         or _nothing_to_read(recipe)
         or [*missing_columns(recipe), *_unmeasured(recipe)]
+        or [*too_few_voters(recipe)]
     )
 
 

@@ -178,6 +178,11 @@ def test_a_winner_of_another_form_supports_an_answer_if_it_says_the_same(pair, t
 def test_outputs_of_two_other_models_are_required():
     assert voted(SAME)["reason"] == "too few outputs"
     assert voted({"text": "", "finish": "error", "error": "x"}, SAME)["reason"] == "too few outputs"
+    writer = Identity("writer", "1", "MIT")  # of the row: it cannot confirm itself
+    rows = outputs(SAME, SAME, whos=(writer, SECOND))
+    assert vote.apply(rows, vote.options(), context("consensus")).dropped["reason"].to_pylist() == [
+        "too few outputs"
+    ]
     rows = outputs(SAME, SAME, whos=(SECOND, SECOND))
     with pytest.raises(UserError, match="different models"):
         vote.apply(rows, vote.options(), context("consensus"))
