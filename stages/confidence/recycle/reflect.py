@@ -15,6 +15,7 @@ from datagen.rows import Fields
 from datagen.schema import LINEAGE
 from datagen.stage import Columns, Context, ModelStage, Outcome, lineage
 from datagen.stages.generate.operators.parents import PAGE, Operating, Parent, instruction_of, parents_of
+from datagen.stages.shared import checks
 from datagen.stages.shared.checks.field_patterns import Text, parse
 from datagen.stages.shared.language.words import words_of
 from datagen.stages.shared.passage import overlap
@@ -126,6 +127,8 @@ def _proposal(
         if part == "answer" and answer_text.split() == parent.answer.split():
             raise Reject("repeats the answer", answer_text)
         _related(parent, answer_text)
+        checks.keeps(answer_text, parent.answer, parent.language)
+        checks.denies_no_more(answer_text, parent.answer, parent.language)
     except Reject as why:
         proposal["reason"] = str(why)[:300]
     return proposal

@@ -73,6 +73,7 @@ def test_a_question_that_needs_both_is_kept_with_both_spans():
             "not answered from both passages",
         ),
         ({"first": "Corby"}, "answered from one passage"),
+        ({"first": "The text does not say, but Corby is likely."}, "answered from one passage"),
         ({"second": "in Corby"}, "answered from one passage"),
         ({"second": {"text": "", "finish": "error", "error": "lost"}}, "no verdict"),
         ({"both": {"text": "Corby", "finish": "length"}}, "no verdict"),
@@ -82,6 +83,13 @@ def test_the_ablation_decides(reply, reason):
     kept, dropped, _ = ask(stage, passages(BRIDGE, ANNA), model(**reply))
     assert not kept
     assert [row["reason"] for row in dropped if row["reason"] != "paired already"] == [reason]
+
+
+def test_a_question_whose_words_are_all_in_the_passage_with_its_answer_is_not_asked():
+    draft = GOOD | {"question": "In which village was Anna Weidlich, the engineer, born?"}
+    kept, dropped, requests = ask(stage, passages(BRIDGE, ANNA), model(draft))
+    assert not kept and len(requests) == 1
+    assert {row["reason"] for row in dropped} == {"answered from one passage", "paired already"}
 
 
 def test_a_different_answer_from_one_passage_does_not_count():

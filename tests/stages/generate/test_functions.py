@@ -95,6 +95,34 @@ def test_every_top_level_function_gives_one_row():
     assert circle["answer"].startswith("```python\n@cache\n@other(\n    1)\ndef circle(radius):")
 
 
+@pytest.mark.parametrize(
+    ("code", "functions"),
+    [
+        (
+            "def f(a):\r    return a\r\rdef g():\r    return 2",
+            ["def f(a):\n    return a", "def g():\n    return 2"],
+        ),
+        ("def f():\r\n    return 1\r\nx = 1", ["def f():\n    return 1"]),
+        ("@(\n  cache\n)\ndef f():\n    return 1", ["@(\n  cache\n)\ndef f():\n    return 1"]),
+        (
+            'if 1:\n    def f():\n        return """\n    SELECT\n    """',
+            ['def f():\n    return """\n    SELECT\n    """'],
+        ),
+        (
+            "def f():\n    return 'a\u2028b'\n\ndef g(): ...",
+            ["def f():\n    return 'a\u2028b'", "def g(): ..."],
+        ),
+    ],
+)
+def test_the_code_is_the_original_with_its_strings_and_decorators(code, functions):
+    found = functions_of(document(code))
+    assert [function.code for function in found] == functions
+    text = document(code)["text"]
+    for function in found:
+        span = text[function.start : function.end]
+        assert span.split() == function.code.split() and not span[-1].isspace()
+
+
 NAME = st.sampled_from(["one", "two", "three"])
 BLOCK = st.recursive(
     NAME.map(lambda name: [f"def {name}(): return 1"]),

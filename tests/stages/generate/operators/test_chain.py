@@ -103,6 +103,28 @@ def test_each_link_is_kept_when_sound_and_dropped_when_subtly_wrong(tmp_path, na
     assert not kept and dropped["reason"] == reason
 
 
+@pytest.mark.parametrize(
+    ("name", "reply", "reason"),
+    [
+        ("question", "How does the tenant renew a standard lease?", "repeats its parent"),
+        ("shorten", f"{SHORT[:-1]}, and not to the tenant.", "adds a negation"),
+        ("points", "- The tenant files no notice.\n- The owner may object.", "adds a negation"),
+    ],
+)
+def test_a_link_that_reverses_its_input_or_asks_the_first_question_is_dropped(tmp_path, name, reply, reason):
+    _, (dropped,), _ = ask(stage, [row()], model({name: reply}), recipe=only(tmp_path, name))
+    assert dropped["reason"] == reason
+
+
+def test_a_third_link_that_works_on_the_first_output_is_dropped(tmp_path):
+    """The title is the second output, and all words of the third are from the first."""
+    first = '{"subject": "registrar", "statement": "records the notice in the land register"}'
+    said = model(SOUND | {"json": first})
+    _, (dropped,), requests = ask(stage, [row()], said, recipe=only(tmp_path, "title", "json"), length=3)
+    names = [request.about for request in requests if request.task == OUTPUT]
+    assert names == ["1 title", "2 json"] and dropped["reason"] == "adds to its input"
+
+
 def test_a_link_that_only_repeats_or_invents_is_dropped(tmp_path):
     recipe = only(tmp_path, "question")
     for reply, reason in [

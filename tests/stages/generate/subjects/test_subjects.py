@@ -190,6 +190,11 @@ def test_a_syllabus_names_its_node_its_requests_and_models():
         ({"sessions": [{"title": "A", "concepts": []}]}, "unparsable"),
         ({"sessions": [{"title": "", "concepts": ["x"]}]}, "not a name"),
         ({"sessions": [{"title": "A", "concepts": ["x", "X"]}]}, "repeated concept"),
+        ({"sessions": [{"title": "A", "concepts": ["The lease", "Leases"]}]}, "repeated concept"),
+        (
+            {"sessions": [{"title": "Lease", "concepts": ["x"]}, {"title": "The Leases", "concepts": ["y"]}]},
+            "repeated session",
+        ),
         (
             {"sessions": [{"title": "A", "concepts": ["x"]}, {"title": "a", "concepts": ["y"]}]},
             "repeated session",
@@ -208,7 +213,9 @@ def test_an_unsound_syllabus_is_dropped(reply, reason):
     [
         ({"names": []}, "unparsable"),
         ({"names": ["Property law"]}, "repeated name"),  # the node itself
+        ({"names": ["The property laws"]}, "repeated name"),
         ({"names": ["Leases", "leases"]}, "repeated name"),
+        ({"names": ["Leases", "Lease"]}, "repeated name"),
         ({"names": ["..."]}, "not a name"),
         ("prose", "unparsable"),
     ],
