@@ -26,12 +26,16 @@ from datagen.rows import DocumentRow, Fields
 from datagen.schema import chat, pick
 from datagen.stage import Builder, Context, ModelStage, Outcome
 from datagen.stages.shared import checks
-from datagen.stages.shared.language.rules import Languages
-from datagen.stages.shared.passage import Passage
+from datagen.stages.shared.language.rules import Language, Languages
+from datagen.stages.shared.language.words import words_of
+from datagen.stages.shared.passage import Passage, phrase_in
 from datagen.stages.shared.render.exercises import fill
 
 PROMPT = "functions/summary"
 PYTHON = "Python"
+KIND = "function"
+TOLD = 4  # fewest different words of a summary that repeats a word, besides the function's name
+COMMENT = re.compile(r"(?m)#+(.*)$")
 FENCED = re.compile(r"(?P<fence>`{3,})python\n(?P<code>.*)\n(?P=fence)", re.DOTALL)
 PART = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+|[^\W\d_a-zA-Z]+")  # of an identifier
 LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")  # as Python numbers them
@@ -230,7 +234,24 @@ def _summary(
     checks.numbers(summary, function.code)
     if not passage.content.intersection(passage.words.content(summary)):
         raise Reject("not about the function", summary)
+    _says_something(summary, function, passage.words)
     return summary
+
+
+def _says_something(summary: str, function: Function, words: Language) -> None:
+    """Reject a stutter, a copied comment, and "The function takes a color and returns a color"."""
+    said = words_of(summary)
+    for size in (2, 3):
+        for start, end in zip(range(len(said)), range(size, len(said) - size + 1), strict=False):
+            if said[start:end] == said[end : end + size]:
+                raise Reject("repetition loop", summary)
+    comments = words_of(" ".join(map(str.strip, COMMENT.findall(function.code))))
+    if phrase_in(comments, [" ".join(said)]):
+        raise Reject("copies a comment", summary)
+    named = {*words.content(f"{function.name} {' '.join(PART.findall(function.name))} {KIND}")}
+    told = [word for word in words.content(summary) if word not in named]
+    if len({*told}) < min(TOLD, len(told)):
+        raise Reject("says nothing about the function", summary)
 
 
 stage = ModelStage(
