@@ -80,9 +80,8 @@ def objection(run: Run, home: Path, changed: Comparison | None = None) -> str:
             before = _rows(released)
             return f"it has no rows, but the latest release has {before:,}" if before else ""
         gone = {name: sum(splits.values()) for name, splits in products(released).items() if name in absent}
-    except UserError as error:
-        lacks = f"no rows of {' or '.join(absent)}" if rows else "no rows"
-        return f"it has {lacks}, and the rows of the latest release cannot be counted: {error}"
+    except UserError as error:  # rows replace a release that cannot be read
+        return "" if rows else f"it has no rows, and the rows of the latest release cannot be counted: {error}"
     return _without({name: count for name, count in gone.items() if count})
 
 

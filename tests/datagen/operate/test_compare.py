@@ -298,11 +298,11 @@ def test_a_run_that_lost_a_product_is_released_only_if_its_recipe_permits_that(
     assert (message in objection) if message else objection == ""
 
 
-def test_a_product_is_not_missed_in_a_release_that_cannot_be_read(tmp_path):
+def test_a_run_with_rows_replaces_a_release_that_cannot_be_read(tmp_path):
     run = write_run(tmp_path / "b", OLD, [row("same", "0?", "yes")], 2, "running")
     (tmp_path / "a").mkdir()
     (tmp_path / "latest").symlink_to("a")
-    assert "the rows of the latest release cannot be counted" in release.objection(run, tmp_path)
+    assert release.objection(run, tmp_path) == ""
 
 
 def test_a_run_without_rows_does_not_replace_a_release_that_cannot_be_read(tmp_path):
