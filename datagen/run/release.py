@@ -81,7 +81,8 @@ def objection(run: Run, home: Path, changed: Comparison | None = None) -> str:
             return f"it has no rows, but the latest release has {before:,}" if before else ""
         gone = {name: sum(splits.values()) for name, splits in products(released).items() if name in absent}
     except UserError as error:  # rows replace a release that cannot be read
-        return "" if rows else f"it has no rows, and the rows of the latest release cannot be counted: {error}"
+        unknown = f"the rows of the latest release cannot be counted: {error}"
+        return "" if rows else f"it has no rows, and {unknown}"
     return _without({name: count for name, count in gone.items() if count})
 
 
