@@ -88,6 +88,14 @@ def test_an_output_that_does_not_fit_the_next_instruction_ends_the_chain():
     assert not kept and dropped["reason"] == "output does not fit the next link"
 
 
+@pytest.mark.parametrize(("fits", "kept"), [(0.99, 1), (0.999, 0), (0.0, 1)])
+def test_the_least_probability_that_an_output_fits_is_an_option(fits, kept):
+    sure = ask(stage, [row()], model(), fits=fits)[0]  # says_yes: 0.9975
+    assert len(sure) == kept
+    doubtful = ask(stage, [row()], model(fits=says_no), fits=fits)[0]
+    assert len(doubtful) == (fits == 0)
+
+
 def test_an_unsound_second_link_is_not_followed_by_a_third():
     _, _, requests = ask(stage, [row()], model(dict.fromkeys(SOUND, "Cows graze on hills.")), length=3)
     assert {request.about.split()[0] for request in requests} == {"1"}
