@@ -64,6 +64,31 @@ def test_prompts_with_the_same_seeds_are_different_samples():
     assert len({request.key(WHO) for request in requests}) == len(requests) == 10
 
 
+def distinct(request):
+    """Write two texts that share few words with those of other requests, and one that every request repeats."""
+    words = [f"{SUBJECTS[int(request.row[1:])]}{request.sample}{number}x" for number in range(6)]
+    return new(f"What {' '.join(words)}?", f"Where {' '.join(reversed(words))}?", GOOD)
+
+
+@pytest.mark.parametrize("stage", [from_seeds, from_search])
+@pytest.mark.parametrize(
+    ("enough", "sent"),
+    [
+        (None, 40),
+        (1, 10),
+        (21, 10),
+        (22, 20),
+        (1000, 40),
+    ],  # a round: 10 requests, 20 new texts, and one that repeats
+)
+def test_prompts_are_sent_until_enough_new_texts_passed(stage, enough, sent):
+    everything = ask(stage, seeds(), lambda _: new(GOOD), prompts=4)[2]
+    kept, _, requests = ask(stage, seeds(), distinct, prompts=4, enough=enough)
+    assert len(requests) == sent
+    assert {request.key(WHO) for request in requests} <= {request.key(WHO) for request in everything}
+    assert len({row["question"] for row in kept}) == 2 * sent + 1
+
+
 @pytest.mark.parametrize(
     ("stage", "text", "reason"),
     [
