@@ -27,6 +27,14 @@ def seeds(count=10):
     return rows
 
 
+def test_rows_of_a_hand_off_are_seeds_of_a_second_iteration():
+    handed_off = {
+        "prompt": [{"role": "user", "content": GOOD}],
+        "completion": [{"role": "assistant", "content": "A."}],
+    }
+    assert (seed(handed_off)["question"], seed(handed_off)["answer"]) == (GOOD, "A.")
+
+
 def new(*texts, **fields):
     return json.dumps({"new": [{"text": text, **fields} for text in texts]})
 
