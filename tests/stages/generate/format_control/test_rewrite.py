@@ -255,6 +255,12 @@ def test_oifc_a_one_shot_row_has_another_question_with_an_answer_in_exactly_its_
         assert "demand" not in row_labels
 
 
+def test_every_answer_in_a_format_is_the_example_of_one_other_row():
+    rows = [row(f"How does tenant {number} renew a standard lease?") for number in range(5)]
+    kept, _, _ = only("one_line", rows=rows, one_shot=1.0)
+    assert sorted(labels(made)["example"] for made in kept) == sorted(one["id"] for one in rows)
+
+
 def test_the_demand_is_used_if_no_other_row_has_the_format():
     (made,), _, _ = only("json", one_shot=1.0)
     assert labels(made)["shown"] == "demand"
