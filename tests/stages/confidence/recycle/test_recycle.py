@@ -118,7 +118,11 @@ LIMITED = "A standard lease lasts 12 years and ends in autumn, unless the owner 
     ("better", "reason"),
     [
         ("A standard lease of land lasts 12 years and ends in autumn, unless the owner objects within 30 days.", None),
-        ("A standard lease of land lasts 12 years and ends in autumn.", "loses a number"),
+        (LIMITED.replace("30 days", "days"), "loses a number"),
+        (f"{LIMITED[:-1]} of", "unfinished sentence"),
+        (f"{LIMITED[:-1]} or of.", "unfinished sentence"),
+        (LIMITED.lower(), "repeats the answer"),
+        ("A lease of 12 years ends, unless somebody objects within 30 days.", "unrelated to the answer"),
         ("A standard lease lasts 12 years and ends in autumn if the owner objects within 30 days.", "loses a condition"),
         ("A standard lease never lasts 12 years and ends in autumn, unless the owner objects within 30 days.",
          "adds a negation"),
