@@ -128,7 +128,7 @@ def _proposal(
         _related(parent, answer_text)
         _whole(parent, answer_text)
         checks.keeps(answer_text, parent.answer, parent.language)
-        checks.denies_no_more(answer_text, parent.answer, parent.language)
+        checks.denies_no_more(answer_text, f"{question}\n{parent.answer}", parent.language)
     except Reject as why:
         proposal["reason"] = str(why)[:300]
     return proposal
