@@ -152,6 +152,12 @@ def test_a_better_question_keeps_its_conditions(better, reason):
     assert bool(proposed["question_proposal"]["reason"]) == bool(reason)
 
 
+def test_a_better_answer_may_repeat_the_negation_of_its_question():
+    row = parent("What may a tenant who has not paid the rent not do?", "sublet the land")
+    better = "A tenant who has not paid the rent may not sublet the land."
+    assert answered(student({}), row, IMPROVED | {"answer": better}, mode="all")[0]["answer"] == better
+
+
 def test_a_better_answer_keeps_the_form_of_the_answer():
     row = parent(question="Extract the lease as JSON with the key term.", answer='{"term": "12 years"}')
     after, _ = answered(student({}), row, mode="all")
