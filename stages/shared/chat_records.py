@@ -104,6 +104,10 @@ def example(record: object) -> Example:
     not_bad(fields, answer)
     if any(name in fields for name in TURNS):
         listed = _to_last_trained(_chat(fields))
+        for turn in [turn for turn in listed if isinstance(turn, Mapping) and _role(turn) == "assistant"][
+            -1:
+        ]:
+            not_bad(turn, turn.get("content"))
         return _of_chat([*_before(fields), *_turns(listed)]) | _reasoning(fields, listed)
     if "prompt" in fields and answer is not None:
         row = _of_chat([*_before(fields), *_turns(fields["prompt"], "user"), *_turns(answer, "assistant")])

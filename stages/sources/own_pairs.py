@@ -99,8 +99,8 @@ def check(figures: Mapping[str, int], options: Options, context: Context) -> Non
     """Say which ratings were not compared with anything."""
     rated = {name: count for name, count in figures.items() if name.startswith(UNREAD)}
     context.notice(
-        f"{count:,} records have a {name.removeprefix(UNREAD)} and were read whatever it is; "
-        f"to read only those with 3 or more: least: {{{name.removeprefix(UNREAD)}: 3}}"
+        f"records with a {name.removeprefix(UNREAD)} were read whatever it is: {count:,}; "
+        f"to read only those of 3 or more: least: {{{name.removeprefix(UNREAD)}: 3}}"
         for name, count in rated.items()
     )
 

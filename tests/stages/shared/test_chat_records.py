@@ -172,6 +172,9 @@ def test_a_marked_answer_is_bad(mark):
     with pytest.raises(Reject, match=r"^a bad answer") as why:
         example({"question": "Q", "answer": "A"} | mark)
     assert "remove the field if it means something else" in str(why.value)
+    with pytest.raises(Reject, match=r"^a bad answer"):
+        example({"messages": [USER, ASSISTANT | mark]})
+    assert example({"messages": [USER, ASSISTANT | mark, USER, ASSISTANT]})["answer"] == "A"
 
 
 @pytest.mark.parametrize(
