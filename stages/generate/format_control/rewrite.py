@@ -181,7 +181,7 @@ def _read(
         if scores[name] < getattr(options, name):
             reason = "leaves out what the answer says" if name == "coverage" else "adds to the answer"
             raise Reject(reason, f"{name} {scores[name]:.2f} of: {text[:200]}")
-    told = "\n".join([*parsed.names, *parsed.cells])
+    told = "\n".join(parsed.cells)
     checks.keeps(told, parent.answer, parent.language)
     checks.denies_no_more(told, parent.answer, parent.language)
     return text, scores

@@ -16,7 +16,6 @@ from datagen.rows import SessionRow
 from datagen.schema import content_id
 from datagen.stage import Builder, Context, ModelStage, Outcome
 from datagen.stages.generate.subjects.tree import LEVELS, name_of, node_lineage
-from datagen.stages.shared.language import matching
 from datagen.stages.shared.language.rules import Language, Languages
 from datagen.stages.shared.language.words import words_of
 
@@ -147,9 +146,11 @@ def _below(value: JsonObject, above: Path, limit: int, language: Language) -> It
             yield from _below(part["below"], (*above, name), limit, language)
 
 
-def _plain(name: str, language: Language) -> tuple[str, ...]:
-    """Return the words of a name without articles and plurals: "The Leases" repeats "Lease"."""
-    return tuple(matching.words(name, language=language)) or (name.casefold(),)
+def _plain(name: str, language: Language) -> str:
+    """Return a name without its first article and its plural: "The Leases" repeats "Lease"."""
+    words = name.casefold().split()
+    start = len(words) > 1 and words[0] in language.articles
+    return " ".join([*words[start:-1], language.singular(words[-1])])
 
 
 def read(rows: pa.Table, answers: Answers, options: Options, context: Context) -> Outcome:

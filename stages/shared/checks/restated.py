@@ -14,6 +14,7 @@ from datagen.stages.shared.language.rules import Language
 from datagen.stages.shared.language.words import NUMBER, words_of
 from datagen.stages.shared.passage import Passage, overlap, phrase_in
 
+SHORTEST = 2  # content words of a sentence that can be compared
 SAME = 0.75  # share of a sentence's content words in another from which it restates that one
 NUMBERED = re.compile(r"(?m)^\s*\d+[.)] ")  # the number of a list item
 
@@ -45,41 +46,30 @@ def not_reversed(text: str, passage: Passage) -> None:
     """
     Reject a text with a sentence that says the opposite of one in the passage.
 
-    It has a negation, and a sentence without one contains a share of `SAME` of its other content words and no
-    condition that it lacks; or one thing is replaced by its opposite or another number
-    (`datagen.stages.shared.checks.verdict`). A sentence that the passage also has is not rejected.
+    One thing is replaced by its opposite or by another number (`datagen.stages.shared.checks.verdict`); or it
+    has a negation, and the sentences that contain a share of `SAME` of its other content words have none, nor
+    a condition that it lacks. What another sentence of the passage says is not rejected.
     """
-    words = passage.words
+    words, lines = passage.words, [line for _, line in passage.sentences]
     for sentence in sentences(text):
-        spelled = words.spelled(sentence)
-        plain = (word for word in spelled if word not in words.negations)
-        content = [stem for stem in map(words.stem, plain) if stem in passage.content]
-        verdicts = [verdict(sentence, line, words) for _, line in passage.sentences]
-        negated = _negations(spelled, words) > 0
-        opposite = [
-            line
-            for (_, line), told in zip(passage.sentences, verdicts, strict=True)
-            if told is False or (negated and _affirms(line, content, spelled, words))
-        ]
-        denied = any(
-            _negations(words.spelled(line), words) and overlap(content, set(words.content(line))) >= SAME
-            for _, line in passage.sentences
-        )
-        if opposite and True not in verdicts and not (negated and denied):
+        verdicts = [verdict(sentence, line, words) for line in lines]
+        opposite = [line for line, told in zip(lines, verdicts, strict=True) if told is False]
+        if True not in verdicts and (opposite := opposite or _denied(sentence, lines, words)):
             raise Reject("says the opposite", f"{sentence}, by: {opposite[0]}")
 
 
-def _affirms(line: str, content: list[str], spelled: list[str], words: Language) -> bool:
-    """Check whether a sentence without a negation has the content of a negated one."""
-    told = words.spelled(line)
-    limits = [condition for condition in words.conditions if phrase_in(told, [condition])]
-    stems = {*map(words.stem, told)}
-    return (
-        len(content) > 1
-        and not _negations(told, words)
-        and overlap(content, stems) >= SAME
-        and all(phrase_in(spelled, [limit]) for limit in limits)
-    )
+def _denied(sentence: str, lines: list[str], words: Language) -> list[str]:
+    """Return the sentences that a negated one denies."""
+    spelled = words.spelled(sentence)
+    plain = [words.stem(word) for word in spelled if word not in words.negations | words.stop]
+    if len(plain) < SHORTEST or not _negations(spelled, words):
+        return []
+    told = [words.spelled(line) for line in lines]
+    alike = [at for at, line in enumerate(told) if overlap(plain, {*map(words.stem, line)}) >= SAME]
+    if any(_negations(told[at], words) for at in alike):
+        return []
+    limits = {at: [limit for limit in words.conditions if phrase_in(told[at], [limit])] for at in alike}
+    return [lines[at] for at in alike if all(phrase_in(spelled, [limit]) for limit in limits[at])]
 
 
 def _negations(spelled: list[str], words: Language) -> int:

@@ -8,7 +8,7 @@ from datagen.recipe.load import load_recipe
 RECIPE = """
 name: x
 corpus: [{{path: a}}]
-models: {{generator: {first}, second: {second}, third: {third}, judge: generator}}
+models: {{generator: {first}, second: {second}, third: {third}, judge: {judge}}}
 stages:
   ingest:
   chunk:
@@ -25,8 +25,8 @@ ELSEWHERE = "{engine: openai, model: m, base_url: 'http://localhost:2/v1', think
 OWN = "own_pairs: {path: [pairs.jsonl]}"
 
 
-def load(folder, first=ONE, second=TWO, third=THREE, rows="instruct:", without=""):
-    text = RECIPE.format(first=first, second=second, third=third, rows=rows)
+def load(folder, first=ONE, second=TWO, third=THREE, rows="instruct:", judge="generator", without=""):
+    text = RECIPE.format(first=first, second=second, third=third, rows=rows, judge=judge)
     if without:
         text = text.replace(without, "").replace(f", third: {third}", "")
     (folder / "recipe.yaml").write_text(text)
@@ -52,6 +52,10 @@ def test_different_models_are_accepted(tmp_path, models):
         ({"third": TWO}, "10: stages.third_output: it asks the same model as second_output, m:two; give each"),
         ({"third": "second"}, "10: stages.third_output: it asks the same model as second_output, m:two"),
         ({"second": SERVED, "third": ELSEWHERE}, "10: stages.third_output: it asks the same model as second_"),
+        ({"second": SERVED, "third": SERVED.replace("model: m", "model: m, revision: main")},
+         "10: stages.third_output: it asks the same model as second_output, m"),
+        ({"third": "generator", "rows": "instruct:\n  score:", "judge": THREE},
+         "12: stages.consensus: it needs outputs of 2 models other than the writer, m:one, and has those of m:two"),
         ({"third": "generator"}, "11: stages.consensus: it needs outputs of 2 models other than the writer, m:one, "
          "and has those of m:two; give each another_output stage a role with its own model"),
         ({"second": "judge", "rows": OWN, "without": "  third_output: {use: another_output, role: third}\n"},

@@ -95,6 +95,11 @@ def test_a_question_whose_words_are_all_in_the_passage_with_its_answer_is_not_as
 def test_a_different_answer_from_one_passage_does_not_count():
     kept, _, _ = ask(stage, passages(BRIDGE, ANNA), model(first="Aldham", second="Dover"))
     assert len(kept) == 1
+    asked = "In which year and by which engineer from Corby was the Halvorsen bridge built?"
+    answer = "1871 by Anna Weidlich"
+    draft = GOOD | {"question": asked, "answer": answer}
+    kept, _, _ = ask(stage, passages(BRIDGE, ANNA), model(draft, both=answer, second="1901 by Anna Weidlich"))
+    assert len(kept) == 1
 
 
 @pytest.mark.parametrize(

@@ -221,6 +221,9 @@ def test_the_number_of_another_passage_is_not_that_of_the_quote(tmp_path):
         }
         made, dropped, _ = ask(answer_questions, rows, lambda _, output=output: json.dumps(output))
         assert len(made) == kept and (kept or dropped[0]["reason"] == "evidence does not support it")
+    zoned = rows[0] | {"question": "When does a standard lease of land in zone 4 end?"}
+    output = {"evidence": TEXTS["lease"], "answer": "In zone 4, a standard lease of land ends in autumn."}
+    assert len(ask(answer_questions, [zoned], lambda _: json.dumps(output))[0]) == 1
     assert "30 days" in " ".join(hit["text"] for hit in rows[0]["passages"])
 
 

@@ -97,6 +97,14 @@ def test_prompts_are_sent_until_enough_new_texts_passed(stage, enough, sent):
     assert len({row["question"] for row in kept}) == 2 * sent + 1
 
 
+def test_texts_like_a_seed_or_another_text_are_not_enough():
+    similar = iter(range(99))
+    model = lambda _: new(f"Which rules hold for rent in a lease of year {next(similar)}?")  # noqa: E731
+    assert len(ask(from_seeds, seeds(), model, prompts=4, enough=1)[2]) == 40
+    one = lambda _: new(f"How long may the heirs of a tenant keep the land {next(similar)}?")  # noqa: E731
+    assert len(ask(from_seeds, seeds(), one, prompts=4, enough=2)[2]) == 40
+
+
 @pytest.mark.parametrize(
     ("stage", "text", "reason"),
     [

@@ -185,6 +185,7 @@ def test_a_marked_answer_is_bad(mark):
         {"label": "negative", "answer": "Negative"},
         {"correct": "No", "answer": "No"},
         {"correct": "The first."},
+        {"correct": "False", "answer": "False"},
         {"liked": True},
         *(
             {"rating": value}

@@ -145,6 +145,13 @@ def test_a_run_says_which_ratings_and_reasoning_it_read(own, tmp_path):
         for outcome in stage.read(task, options, where):
             figures.update(outcome.figures)
     assert figures == {"with reasoning": 1, "rated/rating": 2, "rated/stars": 1}
+    compared = stage.options(path=["own"], least={"rating": 1})
+    counts = [
+        outcome.figures
+        for task in stage.plan(compared, where)
+        for outcome in stage.read(task, compared, where)
+    ]
+    assert [count["rated/stars"] for count in counts] == [1] and "rated/rating" not in counts[0]
     stage.check(figures, options, where)
     notices = "".join(path.read_text() for path in (tmp_path / "out").glob("*.json"))
     assert "records with a rating were read whatever it is: 2" in notices and "least: {rating: 3}" in notices

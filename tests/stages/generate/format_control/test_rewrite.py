@@ -131,7 +131,9 @@ FACTS = "The lease ends in autumn unless the owner objects. The tenant may not s
 )
 def test_a_view_that_lost_a_fact_is_dropped(change, reason):
     """The parser accepts all of them."""
-    view = parent(RENEWAL, FACTS, context=None, evidence=None)
+    view = parent(
+        RENEWAL, f"Certainly so. {FACTS}", context=None, evidence=None
+    )  # of which a view may lack little
     kept, dropped, _ = only("one_line", lambda _: change(FACTS), [view], coverage=0.5)
     assert [row["reason"] for row in dropped] == ([reason] if reason else [])
     assert len(kept) == (reason is None)

@@ -228,6 +228,16 @@ def test_an_invalid_or_repeated_name_is_dropped(reply, reason):
     assert reason in {row["reason"] for row in dropped}
 
 
+def test_names_that_differ_in_more_than_articles_and_plurals_are_different():
+    names = ["C", "C++", "C#", "Vitamin A", "Vitamins", "The", "A", "Type A", "Type B"]
+
+    def model(request):
+        return reply_text({"names": names}) if request.task == syllabus.COMPLETE else teacher(request)
+
+    kept, _, _ = syllabi({"Law": {"Private law": {"Property law": None}}}, model, children=20)
+    assert [row["path"][-1] for row in kept] == names
+
+
 @pytest.mark.parametrize(
     ("concept", "kept"),
     [

@@ -10,7 +10,11 @@ from datagen.stages.shared.passage import Passage
 EN = language_of("en")
 RENT = "The rent is due on the first day of each month. A tenant without a receipt may not sublet the land."
 TERM = "A standard lease lasts 12 years and ends in autumn. It ends earlier only if the owner objects in writing."
-PASSAGE = Passage({"id": "p", "title": "Leases", "section": [], "text": f"{RENT} {TERM}"}, EN)
+BOTH = (
+    "A fee is due in spring. A reduced fee is not due in spring. A seasonal lease is renewed on the first day. "
+    "A seasonal lease is renewed on the last day."
+)
+PASSAGE = Passage({"id": "p", "title": "Leases", "section": [], "text": f"{RENT} {TERM} {BOTH}"}, EN)
 OBJECTION = "It ends in autumn, unless the owner objects within 30 days and is not a minor."
 
 
@@ -73,6 +77,12 @@ def test_a_restatement_denies_no_more():
         ("It does not end earlier if the owner is silent.", True),  # "only if" says so
         ("The lease is not free.", True),  # the passage does not say so, which other checks find
         ("A standard lease lasts 12 years. It does not end in autumn.", False),
+        ("No tenant has to object in writing each month.", True),  # few of its words are in one sentence
+        ("Not the lease.", True),
+        ("In spring, a reduced fee is not due.", True),  # another sentence denies it, too
+        ("In spring, a fee is never due.", True),
+        ("A seasonal lease is renewed on the last day.", True),  # another sentence says so
+        ("A seasonal lease is renewed on the first day.", True),
     ],
 )
 def test_a_sentence_that_reverses_one_of_the_passage_is_found(text, said):
