@@ -89,6 +89,10 @@ def test_a_question_whose_words_are_all_in_the_passage_with_its_answer_is_not_as
     draft = GOOD | {"question": "In which village was Anna Weidlich, the engineer, born?"}
     kept, dropped, requests = ask(stage, passages(BRIDGE, ANNA), model(draft))
     assert not kept and len(requests) == 1
+    words_of_the_first = GOOD | {"question": "Where from was who built the Halvorsen bridge in 1871?"}
+    assert (
+        len(ask(stage, passages(BRIDGE, ANNA), model(words_of_the_first))[0]) == 1
+    )  # the answer is not in it
     assert {row["reason"] for row in dropped} == {"answered from one passage", "paired already"}
 
 
