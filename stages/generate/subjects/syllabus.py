@@ -149,7 +149,7 @@ def _below(value: JsonObject, above: Path, limit: int, language: Language) -> It
 def _plain(name: str, language: Language) -> str:
     """Return a name without its first article and its plural: "The Leases" repeats "Lease"."""
     words = name.casefold().split()
-    start = len(words) > 1 and words[0] in language.articles
+    start = words[0] in language.articles
     return " ".join([*words[start:-1], language.singular(words[-1])])
 
 
