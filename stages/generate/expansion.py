@@ -47,6 +47,11 @@ class Expansion(datagen.stage.Options):
         description="Send one prompt of each seed at a time, until so many new texts passed the checks. Left "
         "out: all prompts are sent",
     )
+    by_target: bool = Field(
+        False,
+        description="Self-Specialization: reject the recipe unless the model to be trained (target) writes "
+        "the texts and answers them",
+    )
     domain: str = Field("", description="Domain of the new texts, in a few words; may be empty")
     categories: tuple[str, ...] = Field(
         (), description="Categories of tasks, one of which each new text gets; left out: none"
