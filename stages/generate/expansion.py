@@ -121,7 +121,7 @@ def expansion(
         kept = Novelty()
         kept.keep([text or "" for text in seeds["question"].to_pylist()])
         before, items = len(kept), written(seeds, answers, settings, context)
-        kept.judge([item["question"] for *_, item in items if not isinstance(item, Reject)])
+        kept.judge([str(item["question"]) for *_, item in items if not isinstance(item, Reject)])
         return len(kept) - before
 
     def written(
