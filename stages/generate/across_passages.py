@@ -240,7 +240,12 @@ def _checked(draft: Answer, pair: Pair, prompt: Prompt, options: Options) -> Out
         quotes.append(checks.verbatim(quote, own))
         if other.find(quote):
             raise Reject("evidence in both passages", quote)
-    asked = set(words.content(output.question))
+    asked, told = ({*words.content(text)} for text in (output.question, output.answer))
+    quoted = [{*words.content(quote)} for quote in quotes]
+    if not all(quote & (asked | told) for quote in quoted) or (
+        told and not told & quoted[0].union(quoted[1])
+    ):
+        raise Reject("evidence does not support it", f"{output.answer}, by: {' '.join(quotes)}")
     for step in (FIRST, SECOND):
         if asked <= pair.shown(step).content and pair.shown(step).find(output.answer):
             raise Reject("answered from one passage", f"the {step} has all words of: {output.question}")

@@ -111,6 +111,8 @@ def test_a_different_answer_from_one_passage_does_not_count():
     [
         ({"first": "The Halvorsen bridge is old."}, "evidence not in passage"),
         ({"first": GOOD["second"]}, "evidence not in passage"),
+        ({"second": "She founded a school of engineers there."}, "evidence does not support it"),
+        ({"answer": "engineers"}, "evidence does not support it"),
         ({"question": "Where was the builder born?"}, "asks for nothing in particular"),
         (
             {"question": "In which village does the text say that the builder was born?"},
