@@ -31,6 +31,7 @@ AROUND = (  # tags that some models put around the answer
 _OPEN = re.compile(r"\s*(?:" + "|".join(re.escape(open_) for open_, _ in PAIRS) + ")", re.IGNORECASE)
 _NESTED = re.compile("|".join(re.escape(open_) for open_, _ in PAIRS), re.IGNORECASE)
 _CLOSE = re.compile("|".join(re.escape(close) for _, close in PAIRS), re.IGNORECASE)
+_LAST = re.compile(rf"(?m)(?:{_CLOSE.pattern})\s*$", re.IGNORECASE)
 _TURN = "<|end|><|start|>assistant"  # gpt-oss writes it between the two
 
 
@@ -83,6 +84,11 @@ def _closing(text: str, begin: int) -> re.Match[str] | None:
 def begins(text: str) -> bool:
     """Check whether a text starts with an opening reasoning tag."""
     return _OPEN.match(text) is not None
+
+
+def ends_in(text: str) -> bool:
+    """Check whether a text has a closing reasoning tag at the end of a line, as if its start had been cut."""
+    return _LAST.search(text) is not None
 
 
 def opens(prompt: str) -> bool:

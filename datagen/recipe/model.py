@@ -52,7 +52,8 @@ class Recipe(Section):
     )
     min_rows: dict[Literal["reading", "instructions", "refusals", "preferences"], int] = Field(
         default_factory=dict,
-        description="Minimum rows per product of the hand-off. With fewer, the run is not released",
+        description="Minimum rows per product of the hand-off. With fewer, the run is not released. Nor is "
+        "one without a product that the latest release has, unless 0 permits it",
     )
     min_task_rows: dict[str, Annotated[int, Field(ge=1)]] = Field(
         default_factory=dict,

@@ -32,7 +32,7 @@ def objection(run: Run, home: Path, changed: Comparison | None = None) -> str:
     Return the reason not to release a run, or "".
 
     Reasons are a product below the recipe's ``min_rows``, a task below its ``min_task_rows``, a failed gate,
-    or no rows at all: a run without rows does not replace a release with rows.
+    no rows at all, or none of a product that the latest release has, unless its ``min_rows`` is 0.
 
     Parameters
     ----------
@@ -68,13 +68,31 @@ def objection(run: Run, home: Path, changed: Comparison | None = None) -> str:
             return "it has gates, but cannot be compared with the latest release"
     except UserError as error:
         return f"its gates cannot be tested: {error}"
-    if _rows(run) or not latest.exists():
+    if not latest.exists():
+        return ""
+    rows = _rows(run)
+    absent = [name for name, count in counts.items() if not count and name not in minimums]
+    if rows and not absent:
         return ""
     try:
-        released = _rows(open_run(latest))
-    except UserError as error:
-        return f"it has no rows, and the rows of the latest release cannot be counted: {error}"
-    return f"it has no rows, but the latest release has {released:,}" if released else ""
+        released = open_run(latest)
+        if not rows:
+            before = _rows(released)
+            return f"it has no rows, but the latest release has {before:,}" if before else ""
+        gone = {name: sum(splits.values()) for name, splits in products(released).items() if name in absent}
+    except UserError as error:  # rows replace a release that cannot be read
+        unknown = f"the rows of the latest release cannot be counted: {error}"
+        return "" if rows else f"it has no rows, and {unknown}"
+    return _without({name: count for name, count in gone.items() if count})
+
+
+def _without(gone: dict[str, int]) -> str:
+    """Return the objection to a hand-off without products of which the latest release has this many rows."""
+    if not gone:
+        return ""
+    lost = " and ".join(f"no {name} (the latest release has {count:,})" for name, count in gone.items())
+    zero = ", ".join(f"{name}: 0" for name in gone)
+    return f"its hand-off has {lost}; min_rows: {{{zero}}} permits that"
 
 
 def _rows(run: Run) -> int:

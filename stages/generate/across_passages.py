@@ -209,7 +209,9 @@ def prove(
         similarity = matching.likeness(
             texts[step], output.answer, output.question, words.stop, language=words
         )
-        if similarity >= options.agreement:
+        # Of "It does not say, but perhaps Corby", only the negation differs: it may be an answer.
+        contained = similarity > 0 and matching.contained_share(output.answer, texts[step], language=words)
+        if max(similarity, contained) >= options.agreement:
             raise Reject("answered from one passage", f"the {step}: {output.question} {texts[step]}")
 
 
@@ -238,6 +240,15 @@ def _checked(draft: Answer, pair: Pair, prompt: Prompt, options: Options) -> Out
         quotes.append(checks.verbatim(quote, own))
         if other.find(quote):
             raise Reject("evidence in both passages", quote)
+    asked, told = ({*words.content(text)} for text in (output.question, output.answer))
+    quoted = [{*words.content(quote)} for quote in quotes]
+    if not all(quote & (asked | told) for quote in quoted) or (
+        told and not told & quoted[0].union(quoted[1])
+    ):
+        raise Reject("evidence does not support it", f"{output.answer}, by: {' '.join(quotes)}")
+    for step in (FIRST, SECOND):
+        if asked <= pair.shown(step).content and pair.shown(step).find(output.answer):
+            raise Reject("answered from one passage", f"the {step} has all words of: {output.question}")
     return output.model_copy(update={FIRST: quotes[0], SECOND: quotes[1]})
 
 

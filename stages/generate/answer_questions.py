@@ -26,6 +26,7 @@ from datagen.stages.exercises.named_checks import Written, check_named
 from datagen.stages.shared import checks
 from datagen.stages.shared.language import matching
 from datagen.stages.shared.language.rules import Languages
+from datagen.stages.shared.language.words import NUMBER
 from datagen.stages.shared.passage import Passage
 
 UNFOUNDED = "no passage found"
@@ -95,6 +96,7 @@ def read(questions: pa.Table, answers: Answers, options: Options, context: Conte
         try:
             output = _checked(row_answers[0], row["question"], passage, prompt, options)
             cited, evidence = cite(output.evidence, passages, languages)
+            _rests_on(evidence, row["question"], output.answer, passage)
         except Reject as why:
             builder.drop(why, fields | {"answer": row_answers[0].completion.text}, row, *row_answers)
             continue
@@ -130,7 +132,19 @@ def _checked(answer: Answer, question: str, passage: Passage, prompt: Prompt, op
     checks.begun(output.answer)
     for name in options.checks:
         check_named(name, Written(question, output.answer, passage))
+    checks.not_reversed(output.answer, passage)
     return output
+
+
+def _rests_on(evidence: str, question: str, answer: str, passage: Passage) -> None:
+    """Reject an answer whose words beyond the question, or whose numbers, are not those of its quote."""
+    asked, quoted = ({*passage.words.content(text)} for text in (question, evidence))
+    added = {*passage.words.content(answer)} - asked
+    numbers, others = ({*NUMBER.findall(text)} for text in (answer, evidence))
+    if (added and not added & quoted) or (
+        others and numbers - {*NUMBER.findall(question)} and not numbers & others
+    ):
+        raise Reject("evidence does not support it", f"{answer}, by: {evidence}")
 
 
 def cite(quote: str, passages: Sequence[HitRow], languages: Languages) -> tuple[HitRow, str]:

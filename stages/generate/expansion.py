@@ -20,7 +20,7 @@ from pydantic import BaseModel, Field, create_model
 import datagen.stage
 from datagen.prompt import Prompt
 from datagen.request import Answer, Answers, Message, Reject, Request, Sampling
-from datagen.rows import ExampleRow, Fields
+from datagen.rows import ExampleRow, Fields, Row
 from datagen.schema import content_id
 from datagen.stage import Builder, Context, ModelStage, Outcome
 from datagen.stages.shared import checks
@@ -28,6 +28,7 @@ from datagen.stages.shared.language.rules import Language, Languages
 from datagen.stages.shared.language.words import words_of
 from datagen.stages.shared.passage import Passage
 from datagen.stages.shared.seed_sampling import sample_seeds
+from datagen.stages.shared.similarity.novelty import Novelty
 
 SHORTEST, LONGEST = 4, 150  # words of an instruction (Self-Instruct)
 KEY = re.compile(r"[\"'“”](?:new|text|category)[\"'“”]\s*:")  # of the demanded JSON
@@ -40,6 +41,17 @@ class Expansion(datagen.stage.Options):
     shown: int = Field(3, ge=1, description="Seeds in a prompt, drawn by hash")
     prompts: int = Field(4, ge=1, description="Prompts that each seed leads")
     per_prompt: int = Field(4, ge=1, le=20, description="New texts that a prompt asks for")
+    enough: int | None = Field(
+        None,
+        ge=1,
+        description="Send one prompt of each seed at a time, until so many new texts passed the checks. Left "
+        "out: all prompts are sent",
+    )
+    by_target: bool = Field(
+        False,
+        description="Self-Specialization: reject the recipe unless the model to be trained (target) writes "
+        "the texts and answers them",
+    )
     domain: str = Field("", description="Domain of the new texts, in a few words; may be empty")
     categories: tuple[str, ...] = Field(
         (), description="Categories of tasks, one of which each new text gets; left out: none"
@@ -65,7 +77,8 @@ def expansion(
         Raises `Reject` for an unsuitable text; it runs after the checks that all such stages share.
     """
 
-    def ask(seeds: pa.Table, settings: Expansion, context: Context) -> Iterator[Request]:
+    def requests(seeds: pa.Table, settings: Expansion, context: Context) -> Iterator[tuple[int, Request]]:
+        """Build all requests, each with its number among those that its seed leads."""
         prompt, sampling = context.prompt(prompt_file), _sampling(settings)
         questions = dict(zip(seeds["id"].to_pylist(), seeds["question"].to_pylist(), strict=True))
         asked = set[tuple[object, ...]]()
@@ -76,32 +89,61 @@ def expansion(
                 while (*sampled, sample) in asked:  # a small pool: an equal request would get the same answer
                     sample += settings.prompts
                 asked.add((*sampled, sample))
-                yield prompt.ask(
-                    row,
-                    task=name,
-                    sampling=sampling,
-                    schema=_schema(settings.per_prompt, settings.categories),
-                    sample=sample,
-                    about=json.dumps(sampled),
-                    seeds=[questions[seed] for seed in sampled],
-                    count=settings.per_prompt,
-                    domain=settings.domain,
-                    categories=settings.categories,
+                yield (
+                    number,
+                    prompt.ask(
+                        row,
+                        task=name,
+                        sampling=sampling,
+                        schema=_schema(settings.per_prompt, settings.categories),
+                        sample=sample,
+                        about=json.dumps(sampled),
+                        seeds=[questions[seed] for seed in sampled],
+                        count=settings.per_prompt,
+                        domain=settings.domain,
+                        categories=settings.categories,
+                    ),
                 )
 
-    def read(seeds: pa.Table, answers: Answers, settings: Expansion, context: Context) -> Outcome:
+    def ask(seeds: pa.Table, settings: Expansion, context: Context) -> Iterator[Request]:
+        for number, request in requests(seeds, settings, context):
+            if not settings.enough or not number:
+                yield request
+
+    def follow(seeds: pa.Table, answers: Answers, settings: Expansion, context: Context) -> Iterator[Request]:
+        if settings.enough and new_texts(seeds, answers, settings, context) < settings.enough:
+            for number, request in requests(seeds, settings, context):
+                if number == answers.rounds:
+                    yield request
+
+    def new_texts(seeds: pa.Table, answers: Answers, settings: Expansion, context: Context) -> int:
+        """Count the texts that `novelty` will keep if it compares only them and the seeds."""
+        kept = Novelty()
+        kept.keep([text or "" for text in seeds["question"].to_pylist()])
+        before, items = len(kept), written(seeds, answers, settings, context)
+        kept.judge([str(item["question"]) for *_, item in items if not isinstance(item, Reject)])
+        return len(kept) - before
+
+    def written(
+        seeds: pa.Table, answers: Answers, settings: Expansion, context: Context
+    ) -> Iterator[tuple[Row, Answer, list[Row], Fields | Reject]]:
+        """Yield seed, answer, other seeds, and the row of each text or the reason to drop it."""
         prompt, languages = context.prompt(prompt_file), Languages(context)
         rows = {row["id"]: row for row in seeds.to_pylist()}
-        builder = Builder("questions", context)
         for row in rows.values():
             for answer in answers.of(row["id"]):
                 sampled = [rows[seed] for seed in json.loads(answer.request.about)]
                 others = [seed for seed in sampled if seed["id"] != row["id"]]
                 for item in _read(answer, name, settings, check, sampled, prompt, languages.of(row)):
-                    if isinstance(item, Reject):
-                        builder.drop(item, {"task": name}, row, answer, others=others)
-                    else:
-                        builder.keep(item, row, answer, others=others)
+                    yield row, answer, others, item
+
+    def read(seeds: pa.Table, answers: Answers, settings: Expansion, context: Context) -> Outcome:
+        builder = Builder("questions", context)
+        for row, answer, others, item in written(seeds, answers, settings, context):
+            if isinstance(item, Reject):
+                builder.drop(item, {"task": name}, row, answer, others=others)
+            else:
+                builder.keep(item, row, answer, others=others)
         return builder.outcome()
 
     return ModelStage(
@@ -110,6 +152,8 @@ def expansion(
         takes="seeds",
         gives="questions",
         ask=ask,
+        follow=follow,
+        rounds=lambda settings: settings.prompts if settings.enough else 1,
         read=read,
         options=options,
     )

@@ -14,6 +14,7 @@ import re
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import accumulate
 
 import pyarrow as pa
 from pydantic import BaseModel, Field
@@ -25,14 +26,19 @@ from datagen.rows import DocumentRow, Fields
 from datagen.schema import chat, pick
 from datagen.stage import Builder, Context, ModelStage, Outcome
 from datagen.stages.shared import checks
-from datagen.stages.shared.language.rules import Languages
-from datagen.stages.shared.passage import Passage
+from datagen.stages.shared.language.rules import Language, Languages
+from datagen.stages.shared.language.words import words_of
+from datagen.stages.shared.passage import Passage, phrase_in
 from datagen.stages.shared.render.exercises import fill
 
 PROMPT = "functions/summary"
 PYTHON = "Python"
+KIND = "function"
+TOLD = 4  # fewest different words of a summary that repeats a word, besides the function's name
+COMMENT = re.compile(r"(?m)#+(.*)$")
 FENCED = re.compile(r"(?P<fence>`{3,})python\n(?P<code>.*)\n(?P=fence)", re.DOTALL)
 PART = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+|[^\W\d_a-zA-Z]+")  # of an identifier
+LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")  # as Python numbers them
 INNER = (ast.stmt, ast.ExceptHandler, ast.match_case)
 
 
@@ -94,11 +100,8 @@ def functions_of(document: DocumentRow) -> list[Function]:
         raise Reject("does not parse", f"{type(error).__name__}: {error}") from error
     if not nodes:
         raise Reject("no top-level function", document["source"])
-    offset = document["text"].index(code)
-    lines = code.split("\n")
-    starts = [offset]
-    for line in lines:
-        starts.append(starts[-1] + len(line) + 1)
+    lines = LINE.findall(code)
+    starts = list(accumulate(map(len, lines), initial=document["text"].index(code)))
     return [_function(node, lines, starts) for node in nodes]
 
 
@@ -112,11 +115,32 @@ def _top_level(node: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef
 
 def _function(node: ast.FunctionDef | ast.AsyncFunctionDef, lines: list[str], starts: list[int]) -> Function:
     first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)]) - 1
+    while node.decorator_list and not lines[first].lstrip().startswith("@"):  # "@(" on a line of its own
+        first -= 1
     last = node.end_lineno or node.lineno
-    margin = lines[first][: len(lines[first]) - len(lines[first].lstrip())]
-    code = "\n".join(line.removeprefix(margin) for line in lines[first:last])
+    margin, quoted = lines[first][: len(lines[first]) - len(lines[first].lstrip())], _quoted(node)
+    code = "\n".join(
+        (line if number in quoted else line.removeprefix(margin)).rstrip("\r\n")
+        for number, line in enumerate(lines[first:last], first + 1)
+    )
     signature = f"{node.name}({ast.unparse(node.args)})"
-    return Function(node.name, signature, code, starts[first], starts[last] - 1)
+    end = starts[last - 1] + len(lines[last - 1].rstrip("\r\n"))
+    return Function(node.name, signature, code, starts[first], end)
+
+
+def _quoted(node: ast.AST) -> set[int]:
+    """Return the lines that begin inside a string, whose margin is part of its value; not of docstrings."""
+    prose = {id(inner.value) for inner in ast.walk(node) if isinstance(inner, ast.Expr)}
+    strings = [
+        inner
+        for inner in ast.walk(node)
+        if isinstance(inner, ast.JoinedStr) or (isinstance(inner, ast.Constant) and id(inner) not in prose)
+    ]
+    return {
+        number
+        for inner in strings
+        for number in range(inner.lineno + 1, (inner.end_lineno or inner.lineno) + 1)
+    }
 
 
 def ask(documents: pa.Table, options: Options, context: Context) -> Iterator[Request]:
@@ -210,7 +234,24 @@ def _summary(
     checks.numbers(summary, function.code)
     if not passage.content.intersection(passage.words.content(summary)):
         raise Reject("not about the function", summary)
+    _says_something(summary, function, passage.words)
     return summary
+
+
+def _says_something(summary: str, function: Function, words: Language) -> None:
+    """Reject a stutter, a copied comment, and "The function takes a color and returns a color"."""
+    said = words_of(summary)
+    for size in (2, 3):
+        for start, end in zip(range(len(said)), range(size, len(said) - size + 1), strict=False):
+            if said[start:end] == said[end : end + size]:
+                raise Reject("repetition loop", summary)
+    comments = words_of(" ".join(map(str.strip, COMMENT.findall(function.code))))
+    if phrase_in(comments, [" ".join(said)]):
+        raise Reject("copies a comment", summary)
+    named = {*words.content(f"{function.name} {' '.join(PART.findall(function.name))} {KIND}")}
+    told = [word for word in words.content(summary) if word not in named]
+    if len({*told}) < min(TOLD, len(told)):
+        raise Reject("says nothing about the function", summary)
 
 
 stage = ModelStage(

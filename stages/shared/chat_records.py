@@ -15,7 +15,8 @@ text               ``text`` alone: a reading text
 =================  ===================================================================================
 
 A chat becomes one example: its last answer is the training target, and the turns before it are the prompt.
-Reasoning beside the target has a field of its own; that of earlier turns is left out, as chat templates do.
+Reasoning beside the target, or in tags at its start, has a field of its own; that of earlier turns is left
+out, as chat templates do.
 Answers that are marked as not to be trained (``weight: 0``, ``train: false``) are never the target.
 ``system`` and ``history`` (pairs of a question and an answer) beside a chat or a pair are earlier turns of
 its prompt. A record is rejected if the example would differ from it in meaning: if it has tools or other
@@ -27,9 +28,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from textwrap import shorten
 from typing import TypedDict
 
+from datagen import reasoning
+from datagen.reasoning import Thought
 from datagen.request import Message, Reject
 from datagen.rows import Row
 from datagen.schema import chat
+from datagen.stages.shared.answer_marks import not_bad
 
 ROLES = {
     "developer": "system",
@@ -57,7 +61,6 @@ TOOLS = ("tools", "functions", "tool_calls", "function_call")
 CHOICES = ("choices", "options")
 ZERO = ("0", "0.0", "False")
 OFF = ("false", "0", "0.0", "no")  # of a flag, as JSON, or as text of a table
-LABELS = ("label", "kto_tag")  # of the trainers' unpaired preferences; false: a bad answer
 NO_INPUT = "<noinput>"  # Alpaca's mark of an empty input
 REASONING = ("reasoning_content", "reasoning", "thinking")
 
@@ -98,9 +101,13 @@ def example(record: object) -> Example:
     asks = any(name in fields for name in (*TURNS, *QUESTIONS, "prompt"))
     if isinstance(fields.get("text"), str) and not asks and "role" not in fields:
         return {"kind": "reading", "text": _text(fields["text"], "text")}
-    _not_bad(fields)
+    not_bad(fields, answer)
     if any(name in fields for name in TURNS):
         listed = _to_last_trained(_chat(fields))
+        for turn in [turn for turn in listed if isinstance(turn, Mapping) and _role(turn) == "assistant"][
+            -1:
+        ]:
+            not_bad(turn, turn.get("content"))
         return _of_chat([*_before(fields), *_turns(listed)]) | _reasoning(fields, listed)
     if "prompt" in fields and answer is not None:
         row = _of_chat([*_before(fields), *_turns(fields["prompt"], "user"), *_turns(answer, "assistant")])
@@ -153,14 +160,6 @@ def _text_only(fields: Row) -> None:
     for name in MEDIA:
         if fields.get(name):
             raise Reject("needs other media", f"it has {name}; rows are text only")
-
-
-def _not_bad(fields: Row) -> None:
-    """Reject an answer that its record marks as bad, as trainers of unpaired preferences do."""
-    for name in LABELS:
-        if fields.get(name) is False or str(fields.get(name)).lower() == "false":
-            remedy = "remove the field if it means something else, or pair the answer with a chosen one"
-            raise Reject("a bad answer", f"its {name} is false; {remedy}")
 
 
 def _with_choices(fields: Row, prompt: Sequence[Message]) -> None:
@@ -348,8 +347,23 @@ def _of_chat(chat: list[Message]) -> Example:
 
 
 def _instruction(prompt: list[Message], answer: str) -> Example:
-    question = prompt[-1]["content"]
-    return {"kind": "instruction", "question": question, "answer": answer, "prompt": prompt}
+    thought = _thought(answer)
+    plain: list[Message] = [
+        turn | {"content": _thought(turn["content"]).answer} if turn["role"] == "assistant" else turn
+        for turn in prompt
+    ]
+    row: Example = {"kind": "instruction", "question": prompt[-1]["content"], "answer": thought.answer}
+    return row | {"prompt": plain} | ({"reasoning": thought.reasoning} if thought.reasoning else {})
+
+
+def _thought(text: str) -> Thought:
+    """Split an answer that starts with reasoning in tags, or has such an end tag at the end of a line."""
+    if not (reasoning.begins(text) or reasoning.ends_in(text)):
+        return Thought("", text, False)
+    thought = reasoning.split(text)
+    if not thought.answer.strip():
+        raise Reject("no answer", "an answer consists of reasoning alone, or its reasoning does not end")
+    return thought
 
 
 def _text(value: object, name: str) -> str:

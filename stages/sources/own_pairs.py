@@ -26,6 +26,7 @@ from datagen.request import Reject
 from datagen.rows import Fields, Row
 from datagen.schema import content_id, fraction
 from datagen.stage import Builder, Context, Outcome, SourceStage
+from datagen.stages.shared.answer_marks import rated_enough, unread_ratings
 from datagen.stages.shared.chat_records import Example, example
 from datagen.stages.shared.language.detect import detect_language
 from datagen.stages.sources.ingest import Kind, Redacted, Task
@@ -41,6 +42,7 @@ RECORDS = ("jsonl", "json", "csv", "parquet", "arrow")  # formats whose readers 
 LONGEST = 200  # maximum characters of a record's id
 DETAIL = 300  # maximum characters of the detail of a dropped row
 LICENCES = ("licence", "license")  # fields of a record
+UNREAD = "rated/"  # prefix of the figures that count records with a rating of unknown scale
 
 
 class Options(datagen.stage.Options):
@@ -55,6 +57,11 @@ class Options(datagen.stage.Options):
     )
     encoding: Encoding = Field(
         "", description="Encoding of files that are not UTF-8, such as windows-1252; default: detected"
+    )
+    least: dict[str, float] = Field(
+        default_factory=dict,
+        description="Minimum of ratings in the records, such as {rating: 4}; records with lower ones, or "
+        "none, are dropped",
     )
     redact: Redacted = Field(
         get_args(Kind), description="Personal data and secrets to replace, as in ingest: a list; off: none"
@@ -86,6 +93,16 @@ def plan(options: Options, context: Context) -> list[Task]:
 def digest(options: Options, context: Context) -> str:
     """Hash the names and contents of the files."""
     return digest_of(_found(options, context), _sources(options))
+
+
+def check(figures: Mapping[str, int], options: Options, context: Context) -> None:
+    """Say which ratings were not compared with anything."""
+    rated = {name: count for name, count in figures.items() if name.startswith(UNREAD)}
+    context.notice(
+        f"records with a {name.removeprefix(UNREAD)} were read whatever it is: {count:,}; "
+        f"to read only those of 3 or more: least: {{{name.removeprefix(UNREAD)}: 3}}"
+        for name, count in rated.items()
+    )
 
 
 def _sources(options: Options) -> list[Source]:
@@ -183,6 +200,8 @@ class _Rows:
             self._figures["outside the sample"] += 1
             return
         try:
+            if isinstance(redacted, Mapping):
+                rated_enough(redacted, self._options.least)
             example = self._convert(redacted)
             id_ = content_id(origin["document_id"], json.dumps(example, sort_keys=True))
             if id_ in self._seen:
@@ -191,6 +210,9 @@ class _Rows:
             self.drop(why, origin | {"line": line})
             return
         self._seen.add(id_)
+        self._figures["with reasoning"] += "reasoning" in example
+        for name in unread_ratings(redacted, self._options.least) if isinstance(redacted, Mapping) else ():
+            self._figures[f"{UNREAD}{name}"] += 1
         metadata = self._metadata(redacted, line, redaction)
         row = {**example, "id": id_, "task": self._options.task, "metadata": metadata}
         self._builder.keep(row, origin | {"language": _language(row, self._options.language)})
@@ -243,4 +265,5 @@ stage = SourceStage(
     gives="examples",
     options=Options,
     digest=digest,
+    check=check,
 )

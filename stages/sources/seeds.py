@@ -62,4 +62,5 @@ stage = SourceStage(
     gives="seeds",
     options=Options,
     digest=own_pairs.digest,
+    check=own_pairs.check,
 )

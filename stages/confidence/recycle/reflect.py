@@ -15,14 +15,14 @@ from datagen.rows import Fields
 from datagen.schema import LINEAGE
 from datagen.stage import Columns, Context, ModelStage, Outcome, lineage
 from datagen.stages.generate.operators.parents import PAGE, Operating, Parent, instruction_of, parents_of
+from datagen.stages.shared import checks
 from datagen.stages.shared.checks.field_patterns import Text, parse
 from datagen.stages.shared.language.words import words_of
 from datagen.stages.shared.passage import overlap
 
 Part = Literal["question", "answer"]
-RELATED = (
-    0.5  # minimum share of an answer's words that a better one keeps: rules cannot confirm another answer
-)
+# Minimum share of an answer's words that a better one keeps: rules cannot confirm another answer.
+RELATED = 0.75
 
 PROPOSAL = pa.struct(
     [
@@ -123,12 +123,28 @@ def _proposal(
             proposal["question"] = question = parent.check_question(written["question"], instruction)
             parent.check_intent(question)
         proposal["answer"] = answer_text = parent.check_answer(question, written["answer"], instruction)
-        if part == "answer" and answer_text.split() == parent.answer.split():
+        if part == "answer" and _bare(answer_text) == _bare(parent.answer):
             raise Reject("repeats the answer", answer_text)
         _related(parent, answer_text)
+        _whole(parent, answer_text)
+        checks.keeps(answer_text, parent.answer, parent.language)
+        checks.denies_no_more(answer_text, f"{question}\n{parent.answer}", parent.language)
     except Reject as why:
         proposal["reason"] = str(why)[:300]
     return proposal
+
+
+def _bare(answer: str) -> list[str]:
+    return answer.casefold().rstrip(" .").split()
+
+
+def _whole(parent: Parent, answer: str) -> None:
+    """Reject prose longer than the old answer that is no sentence: "The line number of the frame is"."""
+    said, words = words_of(answer), parent.language
+    if parent.form == "prose" and len(said) > len(words_of(parent.answer)):
+        checks.finished(answer)
+        if said[-1] in words.prepositions | words.articles | words.verbs:
+            raise Reject("unfinished sentence", answer)
 
 
 def _related(parent: Parent, answer: str) -> None:

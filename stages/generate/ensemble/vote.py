@@ -71,11 +71,13 @@ def apply(rows: pa.Table, options: Options, context: Context) -> Outcome:
 def _voted(row: Row, language: Language, options: Options, context: Context) -> Fields:
     outputs = row[COLUMN] or []
     models = [(output["model"], output["revision"]) for output in outputs]
-    if len(set(models)) < len(models):
+    if len(set(models)) < len(models):  # an own stage made them; `datagen.recipe.voters` checks recipes
         raise UserError(
             f"stages.{context.stage}: two outputs come from the model {models[-1][0]}; a consensus needs "
             "different models, so give each another_output stage a role with its own model"
         )
+    writer = (row["lineage"]["model"], row["lineage"]["revision"])
+    outputs = [output for output in outputs if (output["model"], output["revision"]) != writer]
     if len(outputs) < OTHERS:
         raise Reject("too few outputs", f"{len(outputs)} of other models, not {OTHERS}")
     texts = [row["answer"], *(output["text"] for output in outputs)]

@@ -6,15 +6,17 @@ distinguishes views by an instruction after the question. In a share of the rows
 demand: another question with an answer in the format (open-domain format control by one example, OIFC).
 
 An answer is kept if its format's parser accepts it, it has the demanded names and number of items, and it has
-the words of the plain answer. The scorecard in `metadata` has
+the words of every sentence of the plain answer, its numbers, negations and conditions.
+The scorecard in `metadata` has
 
 * ``formatting``: 1, the parser accepted it;
-* ``coverage``: share of the plain answer's content words that it has;
+* ``coverage``: share of the plain answer's content words that it has, in the sentence where it is smallest;
 * ``grounding``: share of its content words that are from the plain answer, the question or the material.
 
 `datagen.stages.generate.operators.assess` scores how helpful it is.
 """
 
+import re
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Hashable, Iterator, Sequence
@@ -32,6 +34,7 @@ from datagen.stage import Builder, Context, ModelStage, Outcome
 from datagen.stages.generate.format_control.demands import Demand, Demands, draw_demand, draw_formats
 from datagen.stages.generate.operators.parents import Operating, Parent, instruction_of, parents_of
 from datagen.stages.shared import checks
+from datagen.stages.shared.checks.form import SENTENCE_END
 from datagen.stages.shared.formats import FORMATS, Parsed
 from datagen.stages.shared.language.rules import Languages, code_of
 from datagen.stages.shared.language.words import words_of
@@ -39,6 +42,7 @@ from datagen.stages.shared.passage import overlap
 from datagen.stages.shared.render.phrases import FIELD
 
 OPERATOR = "formats"
+SHORTEST = 3  # content words of a sentence that must be covered on its own
 ADVICE = "see prompts/formats/demands.yaml"
 
 
@@ -52,7 +56,9 @@ class Options(Operating):
     one_shot: float = Field(
         0.3, ge=0, le=1, description="Share of the rows with an example in the format instead of a demand"
     )
-    coverage: float = Field(0.6, ge=0, le=1, description="Minimum share of the plain answer's words to keep")
+    coverage: float = Field(
+        0.6, ge=0, le=1, description="Minimum share of the words of each sentence to keep"
+    )
     grounding: float = Field(0.8, ge=0, le=1, description="Minimum share of words that are not new")
     demands: str = Field("formats/demands", description="File with the wordings")
     prompt: PromptSource = Field("formats/rewrite", description="Prompt for the model")
@@ -175,6 +181,9 @@ def _read(
         if scores[name] < getattr(options, name):
             reason = "leaves out what the answer says" if name == "coverage" else "adds to the answer"
             raise Reject(reason, f"{name} {scores[name]:.2f} of: {text[:200]}")
+    told = "\n".join(parsed.cells)
+    checks.keeps(told, parent.answer, parent.language)
+    checks.denies_no_more(told, parent.answer, parent.language)
     return text, scores
 
 
@@ -183,7 +192,11 @@ def scorecard(parsed: Parsed, parent: Parent) -> dict[str, float]:
     content = parent.language.content
     formatted, plain = content("\n".join(parsed.cells)), content(parent.answer)
     grounds = {*plain, *content(parent.question), *content(parent.material)}
-    coverage, grounding = overlap(plain, set(formatted)), overlap(formatted, grounds)
+    parts = [content(part) for part in re.split(rf"\n|{SENTENCE_END}", parent.answer)]
+    coverage = min(
+        overlap(part, set(formatted)) for part in (plain, *parts) if len(part) >= SHORTEST or part is plain
+    )
+    grounding = overlap(formatted, grounds)
     return {"formatting": 1.0, "coverage": round(coverage, 4), "grounding": round(grounding, 4)}
 
 

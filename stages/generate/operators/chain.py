@@ -18,7 +18,7 @@ from datagen.request import Answer, Answers, Reject, Request
 from datagen.rows import Fields, Row
 from datagen.schema import content_id
 from datagen.stage import Builder, Context, ModelStage, Outcome
-from datagen.stages.generate.operators.parents import Operating, Parent, instruction_of, parents_of
+from datagen.stages.generate.operators.parents import Operating, Parent, instruction_of, parents_of, repeats
 from datagen.stages.shared import checks, formats, judge
 from datagen.stages.shared.formats import FORMATS
 from datagen.stages.shared.language.rules import Languages, code_of
@@ -215,10 +215,13 @@ class _Writer:
             checks.sized(text, 1, link.most_words)
         if link.asks:
             checks.question(text, parent.language)
+            if repeats(text, parent.question, parent.language):
+                raise Reject("repeats its parent", text)
         if " ".join(text.split()) == " ".join(previous.split()):
             raise Reject("repeats its input", text)
         joined = "\n".join(parts)
         checks.numbers(joined, previous)
+        checks.denies_no_more(joined, previous, parent.language)
         content = parent.language.content(joined)
         if (share := overlap(content, set(parent.language.content(previous)))) < link.about:
             raise Reject("adds to its input", f"{share:.2f} of: {text}")

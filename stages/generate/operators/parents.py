@@ -142,6 +142,7 @@ class Parent:
         before, after = (self.language.content(text) for text in (self.question, question))
         if overlap(before, after) < INTENT:
             raise Reject("another intent", f"{self.question} -> {question}")
+        checks.keeps(question, self.question, self.language, asks=True)
         if not set(after) - set(before):
             raise Reject("asks for nothing more", f"{self.question} -> {question}")
 
@@ -178,6 +179,8 @@ class Parent:
                 checks.clean(answer, self.passage, instruction)
                 if not self._chosen(question, answer):
                     raise Reject(ANOTHER_FORM, f"not a choice of the question: {answer[:200]}")
+                if self._rewords(question) and words_of(answer) != words_of(self.answer):
+                    raise Reject("another choice for the same question", f"{question} {answer}")
                 return answer
             case "object":
                 answer, prose = _object_for(question, answer)
@@ -192,6 +195,11 @@ class Parent:
         several = re.search(r"[,;]", answer) or (longer and _offers(answer, self.answer))
         return _offers(question, answer) and not several
 
+    def _rewords(self, question: str) -> bool:
+        """Check whether another question has the words of this one, which include the text to classify."""
+        content = self.language.content
+        return question != self.question and {*content(self.question)} == {*content(question)}
+
     def _check_prose(self, question: str, text: str, instruction: str, shortest: int) -> None:
         checks.sized(text, shortest, 1000)
         checks.clean(text, self.passage, instruction)
@@ -204,6 +212,7 @@ class Parent:
         if self.material:
             check_named("numbers", written)
             check_named("about 0.5", written)
+            checks.not_reversed(text, self.passage)
 
 
 def _in_format(name: str, text: str) -> formats.Parsed | None:

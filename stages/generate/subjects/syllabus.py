@@ -111,22 +111,24 @@ def follow(rows: pa.Table, answers: Answers, options: Options, context: Context)
     for row in rows.to_pylist():
         for answer in answers.of(row["id"]):
             if answer.request.task == COMPLETE:
-                for path in completed(answer, tuple(row["path"]), options):
+                for path in completed(
+                    answer, tuple(row["path"]), options, Languages(context)[row["language"]]
+                ):
                     if not isinstance(path, Reject):
                         yield _syllabus(row["id"], path, options, context)
 
 
-def completed(answer: Answer, above: Path, options: Options) -> list[Path | Reject]:
+def completed(answer: Answer, above: Path, options: Options, language: Language) -> list[Path | Reject]:
     """Return the path to each subject that the model named, or the reason why it is not one."""
     try:
         value = answer.parse(levels_below(len(LEVELS) - len(above)))
     except Reject as why:
         return [why]
-    return list(_below(value.model_dump(), above, options.children))
+    return list(_below(value.model_dump(), above, options.children, language))
 
 
-def _below(value: JsonObject, above: Path, limit: int) -> Iterator[Path | Reject]:
-    seen = {name.casefold() for name in above}
+def _below(value: JsonObject, above: Path, limit: int, language: Language) -> Iterator[Path | Reject]:
+    seen = {_plain(name, language) for name in above}
     parts = value.get("parts") or [{"name": name, "below": None} for name in value["names"]]
     for part in parts[:limit]:
         try:
@@ -134,14 +136,21 @@ def _below(value: JsonObject, above: Path, limit: int) -> Iterator[Path | Reject
         except ValueError as error:
             yield Reject("not a name", str(error))
             continue
-        if name.casefold() in seen:
+        if _plain(name, language) in seen:
             yield Reject("repeated name", " > ".join((*above, name)))
             continue
-        seen.add(name.casefold())
+        seen.add(_plain(name, language))
         if part["below"] is None:
             yield (*above, name)
         else:
-            yield from _below(part["below"], (*above, name), limit)
+            yield from _below(part["below"], (*above, name), limit, language)
+
+
+def _plain(name: str, language: Language) -> str:
+    """Return a name without its first article and its plural: "The Leases" repeats "Lease"."""
+    words = name.casefold().split()
+    start = words[0] in language.articles
+    return " ".join([*words[start:-1], language.singular(words[-1])])
 
 
 def read(rows: pa.Table, answers: Answers, options: Options, context: Context) -> Outcome:
@@ -151,7 +160,7 @@ def read(rows: pa.Table, answers: Answers, options: Options, context: Context) -
         row_answers, written, fields = answers.of(row["id"]), 0, {"language": row["language"]}
         trees = [answer for answer in row_answers if answer.request.task == COMPLETE]
         for answer in trees:
-            for subject in completed(answer, tuple(row["path"]), options):
+            for subject in completed(answer, tuple(row["path"]), options, languages[row["language"]]):
                 if isinstance(subject, Reject):
                     written += 1
                     dropped = {"path": row["path"], "id": _id(row["path"], subject.detail)}
@@ -203,9 +212,9 @@ def read_syllabus(
             concepts = [name_of(concept) for concept in session.concepts[: options.concepts]]
         except ValueError as error:
             raise Reject("not a name", str(error)) from None
-        if title.casefold() in {other["title"].casefold() for other in sessions}:
+        if _plain(title, language) in {_plain(other["title"], language) for other in sessions}:
             raise Reject("repeated session", title)
-        if len({concept.casefold() for concept in concepts}) < len(concepts):
+        if len({_plain(concept, language) for concept in concepts}) < len(concepts):
             raise Reject("repeated concept", f"{title}: {', '.join(concepts)}")
         for concept in concepts:
             words = {word for word in words_of(concept) if not word.isdigit()}

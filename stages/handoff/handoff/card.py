@@ -16,6 +16,7 @@ from datagen.recipe.roles import Model, VllmModel
 from datagen.stage import NOTICES, Context, ModelStage
 from datagen.stages.handoff.handoff import mixture
 from datagen.stages.handoff.handoff.configurations import CONFIGURATIONS, KNOWLEDGE_TEST
+from datagen.stages.handoff.handoff.memory import memory_for
 from datagen.stages.handoff.handoff.options import Options
 from datagen.stages.handoff.handoff.tally import Tally
 from datagen.stages.handoff.tokenizer import Ruler
@@ -64,6 +65,7 @@ def write_card(
         "tasks": tasks,
         "tally": tally,
         "measure": measure,
+        "memory": memory_for(context.models.role("target")),
         "mixture": mixture.realised(tally, context),
         "promises": promises,
         "notices": list(_notices(context)),

@@ -33,18 +33,22 @@ from datagen.stages.shared.checks.grounding import (
     supported_by,
     verbatim,
 )
+from datagen.stages.shared.checks.restated import denies_no_more, keeps, not_reversed
 
 __all__ = [
     "about",
     "begun",
     "clean",
     "defined",
+    "denies_no_more",
     "finished",
     "fits",
     "grounded",
+    "keeps",
     "located",
     "names_its_subject",
     "needs_no_passage",
+    "not_reversed",
     "numbers",
     "of_a_kind",
     "original",

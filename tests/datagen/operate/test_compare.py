@@ -257,6 +257,54 @@ def test_a_run_without_rows_does_not_replace_a_release_with_rows(tmp_path, rows,
     assert (message in objection) if message else objection == ""
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "least", "message"),
+    [
+        ({"instructions": 3}, {"instructions": 1}, {}, ""),
+        (
+            {"instructions": 3},
+            {"refusals": 2},
+            {},
+            "has no instructions (the latest release has 3); min_rows: {instructions: 0} permits that",
+        ),
+        ({"instructions": 3}, {"refusals": 2}, {"instructions": 0}, ""),
+        (
+            {"instructions": 3, "reading": 1},
+            {"refusals": 2},
+            {"reading": 0},
+            "has no instructions (the latest release has 3); min_rows: {instructions: 0}",
+        ),
+        (
+            {"instructions": 3, "reading": 1},
+            {"refusals": 2},
+            {"refusals": 1},
+            "no reading (the latest release has 1) and no instructions (the latest release has 3)",
+        ),
+        ({"instructions": 3}, {}, {"instructions": 0}, "it has no rows, but the latest release has 3"),
+        ({}, {"refusals": 2}, {}, ""),
+    ],
+)
+def test_a_run_that_lost_a_product_is_released_only_if_its_recipe_permits_that(
+    tmp_path, before, after, least, message
+):
+    (tmp_path / "latest").symlink_to("a")
+    for name, counts in (("a", before), ("b", after)):
+        run = write_run(tmp_path / name, OLD, [], 2, "running", recipe={"name": "r", "min_rows": least})
+        (run.folder / "handoff").mkdir()
+        for product, count in counts.items():
+            table = pa.table({"task": ["t"] * count})
+            write_table(table, run.folder / "handoff" / product / "train" / "train-0.parquet")
+    objection = release.objection(run, tmp_path)
+    assert (message in objection) if message else objection == ""
+
+
+def test_a_run_with_rows_replaces_a_release_that_cannot_be_read(tmp_path):
+    run = write_run(tmp_path / "b", OLD, [row("same", "0?", "yes")], 2, "running")
+    (tmp_path / "a").mkdir()
+    (tmp_path / "latest").symlink_to("a")
+    assert release.objection(run, tmp_path) == ""
+
+
 def test_a_run_without_rows_does_not_replace_a_release_that_cannot_be_read(tmp_path):
     write_run(tmp_path / "a", OLD, [row("same", "0?", "yes")])
     (tmp_path / "latest").symlink_to("a")

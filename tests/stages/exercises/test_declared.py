@@ -234,6 +234,15 @@ def test_fields_become_a_json_object_of_the_declared_schema():
     assert json.loads(row["answer"]) == {"kind": "standard lease"}
 
 
+def test_neither_the_quote_nor_the_reasoning_is_part_of_the_object():
+    output = {"evidence": "quote", "reasoning": "text", "kind": "phrase"}
+    made = {"evidence": STANDARD, "reasoning": "The lease has a term of 12 years.", "kind": "standard lease"}
+    row, _ = through(SCHEMA | {"output": output}, made)
+    assert json.loads(row["answer"]) == {"kind": "standard lease"} and row["reasoning"] == made["reasoning"]
+    other = "Bananas grow best in warm valleys. The lease has a term of 12 years."
+    assert through(SCHEMA | {"output": output}, made | {"reasoning": other})[0] == "not about the passage"
+
+
 def test_extracted_fields_are_in_the_passage():
     two = {key: SCHEMA["output"][key] for key in ("kind", "term")}
     strict = SCHEMA | {"output": two, "checks": ["fields"]}

@@ -73,6 +73,7 @@ def test_a_question_that_needs_both_is_kept_with_both_spans():
             "not answered from both passages",
         ),
         ({"first": "Corby"}, "answered from one passage"),
+        ({"first": "The text does not say, but Corby is likely."}, "answered from one passage"),
         ({"second": "in Corby"}, "answered from one passage"),
         ({"second": {"text": "", "finish": "error", "error": "lost"}}, "no verdict"),
         ({"both": {"text": "Corby", "finish": "length"}}, "no verdict"),
@@ -84,8 +85,24 @@ def test_the_ablation_decides(reply, reason):
     assert [row["reason"] for row in dropped if row["reason"] != "paired already"] == [reason]
 
 
+def test_a_question_whose_words_are_all_in_the_passage_with_its_answer_is_not_asked():
+    draft = GOOD | {"question": "In which village was Anna Weidlich, the engineer, born?"}
+    kept, dropped, requests = ask(stage, passages(BRIDGE, ANNA), model(draft))
+    assert not kept and len(requests) == 1
+    words_of_the_first = GOOD | {"question": "Where from was who built the Halvorsen bridge in 1871?"}
+    assert (
+        len(ask(stage, passages(BRIDGE, ANNA), model(words_of_the_first))[0]) == 1
+    )  # the answer is not in it
+    assert {row["reason"] for row in dropped} == {"answered from one passage", "paired already"}
+
+
 def test_a_different_answer_from_one_passage_does_not_count():
     kept, _, _ = ask(stage, passages(BRIDGE, ANNA), model(first="Aldham", second="Dover"))
+    assert len(kept) == 1
+    asked = "In which year and by which engineer from Corby was the Halvorsen bridge built?"
+    answer = "1871 by Anna Weidlich"
+    draft = GOOD | {"question": asked, "answer": answer}
+    kept, _, _ = ask(stage, passages(BRIDGE, ANNA), model(draft, both=answer, second="1901 by Anna Weidlich"))
     assert len(kept) == 1
 
 
@@ -94,6 +111,8 @@ def test_a_different_answer_from_one_passage_does_not_count():
     [
         ({"first": "The Halvorsen bridge is old."}, "evidence not in passage"),
         ({"first": GOOD["second"]}, "evidence not in passage"),
+        ({"second": "She founded a school of engineers there."}, "evidence does not support it"),
+        ({"answer": "engineers"}, "evidence does not support it"),
         ({"question": "Where was the builder born?"}, "asks for nothing in particular"),
         (
             {"question": "In which village does the text say that the builder was born?"},

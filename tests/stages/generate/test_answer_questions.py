@@ -192,6 +192,14 @@ BAD = [
         {"evidence": "It can be renewed twice.", "answer": "For land), a lease can be renewed twice."},
         "begins inside a sentence",
     ),
+    (
+        {"evidence": "It can be renewed twice.", "answer": "It lasts 12 years."},
+        "evidence does not support it",
+    ),
+    (
+        {"evidence": TEXTS["lease"], "answer": "A standard lease of land does not last 12 years."},
+        "says the opposite",
+    ),
     ({"evidence": "It can be renewed twice.", "answer": ""}, "empty"),
     ({"evidence": "It can be renewed twice."}, "unparsable"),
 ]
@@ -202,6 +210,21 @@ def test_a_wrong_answer_is_dropped_with_its_reason(tmp_path, output, reason):
     rows, _ = retrieved(tmp_path, LONG)
     kept, dropped, _ = ask(answer_questions, rows, lambda _: json.dumps(output))
     assert not kept and [row["reason"] for row in dropped] == [reason]
+
+
+def test_the_number_of_another_passage_is_not_that_of_the_quote(tmp_path):
+    rows, _ = retrieved(tmp_path, LONG, least=0.01, top=8)
+    for days, kept in (("12 years", 1), ("30 days", 0)):
+        output = {
+            "evidence": TEXTS["lease"],
+            "answer": f"A standard lease of land lasts {days} and ends in autumn.",
+        }
+        made, dropped, _ = ask(answer_questions, rows, lambda _, output=output: json.dumps(output))
+        assert len(made) == kept and (kept or dropped[0]["reason"] == "evidence does not support it")
+    zoned = rows[0] | {"question": "When does a standard lease of land in zone 4 end?"}
+    output = {"evidence": TEXTS["lease"], "answer": "In zone 4, a standard lease of land ends in autumn."}
+    assert len(ask(answer_questions, [zoned], lambda _: json.dumps(output))[0]) == 1
+    assert "30 days" in " ".join(hit["text"] for hit in rows[0]["passages"])
 
 
 @pytest.mark.parametrize("name", HOSTILE)

@@ -27,6 +27,14 @@ def seeds(count=10):
     return rows
 
 
+def test_rows_of_a_hand_off_are_seeds_of_a_second_iteration():
+    handed_off = {
+        "prompt": [{"role": "user", "content": GOOD}],
+        "completion": [{"role": "assistant", "content": "A."}],
+    }
+    assert (seed(handed_off)["question"], seed(handed_off)["answer"]) == (GOOD, "A.")
+
+
 def new(*texts, **fields):
     return json.dumps({"new": [{"text": text, **fields} for text in texts]})
 
@@ -62,6 +70,39 @@ def test_prompts_with_the_same_seeds_are_different_samples():
     """Their requests would have one key, and the second would repeat the texts of the first."""
     _, _, requests = ask(from_seeds, seeds(2), lambda _: new(GOOD), shown=2, prompts=5)
     assert len({request.key(WHO) for request in requests}) == len(requests) == 10
+
+
+def distinct(request):
+    """Write two texts that share few words with those of other requests, and one that every request repeats."""
+    words = [f"{SUBJECTS[int(request.row[1:])]}{request.sample}{number}x" for number in range(6)]
+    return new(f"What {' '.join(words)}?", f"Where {' '.join(reversed(words))}?", GOOD)
+
+
+@pytest.mark.parametrize("stage", [from_seeds, from_search])
+@pytest.mark.parametrize(
+    ("enough", "sent"),
+    [
+        (None, 40),
+        (1, 10),
+        (21, 10),
+        (22, 20),
+        (1000, 40),
+    ],  # a round: 10 requests, 20 new texts, and one that repeats
+)
+def test_prompts_are_sent_until_enough_new_texts_passed(stage, enough, sent):
+    everything = ask(stage, seeds(), lambda _: new(GOOD), prompts=4)[2]
+    kept, _, requests = ask(stage, seeds(), distinct, prompts=4, enough=enough)
+    assert len(requests) == sent
+    assert {request.key(WHO) for request in requests} <= {request.key(WHO) for request in everything}
+    assert len({row["question"] for row in kept}) == 2 * sent + 1
+
+
+def test_texts_like_a_seed_or_another_text_are_not_enough():
+    similar = iter(range(99))
+    model = lambda _: new(f"Which rules hold for rent in a lease of year {next(similar)}?")  # noqa: E731
+    assert len(ask(from_seeds, seeds(), model, prompts=4, enough=1)[2]) == 40
+    one = lambda _: new(f"How long may the heirs of a tenant keep the land {next(similar)}?")  # noqa: E731
+    assert len(ask(from_seeds, seeds(), one, prompts=4, enough=2)[2]) == 40
 
 
 @pytest.mark.parametrize(

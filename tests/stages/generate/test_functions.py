@@ -95,6 +95,34 @@ def test_every_top_level_function_gives_one_row():
     assert circle["answer"].startswith("```python\n@cache\n@other(\n    1)\ndef circle(radius):")
 
 
+@pytest.mark.parametrize(
+    ("code", "functions"),
+    [
+        (
+            "def f(a):\r    return a\r\rdef g():\r    return 2",
+            ["def f(a):\n    return a", "def g():\n    return 2"],
+        ),
+        ("def f():\r\n    return 1\r\nx = 1", ["def f():\n    return 1"]),
+        ("@(\n  cache\n)\ndef f():\n    return 1", ["@(\n  cache\n)\ndef f():\n    return 1"]),
+        (
+            'if 1:\n    def f():\n        return """\n    SELECT\n    """',
+            ['def f():\n    return """\n    SELECT\n    """'],
+        ),
+        (
+            "def f():\n    return 'a\u2028b'\n\ndef g(): ...",
+            ["def f():\n    return 'a\u2028b'", "def g(): ..."],
+        ),
+    ],
+)
+def test_the_code_is_the_original_with_its_strings_and_decorators(code, functions):
+    found = functions_of(document(code))
+    assert [function.code for function in found] == functions
+    text = document(code)["text"]
+    for function in found:
+        span = text[function.start : function.end]
+        assert span.split() == function.code.split() and not span[-1].isspace()
+
+
 NAME = st.sampled_from(["one", "two", "three"])
 BLOCK = st.recursive(
     NAME.map(lambda name: [f"def {name}(): return 1"]),
@@ -145,6 +173,9 @@ def test_other_files_are_dropped_with_a_reason(row, reason):
 
 
 ONE = document("def area(width, height):\n    return width * height + 2\n")
+COMMENTED = document(
+    "def area(width, height):\n    # The border is two\n    # wide on every side. See above.\n    return width * height + 2\n"
+)
 
 
 @pytest.mark.parametrize(
@@ -156,11 +187,21 @@ ONE = document("def area(width, height):\n    return width * height + 2\n")
         ("Returns width * height: ```def area(): pass``` and nothing else.", "quotes code"),
         ("Returns the area of width and height, plus 7 for the border.", "number not in passage"),
         ("Bananas grow best in warm valleys with plenty of rain.", "not about the function"),
+        ("Returns the area of a width, of a width and height.", "repetition loop"),
+        ("The function area takes a width and returns a width.", "says nothing about the function"),
+        ("The border is two wide on every side.", "copies a comment"),
     ],
 )
 def test_unsound_summaries_are_dropped(summary, reason):
-    kept, dropped, _ = ask(stage, [ONE], lambda _: json.dumps({"summary": summary}))
+    kept, dropped, _ = ask(stage, [COMMENTED], lambda _: json.dumps({"summary": summary}))
     assert not kept and [row["reason"] for row in dropped] == [reason]
+
+
+@pytest.mark.parametrize(
+    "summary", ["Returns the area of the width.", "Multiplies width and height, and adds 2."]
+)
+def test_a_short_summary_that_says_something_is_kept(summary):
+    assert len(ask(stage, [ONE], lambda _: json.dumps({"summary": summary}))[0]) == 1
 
 
 def test_a_long_function_is_dropped_without_a_request():

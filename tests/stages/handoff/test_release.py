@@ -23,6 +23,7 @@ from tests.support.rows import example, put_through
 SPLIT = {"split": pa.string()}
 MIXED = SPLIT | {"phase": pa.int64(), "part": pa.string(), "order": pa.int64(), "knowledge": KNOWLEDGE}
 SERVED = {"models": {"generator": {"engine": "openai", "model": "m", "base_url": "http://localhost"}}}
+NAMED = SERVED["models"]["generator"]
 DIALOGUE = [*chat("First?", system="Be brief."), {"role": "assistant", "content": "One."}, *chat("Second?")]
 
 
@@ -155,6 +156,28 @@ def test_snippets_name_only_configurations_with_rows(tmp_path, rows, used):
     training = training.partition("## Origin")[0]
     assert set(re.findall(r"(?:instructions|refusals)(?:_messages)?", training)) == used
     assert training.count("```") % 2 == 0
+
+
+@pytest.mark.parametrize(
+    ("target", "states"),
+    [
+        (
+            NAMED | {"model": "org/model-7B"},
+            "the 7 billion parameters of the target, without activations: about\n112.0 GB for",
+        ),
+        (NAMED | {"model": "org/model-7B"}, "\n14.0 GB for LoRA"),
+        (
+            {"model": "bundled"},
+            "the 0.135 billion parameters of the target, without activations: about\n2.2 GB for",
+        ),
+        (NAMED, None),
+        ({"engine": "scripted", "model": "a-7B:b"}, None),
+    ],
+)
+def test_the_card_estimates_the_memory_for_training_the_target(tmp_path, target, states):
+    hand_off([pair(1)], tmp_path, recipe={"models": SERVED["models"] | {"target": target}})
+    card = (tmp_path / "handoff" / "README.md").read_text()
+    assert (states in card) if states else "GPU memory" not in card
 
 
 def test_alpaca_and_sharegpt_keep_system_and_earlier_turns(tmp_path):

@@ -160,6 +160,69 @@ def test_preferences_and_texts_are_read():
 
 
 @pytest.mark.parametrize(
+    "mark",
+    [
+        *({name: value} for name in ("label", "kto_tag", "vote") for value in (False, 0, "0", 0.0, "false")),
+        *({"feedback": value} for value in ("negative", -1, "Thumbs_Down", {"rating": "down"}, {"value": 0})),
+        *({name: value} for name in ("correct", "is_good", "accepted") for value in (False, "False")),
+        *({"rating": value} for value in ("1 of 5", "2/5", "4 out of 10", "1 von 5", -1, {"score": "0/1"})),
+    ],
+)
+def test_a_marked_answer_is_bad(mark):
+    with pytest.raises(Reject, match=r"^a bad answer") as why:
+        example({"question": "Q", "answer": "A"} | mark)
+    assert "remove the field if it means something else" in str(why.value)
+    with pytest.raises(Reject, match=r"^a bad answer"):
+        example({"messages": [USER, ASSISTANT | mark]})
+    assert example({"messages": [USER, ASSISTANT | mark, USER, ASSISTANT]})["answer"] == "A"
+
+
+@pytest.mark.parametrize(
+    "mark",
+    [
+        *({"label": value} for value in (True, 1, "1", "good", None, 2, "A")),
+        {"label": "0", "answer": "0"},  # the class that the answer names
+        {"label": "negative", "answer": "Negative"},
+        {"correct": "No", "answer": "No"},
+        {"correct": "The first."},
+        {"correct": "False", "answer": "False"},
+        {"liked": True},
+        *(
+            {"rating": value}
+            for value in (5, 1, "3 of 5", "5/10", "1", "", None, float("nan"), "unrated", {"a": 1})
+        ),
+        {"score": -3.5},  # of a reward model
+    ],
+)
+def test_other_marks_are_not_those_of_bad_answers(mark):
+    assert example({"question": "Q", "answer": "A"} | mark)["question"] == "Q"
+
+
+def test_reasoning_in_tags_goes_into_its_column_and_is_not_the_answer():
+    texts = ["<think>Hm.</think>A", "<THINK>\nHm.\n</think>\n\nA", "Hm.\n</think>\nA", "[THINK]Hm.[/THINK]A"]
+    for text in texts:
+        turn = {"role": "assistant", "content": text}
+        for record in (
+            {"messages": [USER, turn]},
+            {"question": "Q", "answer": text},
+            {"prompt": "Q", "completion": text},
+        ):
+            row = example(record)
+            assert (row["answer"], row["reasoning"]) == ("A", "Hm.")
+        row = example({"messages": [USER, turn, USER, ASSISTANT]})
+        assert row["prompt"][1]["content"] == "A" and "reasoning" not in row
+        row = example({"prompt": "Q", "chosen": text, "rejected": "<think>No.</think>B"})
+        assert (row["answer"], row["reasoning"], row["rejected"]) == ("A", "Hm.", "B")
+    for text in ("<think>Hm.", "<think>Hm.</think>", "<think>Hm.</think> \n"):
+        with pytest.raises(Reject, match=r"^no answer"):
+            example({"question": "Q", "answer": text})
+    for text in ("The tag </think> ends it.", "Write <think> first.", "A\n`</think>` ends it."):
+        assert example({"question": "Q", "answer": text}) == example({"question": "Q", "answer": "A"}) | {
+            "answer": text
+        }
+
+
+@pytest.mark.parametrize(
     ("record", "reason"),
     [
         ({"messages": [USER]}, "no answer"),

@@ -121,6 +121,42 @@ def test_reasoning_goes_into_its_column(own):
     assert [(row["answer"], row["reasoning"]) for row in kept] == [("1 years.", "Hm."), ("2 years.", None)]
 
 
+def test_ratings_are_compared_with_their_minimum_or_counted(own, tmp_path):
+    rated = [
+        pair(number, rating=rating) for number, rating in enumerate((1, "2", "3 stars", 4.5, None, "good"))
+    ]
+    (own / "a.jsonl").write_text(lines(*rated))
+    kept, dropped, _ = read(tmp_path, least={"rating": 3})
+    assert [row["question"] for row in kept] == [record["instruction"] for record in rated[2:4]]
+    assert [row["reason"] for row in dropped] == ["rated too low"] * 2 + ["not rated"] * 2
+    kept, dropped, _ = read(tmp_path)
+    assert len(kept) == 6 and not dropped
+
+
+def test_a_run_says_which_ratings_and_reasoning_it_read(own, tmp_path):
+    (own / "a.jsonl").write_text(
+        lines(pair(1, rating=1, stars="2"), pair(2, rating=5), pair(3, reasoning="Hm."))
+    )
+    where = replace(context("own_pairs"), folder=tmp_path, output=tmp_path / "out")
+    (tmp_path / "out").mkdir()
+    options = stage.options(path=["own"])
+    figures = Counter()
+    for task in stage.plan(options, where):
+        for outcome in stage.read(task, options, where):
+            figures.update(outcome.figures)
+    assert figures == {"with reasoning": 1, "rated/rating": 2, "rated/stars": 1}
+    compared = stage.options(path=["own"], least={"rating": 1})
+    counts = [
+        outcome.figures
+        for task in stage.plan(compared, where)
+        for outcome in stage.read(task, compared, where)
+    ]
+    assert [count["rated/stars"] for count in counts] == [1] and "rated/rating" not in counts[0]
+    stage.check(figures, options, where)
+    notices = "".join(path.read_text() for path in (tmp_path / "out").glob("*.json"))
+    assert "records with a rating were read whatever it is: 2" in notices and "least: {rating: 3}" in notices
+
+
 def test_personal_data_is_replaced(own):
     (own / "a.jsonl").write_text(lines(pair(1, output="Write to ada@example.org or bob@example.org.")))
     (row,), _, _ = read(own.parent)

@@ -111,6 +111,53 @@ def test_a_pair_that_was_checked_as_a_whole_is_not_rewritten(label):
     assert not requests and after["answer_proposal"] is None
 
 
+LIMITED = "A standard lease lasts 12 years and ends in autumn, unless the owner objects within 30 days."
+
+
+@pytest.mark.parametrize(
+    ("better", "reason"),
+    [
+        ("A standard lease of land lasts 12 years and ends in autumn, unless the owner objects within 30 days.", None),
+        (LIMITED.replace("30 days", "days"), "loses a number"),
+        (f"{LIMITED[:-1]} of", "unfinished sentence"),
+        (f"{LIMITED[:-1]} or of.", "unfinished sentence"),
+        (LIMITED.lower(), "repeats the answer"),
+        ("A lease of 12 years ends, unless somebody objects within 30 days.", "unrelated to the answer"),
+        ("A standard lease lasts 12 years and ends in autumn if the owner objects within 30 days.", "loses a condition"),
+        ("A standard lease never lasts 12 years and ends in autumn, unless the owner objects within 30 days.",
+         "adds a negation"),
+    ],
+)  # fmt: skip
+def test_a_better_answer_keeps_what_limits_the_old_one(better, reason):
+    after, _ = answered(student({}), parent(answer=LIMITED), IMPROVED | {"answer": better}, mode="all")
+    assert after["answer_decision"] == ("unsound" if reason else "rewritten")
+    assert (after["answer_proposal"]["reason"] or "").startswith(reason or "")
+
+
+@pytest.mark.parametrize(
+    ("better", "reason"),
+    [
+        (
+            "How long does a standard lease last, and in which season does it end, if the owner does not object?",
+            None,
+        ),
+        ("How long does a standard lease of land last if the owner objects?", "loses a negation"),
+        ("How long does a standard lease of land last when the owner does not object?", "loses a condition"),
+    ],
+)
+def test_a_better_question_keeps_its_conditions(better, reason):
+    row = parent("How long does a standard lease last if the owner does not object?")
+    proposed, _ = reflected(row, REFLECTED | {"question": better})
+    assert (proposed["question_proposal"]["reason"] or "").startswith(reason or "")
+    assert bool(proposed["question_proposal"]["reason"]) == bool(reason)
+
+
+def test_a_better_answer_may_repeat_the_negation_of_its_question():
+    row = parent("What may a tenant who has not paid the rent not do?", "sublet the land")
+    better = "A tenant who has not paid the rent may not sublet the land."
+    assert answered(student({}), row, IMPROVED | {"answer": better}, mode="all")[0]["answer"] == better
+
+
 def test_a_better_answer_keeps_the_form_of_the_answer():
     row = parent(question="Extract the lease as JSON with the key term.", answer='{"term": "12 years"}')
     after, _ = answered(student({}), row, mode="all")

@@ -99,6 +99,17 @@ def test_the_winner_and_its_licence_are_in_the_lineage():
     assert kept["model"] == "writer" and len(kept["models"]) == 1
 
 
+def test_a_replaced_answer_has_its_material_as_evidence_and_keeps_the_first_original():
+    assert voted(NEAR, NEAR)["evidence"] == parent()["context"]  # the quote was that of the old answer
+    rows = outputs(NEAR, NEAR).append_column("original_answer", pa.array(["the first"], pa.string()))
+    (after,) = vote.apply(rows, vote.options(), context("consensus")).kept.to_pylist()
+    assert (after["answer"], after["original_answer"]) == (NEAR, "the first")
+
+
+def test_a_row_without_an_answer_is_not_asked():
+    assert ask(stage, [parent(answer=None)], lambda _: SAME)[2] == []
+
+
 def test_an_unsound_winner_is_dropped():
     row = voted("A standard lease lasts 99 years.", "A standard lease lasts 99 years.")
     assert row["reason"] == "number not in passage" and row["answer"] == ANSWER
@@ -178,6 +189,11 @@ def test_a_winner_of_another_form_supports_an_answer_if_it_says_the_same(pair, t
 def test_outputs_of_two_other_models_are_required():
     assert voted(SAME)["reason"] == "too few outputs"
     assert voted({"text": "", "finish": "error", "error": "x"}, SAME)["reason"] == "too few outputs"
+    writer = Identity("writer", "1", "MIT")  # of the row: it cannot confirm itself
+    rows = outputs(SAME, SAME, whos=(writer, SECOND))
+    assert vote.apply(rows, vote.options(), context("consensus")).dropped["reason"].to_pylist() == [
+        "too few outputs"
+    ]
     rows = outputs(SAME, SAME, whos=(SECOND, SECOND))
     with pytest.raises(UserError, match="different models"):
         vote.apply(rows, vote.options(), context("consensus"))

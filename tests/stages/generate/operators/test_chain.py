@@ -88,6 +88,14 @@ def test_an_output_that_does_not_fit_the_next_instruction_ends_the_chain():
     assert not kept and dropped["reason"] == "output does not fit the next link"
 
 
+@pytest.mark.parametrize(("fits", "kept"), [(0.99, 1), (0.999, 0), (0.0, 1)])
+def test_the_least_probability_that_an_output_fits_is_an_option(fits, kept):
+    sure = ask(stage, [row()], model(), fits=fits)[0]  # says_yes: 0.9975
+    assert len(sure) == kept
+    doubtful = ask(stage, [row()], model(fits=says_no), fits=fits)[0]
+    assert len(doubtful) == (fits == 0)
+
+
 def test_an_unsound_second_link_is_not_followed_by_a_third():
     _, _, requests = ask(stage, [row()], model(dict.fromkeys(SOUND, "Cows graze on hills.")), length=3)
     assert {request.about.split()[0] for request in requests} == {"1"}
@@ -101,6 +109,28 @@ def test_each_link_is_kept_when_sound_and_dropped_when_subtly_wrong(tmp_path, na
     reply, reason = WRONG[name]
     kept, (dropped,), _ = ask(stage, [row()], model({name: reply}), recipe=recipe)
     assert not kept and dropped["reason"] == reason
+
+
+@pytest.mark.parametrize(
+    ("name", "reply", "reason"),
+    [
+        ("question", "How does the tenant renew a standard lease?", "repeats its parent"),
+        ("shorten", f"{SHORT[:-1]}, and not to the tenant.", "adds a negation"),
+        ("points", "- The tenant files no notice.\n- The owner may object.", "adds a negation"),
+    ],
+)
+def test_a_link_that_reverses_its_input_or_asks_the_first_question_is_dropped(tmp_path, name, reply, reason):
+    _, (dropped,), _ = ask(stage, [row()], model({name: reply}), recipe=only(tmp_path, name))
+    assert dropped["reason"] == reason
+
+
+def test_a_third_link_that_works_on_the_first_output_is_dropped(tmp_path):
+    """The title is the second output, and all words of the third are from the first."""
+    first = '{"subject": "registrar", "statement": "records the notice in the land register"}'
+    said = model(SOUND | {"json": first})
+    _, (dropped,), requests = ask(stage, [row()], said, recipe=only(tmp_path, "title", "json"), length=3)
+    names = [request.about for request in requests if request.task == OUTPUT]
+    assert names == ["1 title", "2 json"] and dropped["reason"] == "adds to its input"
 
 
 def test_a_link_that_only_repeats_or_invents_is_dropped(tmp_path):

@@ -187,6 +187,7 @@ KEYS = "Extract the seasonal lease as JSON with the keys kind and term."
     [
         (("Is a lease short or long?", "long"), CLASSES, "short", True),
         (("Is a lease short or long?", "long"), CLASSES, OTHER_ANSWER, False),
+        (("Is a lease short or long?", "long"), CLASSES, "short or long", False),
         (
             ("Give the term as JSON.", '{"term": "12 years"}'),
             KEYS,
@@ -208,6 +209,21 @@ def test_an_answer_has_the_form_of_its_parent(own, question, answer, kept):
     rows, dropped, _ = ask(expand, [parent(*own)], model({"questions": [question]}, {question: answer}))
     assert [row["answer"] for row in rows] == ([answer] if kept else [])
     assert [row["reason"] for row in dropped] == ([] if kept else ["another form than its parent"])
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "kept"),
+    [
+        ('Which of them fits, duty or right: "The owner may object within 30 days."', "right", True),
+        ('Which of these would it be, right or duty? "The tenant files a notice."', "right", False),
+        ('Which of these would it be, right or duty? "The tenant files a notice."', "duty", True),
+    ],
+)
+def test_a_question_in_the_same_words_has_the_same_choice(question, answer, kept):
+    row = parent('Is it a duty or a right? "The tenant files a notice."', "duty")
+    rows, dropped, _ = ask(expand, [row], model({"questions": [question]}, {question: answer}))
+    assert len(rows) == kept
+    assert [one["reason"] for one in dropped] == ([] if kept else ["another choice for the same question"])
 
 
 def test_evidence_of_a_child_is_the_material_and_not_its_parents_quote():

@@ -190,6 +190,11 @@ def test_a_syllabus_names_its_node_its_requests_and_models():
         ({"sessions": [{"title": "A", "concepts": []}]}, "unparsable"),
         ({"sessions": [{"title": "", "concepts": ["x"]}]}, "not a name"),
         ({"sessions": [{"title": "A", "concepts": ["x", "X"]}]}, "repeated concept"),
+        ({"sessions": [{"title": "A", "concepts": ["The lease", "Leases"]}]}, "repeated concept"),
+        (
+            {"sessions": [{"title": "Lease", "concepts": ["x"]}, {"title": "The Leases", "concepts": ["y"]}]},
+            "repeated session",
+        ),
         (
             {"sessions": [{"title": "A", "concepts": ["x"]}, {"title": "a", "concepts": ["y"]}]},
             "repeated session",
@@ -208,7 +213,9 @@ def test_an_unsound_syllabus_is_dropped(reply, reason):
     [
         ({"names": []}, "unparsable"),
         ({"names": ["Property law"]}, "repeated name"),  # the node itself
+        ({"names": ["The property laws"]}, "repeated name"),
         ({"names": ["Leases", "leases"]}, "repeated name"),
+        ({"names": ["Leases", "Lease"]}, "repeated name"),
         ({"names": ["..."]}, "not a name"),
         ("prose", "unparsable"),
     ],
@@ -219,6 +226,16 @@ def test_an_invalid_or_repeated_name_is_dropped(reply, reason):
 
     _, dropped, _ = syllabi({"Law": {"Private law": {"Property law": None}}}, model)
     assert reason in {row["reason"] for row in dropped}
+
+
+def test_names_that_differ_in_more_than_articles_and_plurals_are_different():
+    names = ["C", "C++", "C#", "Vitamin A", "Vitamins", "The", "A", "Type A", "Type B"]
+
+    def model(request):
+        return reply_text({"names": names}) if request.task == syllabus.COMPLETE else teacher(request)
+
+    kept, _, _ = syllabi({"Law": {"Private law": {"Property law": None}}}, model, children=20)
+    assert [row["path"][-1] for row in kept] == names
 
 
 @pytest.mark.parametrize(

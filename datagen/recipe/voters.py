@@ -1,0 +1,46 @@
+"""Check that a consensus has enough different models, before requests to them are paid for."""
+
+from collections.abc import Iterator
+
+from datagen.recipe.errors import Mistake
+from datagen.recipe.model import Recipe
+from datagen.stage import ModelStage
+
+OUTPUT, VOTE = "another_output", "consensus"
+OTHERS = 2  # fewest outputs of models other than the one that wrote the row
+REMEDY = "give each another_output stage a role with its own model"
+
+Name = tuple[str, str]  # of a model, and its revision
+
+
+def too_few_voters(recipe: Recipe) -> Iterator[Mistake]:
+    """
+    Find outputs of one model that are to be compared with each other, and votes that no row could win.
+
+    A model is the same under two roles, on two servers or with other settings.
+    """
+    outputs: dict[Name, str] = {}  # model -> stage that asks it
+    writers = set[Name | None]()  # of the rows so far; None: rows that no model of the recipe wrote
+    for name, stage, _ in recipe.line():
+        asked = _model(recipe, stage.role) if isinstance(stage, ModelStage) else None
+        if asked and stage.name == OUTPUT:
+            if (other := outputs.setdefault(asked, name)) != name:
+                yield ("stages", name), f"it asks the same model as {other}, {asked[0]}; {REMEDY}"
+        elif stage.name == VOTE and all(len({*outputs} - {writer}) < OTHERS for writer in writers):
+            own = f" other than the writer, {names}" if (names := _named(writers & {*outputs})) else ""
+            have = _named({*outputs} - writers) or "none"
+            yield (
+                ("stages", name),
+                f"it needs outputs of {OTHERS} models{own}, and has those of {have}; {REMEDY}",
+            )
+        elif stage.gives == "examples" and stage.takes not in ("examples", "candidates"):
+            writers.add(asked)
+
+
+def _model(recipe: Recipe, role: str) -> Name:
+    spec = recipe.models.role(role)
+    return spec.model, spec.revision or "main"
+
+
+def _named(models: set[Name] | set[Name | None]) -> str:
+    return ", ".join(sorted(model[0] for model in models if model))

@@ -1,0 +1,96 @@
+"""A text that restates another keeps its numbers, negations and conditions."""
+
+import pytest
+
+from datagen.request import Reject
+from datagen.stages.shared.checks.restated import denies_no_more, keeps, not_reversed
+from datagen.stages.shared.language.rules import language_of
+from datagen.stages.shared.passage import Passage
+
+EN = language_of("en")
+RENT = "The rent is due on the first day of each month. A tenant without a receipt may not sublet the land."
+TERM = "A standard lease lasts 12 years and ends in autumn. It ends earlier only if the owner objects in writing."
+BOTH = (
+    "A fee is due in spring. A reduced fee is not due in spring. A seasonal lease is renewed on the first day. "
+    "A seasonal lease is renewed on the last day."
+)
+PASSAGE = Passage({"id": "p", "title": "Leases", "section": [], "text": f"{RENT} {TERM} {BOTH}"}, EN)
+OBJECTION = "It ends in autumn, unless the owner objects within 30 days and is not a minor."
+
+
+def reason(check, *given, **options):
+    try:
+        check(*given, **options)
+    except Reject as why:
+        return why.reason
+    return None
+
+
+@pytest.mark.parametrize(
+    ("text", "lost"),
+    [
+        ("Unless the owner objects within 30 days and is not a minor, it ends in autumn.", None),
+        ("It ends in autumn, unless an owner who isn't a minor objects within 30 days.", None),
+        ("It ends in autumn, unless the owner objects in time and is not a minor.", "loses a number"),
+        ("It ends in autumn, unless the owner objects within 30 days and is a minor.", "loses a negation"),
+        ("It ends in autumn, if the owner objects within 30 days and is not a minor.", "loses a condition"),
+    ],
+)
+def test_a_restatement_keeps_numbers_negations_and_conditions(text, lost):
+    assert reason(keeps, text, OBJECTION, EN) == lost
+
+
+def test_numbers_may_be_written_in_words_and_those_of_list_items_are_none():
+    assert reason(keeps, "It takes twelve days.", "It takes 12 days.", EN) is None
+    assert reason(keeps, "It takes 12 days.", "It takes twelve days.", EN) is None
+    assert reason(keeps, "Ask, and wait.", "1. Ask.\n2. Wait.", EN) is None
+    assert reason(keeps, "It takes 5 per cent.", "It takes 5 percent.", EN) is None
+    assert reason(keeps, "It takes days.", "It takes twelve days.", EN) == "loses a number"
+
+
+def test_question_words_are_no_conditions_of_a_question():
+    asked = "When may a lease end if nobody objects?"
+    assert reason(keeps, "At which time can a lease end if nobody objects?", asked, EN, asks=True) is None
+    assert (
+        reason(keeps, "When may a lease end although nobody objects?", asked, EN, asks=True)
+        == "loses a condition"
+    )
+    assert reason(keeps, "At which time can a lease end if nobody objects?", asked, EN) == "loses a condition"
+
+
+def test_a_restatement_denies_no_more():
+    assert reason(denies_no_more, "It does not end.", "It does not end in autumn.", EN) is None
+    assert reason(denies_no_more, "It doesn't end in autumn.", "It ends in autumn.", EN) == "adds a negation"
+    assert reason(denies_no_more, "It ends in autumn.", "It never ends in autumn.", EN) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("A standard lease lasts 12 years.", True),
+        ("A standard lease does not last 12 years.", False),
+        ("A lease never lasts 12 years and never ends in autumn.", False),
+        ("The rent is not due on the first day of each month.", False),
+        ("The rent is due on the last day of each month.", False),  # an opposite
+        ("A tenant without a receipt may not sublet.", True),
+        ("A tenant may not sublet the land if there is no receipt.", True),
+        ("It does not end earlier if the owner is silent.", True),  # "only if" says so
+        ("The lease is not free.", True),  # the passage does not say so, which other checks find
+        ("A standard lease lasts 12 years. It does not end in autumn.", False),
+        ("No tenant has to object in writing each month.", True),  # few of its words are in one sentence
+        ("Not the lease.", True),
+        ("In spring, a reduced fee is not due.", True),  # another sentence denies it, too
+        ("In spring, a fee is never due.", True),
+        ("A seasonal lease is renewed on the last day.", True),  # another sentence says so
+        ("A seasonal lease is renewed on the first day.", True),
+    ],
+)
+def test_a_sentence_that_reverses_one_of_the_passage_is_found(text, said):
+    assert reason(not_reversed, text, PASSAGE) == (None if said else "says the opposite")
+
+
+def test_a_language_without_lists_has_no_such_checks():
+    unknown = language_of("xx")
+    passage = Passage({"id": "p", "title": "", "section": [], "text": TERM}, unknown)
+    assert reason(not_reversed, "A standard lease does not last 12 years.", passage) is None
+    assert reason(denies_no_more, "It doesn't end.", "It ends.", unknown) is None
