@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 
 import numpy as np
-import numpy.typing as npt
 
 from datagen.control_tokens import control_tokens
 from datagen.engines.identity import resolve
@@ -14,10 +13,10 @@ from datagen.engines.special_tokens import special_tokens
 from datagen.errors import UserError
 from datagen.recipe.roles import VllmModel
 from datagen.stage import Context
+from datagen.stages.handoff.token_counts import Counts, count_by_word, is_by_word
 from datagen.stages.shared.load_once import load_once
 from datagen.stages.shared.pretrained import PretrainedTokenizer, load_tokenizer
 
-Counts = npt.NDArray[np.int64]
 Conversation = Sequence[Mapping[str, str]]
 
 UNBOUNDED = 10**9  # tokenizers without a maximum length report 10**30
@@ -64,6 +63,8 @@ class Tokenizer:
     def __init__(self, tokenizer: PretrainedTokenizer) -> None:
         self._tokenizer = tokenizer
         self.has_template = bool(tokenizer.chat_template)
+        fast = getattr(tokenizer, "backend_tokenizer", None)  # only those of the library tokenizers have it
+        self._by_word = fast if fast and is_by_word(fast) and not tokenizer.split_special_tokens else None
 
     @property
     def longest(self) -> int | None:
@@ -115,6 +116,9 @@ class Tokenizer:
     def _count(self, texts: Sequence[str], special: bool = False) -> Counts:
         if not texts:
             return np.zeros(0, np.int64)
+        if self._by_word:
+            added = self._by_word.num_special_tokens_to_add(False) if special else 0
+            return count_by_word(texts, self._by_word) + added
         # Not verbose: it would warn of texts that are too long, which are dropped with a reason.
         ids = self._tokenizer(list(texts), add_special_tokens=special, verbose=False)["input_ids"]
         return np.array([len(tokens) for tokens in ids], np.int64)
