@@ -106,8 +106,8 @@ def sketch(task: tuple[Reader, Path], criteria: Criteria) -> None:
 
 def _vocabulary(cut: Cut) -> pa.Table:
     """List all words by their hashes."""
-    distinct = pc.unique(pa.concat_arrays([field.words.words for field in cut.values()]))
-    hashes = Words(distinct, np.ones(len(distinct), np.int64)).hashes
+    distinct = pc.unique(pa.concat_arrays([field.words.coded[0].words for field in cut.values()]))
+    hashes = _hash_each(distinct)
     order = np.argsort(hashes)
     return pa.table({"hash": hashes[order], "word": distinct.take(pa.array(order))})
 
@@ -243,7 +243,7 @@ def _sources(table: pa.Table) -> pa.DictionaryArray:
     return pc.if_else(pc.equal(record, ""), "", source).dictionary_encode()
 
 
-def _hash_each(texts: pa.ChunkedArray) -> Hashes:
+def _hash_each(texts: pa.Array | pa.ChunkedArray) -> Hashes:
     column = whole(pc.fill_null(texts, ""))
     return Words(column, np.ones(len(column), np.int64)).hashes
 
