@@ -2,8 +2,8 @@
 Count the tokens of many texts.
 
 The pre-tokenizers of byte-level BPE begin a new part at every blank between two other characters, and encode
-each part on its own. So a text has as many tokens as its words, each with the blank before it, and each
-distinct word is encoded once for all texts, in a third of the time.
+each part on its own. So a text has as many tokens as its pieces (`datagen.stages.shared.language.pieces`),
+and each distinct one is encoded once for all texts, in a third of the time.
 """
 
 import json
@@ -11,17 +11,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
+
+from datagen.stages.shared.language.pieces import Counts, sum_over_pieces
 
 if TYPE_CHECKING:  # its import takes time
     from tokenizers import Tokenizer
 
-Counts = npt.NDArray[np.int64]
-
-BLANK = ord(" ")
-VISIBLE = np.zeros(256, bool)
-VISIBLE[33:127] = True  # ASCII that no pattern counts as white space
 # The patterns of GPT-2 (built into `ByteLevel`), of Llama 3, and of Qwen 2 to 3.
 WORD_OF_GPT_2 = {"type": "ByteLevel", "add_prefix_space": False, "use_regex": True}
 CONTRACTION = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|"
@@ -62,16 +58,9 @@ def _sees_blanks(token: dict[str, Any]) -> bool:
 
 def count_by_word(texts: Sequence[str], tokenizer: "Tokenizer") -> Counts:
     """Count the tokens of texts, without those that a tokenizer adds; it must be one that `is_by_word`."""
-    column = pa.array(texts, pa.large_string())
-    ends = np.frombuffer(column.buffers()[1], np.int64)[: len(column) + 1]
-    letters = np.frombuffer(column.buffers()[2] or b"", np.uint8)[: ends[-1]]
-    visible = VISIBLE[letters]
-    between = (letters[1:-1] == BLANK) & visible[:-2] & visible[2:]
-    starts = np.unique(np.concatenate([ends, np.flatnonzero(between) + 1]))
-    pieces = pa.LargeStringArray.from_buffers(len(starts) - 1, pa.py_buffer(starts), column.buffers()[2])
-    distinct = pieces.dictionary_encode()
-    encoded = tokenizer.encode_batch_fast(distinct.dictionary.to_pylist(), add_special_tokens=False)
-    counts = np.array([len(tokens) for tokens in encoded], np.int64)
-    sums = np.concatenate([[0], np.cumsum(counts[distinct.indices.to_numpy()])])
-    result: Counts = np.diff(sums[np.searchsorted(starts, ends)])
-    return result
+
+    def count(pieces: pa.Array) -> Counts:
+        encoded = tokenizer.encode_batch_fast(pieces.to_pylist(), add_special_tokens=False)
+        return np.array([len(tokens) for tokens in encoded], np.int64)
+
+    return sum_over_pieces(pa.array(texts, pa.large_string()), count)

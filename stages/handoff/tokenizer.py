@@ -13,7 +13,8 @@ from datagen.engines.special_tokens import special_tokens
 from datagen.errors import UserError
 from datagen.recipe.roles import VllmModel
 from datagen.stage import Context
-from datagen.stages.handoff.token_counts import Counts, count_by_word, is_by_word
+from datagen.stages.handoff.token_counts import count_by_word, is_by_word
+from datagen.stages.shared.language.pieces import Counts
 from datagen.stages.shared.load_once import load_once
 from datagen.stages.shared.pretrained import PretrainedTokenizer, load_tokenizer
 
