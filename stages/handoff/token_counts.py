@@ -18,6 +18,7 @@ from datagen.stages.shared.language.pieces import Counts, sum_over_pieces
 if TYPE_CHECKING:  # its import takes time
     from tokenizers import Tokenizer
 
+KEPT = 200_000  # pieces whose tokens are remembered, in 25 MB
 # The patterns of GPT-2 (built into `ByteLevel`), of Llama 3, and of Qwen 2 to 3.
 WORD_OF_GPT_2 = {"type": "ByteLevel", "add_prefix_space": False, "use_regex": True}
 CONTRACTION = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|"
@@ -56,11 +57,29 @@ def _sees_blanks(token: dict[str, Any]) -> bool:
     return " " in token["content"] or token["lstrip"] or token["rstrip"] or token["single_word"]
 
 
-def count_by_word(texts: Sequence[str], tokenizer: "Tokenizer") -> Counts:
-    """Count the tokens of texts, without those that a tokenizer adds; it must be one that `is_by_word`."""
+class WordCounter:
+    """
+    Counts the tokens of texts, without those that a tokenizer adds.
 
-    def count(pieces: pa.Array) -> Counts:
-        encoded = tokenizer.encode_batch_fast(pieces.to_pylist(), add_special_tokens=False)
-        return np.array([len(tokens) for tokens in encoded], np.int64)
+    Parameters
+    ----------
+    tokenizer
+        A tokenizer that `is_by_word`.
+    """
 
-    return sum_over_pieces(pa.array(texts, pa.large_string()), count)
+    def __init__(self, tokenizer: "Tokenizer") -> None:
+        self._tokenizer = tokenizer
+        self._known: dict[str, int] = {}  # tokens of the pieces of earlier texts
+
+    def count(self, texts: Sequence[str]) -> Counts:
+        """Return the number of tokens of each text."""
+        return sum_over_pieces(pa.array(texts, pa.large_string()), self._of_pieces)
+
+    def _of_pieces(self, pieces: pa.Array) -> Counts:
+        texts = pieces.to_pylist()
+        if len(self._known) > KEPT:
+            self._known.clear()
+        new = [text for text in texts if text not in self._known]
+        encoded = self._tokenizer.encode_batch_fast(new, add_special_tokens=False)
+        self._known.update(zip(new, map(len, encoded), strict=True))
+        return np.fromiter(map(self._known.__getitem__, texts), np.int64, len(texts))

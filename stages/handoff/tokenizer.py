@@ -13,7 +13,7 @@ from datagen.engines.special_tokens import special_tokens
 from datagen.errors import UserError
 from datagen.recipe.roles import VllmModel
 from datagen.stage import Context
-from datagen.stages.handoff.token_counts import count_by_word, is_by_word
+from datagen.stages.handoff.token_counts import WordCounter, is_by_word
 from datagen.stages.shared.language.pieces import Counts
 from datagen.stages.shared.load_once import load_once
 from datagen.stages.shared.pretrained import PretrainedTokenizer, load_tokenizer
@@ -65,7 +65,9 @@ class Tokenizer:
         self._tokenizer = tokenizer
         self.has_template = bool(tokenizer.chat_template)
         fast = getattr(tokenizer, "backend_tokenizer", None)  # only those of the library tokenizers have it
-        self._by_word = fast if fast and is_by_word(fast) and not tokenizer.split_special_tokens else None
+        by_word = fast and is_by_word(fast) and not tokenizer.split_special_tokens
+        self._words = WordCounter(fast) if by_word else None
+        self._added = fast.num_special_tokens_to_add(False) if by_word else 0
 
     @property
     def longest(self) -> int | None:
@@ -117,9 +119,8 @@ class Tokenizer:
     def _count(self, texts: Sequence[str], special: bool = False) -> Counts:
         if not texts:
             return np.zeros(0, np.int64)
-        if self._by_word:
-            added = self._by_word.num_special_tokens_to_add(False) if special else 0
-            return count_by_word(texts, self._by_word) + added
+        if self._words:
+            return self._words.count(texts) + (self._added if special else 0)
         # Not verbose: it would warn of texts that are too long, which are dropped with a reason.
         ids = self._tokenizer(list(texts), add_special_tokens=special, verbose=False)["input_ids"]
         return np.array([len(tokens) for tokens in ids], np.int64)

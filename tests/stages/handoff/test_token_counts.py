@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import AddedToken, Regex, Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 
-from datagen.stages.handoff.token_counts import CONTRACTION, REST, count_by_word, is_by_word
+from datagen.stages.handoff.token_counts import CONTRACTION, REST, WordCounter, is_by_word
 
 TEXT = "The court's order, § 12(b)(1) of 2001 -- café “quoted” 10 000 x\n\n a b\u0301 don't I'LL \t end. 漢字 done"
 
@@ -52,7 +52,9 @@ def test_words_have_as_many_tokens_together_as_their_text(tokenizers, texts):
     for tokenizer in tokenizers.values():
         assert is_by_word(tokenizer)
         encoded = tokenizer.encode_batch(texts, add_special_tokens=False)
-        assert count_by_word(texts, tokenizer).tolist() == [len(tokens) for tokens in encoded]
+        counter = WordCounter(tokenizer)
+        for _ in range(2):  # the second time from what is known
+            assert counter.count(texts).tolist() == [len(tokens) for tokens in encoded]
 
 
 @pytest.mark.parametrize("name", ["lstrip", "rstrip", "single_word"])
