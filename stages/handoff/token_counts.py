@@ -18,7 +18,7 @@ from datagen.stages.shared.language.pieces import Counts, sum_over_pieces
 if TYPE_CHECKING:  # its import takes time
     from tokenizers import Tokenizer
 
-KEPT = 200_000  # pieces whose tokens are remembered, in 25 MB
+KEPT, SHORT = 200_000, 40  # pieces whose tokens are remembered, in 25 MB, and their characters
 # The patterns of GPT-2 (built into `ByteLevel`), of Llama 3, and of Qwen 2 to 3.
 WORD_OF_GPT_2 = {"type": "ByteLevel", "add_prefix_space": False, "use_regex": True}
 CONTRACTION = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|"
@@ -81,5 +81,8 @@ class WordCounter:
             self._known.clear()
         new = [text for text in texts if text not in self._known]
         encoded = self._tokenizer.encode_batch_fast(new, add_special_tokens=False)
-        self._known.update(zip(new, map(len, encoded), strict=True))
-        return np.fromiter(map(self._known.__getitem__, texts), np.int64, len(texts))
+        counted = dict(zip(new, map(len, encoded), strict=True))
+        counts = (counted[text] if text in counted else self._known[text] for text in texts)
+        result = np.fromiter(counts, np.int64, len(texts))
+        self._known |= {text: count for text, count in counted.items() if len(text) <= SHORT}
+        return result

@@ -86,3 +86,10 @@ def test_an_unknown_pre_tokenizer_is_not_counted_by_word(pre_tokenizer):
     if pre_tokenizer is not None:
         tokenizer.pre_tokenizer = pre_tokenizer
     assert not is_by_word(tokenizer)
+
+
+def test_a_text_without_blanks_is_not_remembered():
+    counter = WordCounter(trained(PRE_TOKENIZERS["qwen"]))
+    for text in ("漢字" * 40, "漢字"):
+        counter.count([text])
+    assert [*counter._known] == ["漢字"]
