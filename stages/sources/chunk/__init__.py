@@ -128,10 +128,12 @@ def _cut(text: str, options: Options, measure: Measure) -> list[Span]:
     spans: list[Span] = []
     for _ in range(TRIES):
         spans = overlapping(text, cut(text, bound, min(options.shortest, bound), at), options.overlap, at)
+        if measure is CHARACTERS:
+            break
         texts = [text[span.start : span.end] for span in spans]
         sizes = measure.sizes([text for text in texts if " " in text or "\n" in text])
         excess = max(sizes, default=0) - options.longest
-        if measure is CHARACTERS or excess <= 0 or bound <= options.longest // 2:
+        if excess <= 0 or bound <= options.longest // 2:
             break
         bound -= excess
     return spans

@@ -274,7 +274,7 @@ def _is_quoted(match: re.Match[str]) -> bool:
 
 def _in_columns(text: str) -> Iterator[tuple[int, int, str]]:
     """Find secrets in a column of a Markdown table that is named for passwords or tokens."""
-    for table in TABLE.finditer(text):
+    for table in TABLE.finditer(text) if "|" in text else ():
         names = [cell.strip(" \t*`_") for cell in table["head"].split("|")]
         columns = {number: named for number, name in enumerate(names) if (named := COLUMN.fullmatch(name))}
         begin = table.start("rows")
