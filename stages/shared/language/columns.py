@@ -87,15 +87,6 @@ class Words:
         result: list[str] = self.words.slice(start, int(self.lengths[text])).to_pylist()
         return result
 
-    def take(self, texts: Sequence[int] | Numbers) -> "Words":
-        """Select some of the texts, in the given order."""
-        which = np.array(texts, np.int64)
-        lengths = self.lengths[which]
-        within = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-        places = np.repeat((np.cumsum(self.lengths) - self.lengths)[which], lengths) + within
-        capitals = None if self.capitals is None else self.capitals[places]
-        return Words(self.words.take(pa.array(places)), lengths, capitals)
-
     @cached_property
     def coded(self) -> tuple["Words", Numbers]:
         """The distinct words, as texts of one word, and the place of every word among them."""
