@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 
 import numpy as np
-import numpy.typing as npt
 
 from datagen.control_tokens import control_tokens
 from datagen.engines.identity import resolve
@@ -14,10 +13,11 @@ from datagen.engines.special_tokens import special_tokens
 from datagen.errors import UserError
 from datagen.recipe.roles import VllmModel
 from datagen.stage import Context
+from datagen.stages.handoff.token_counts import WordCounter, is_by_word
+from datagen.stages.shared.language.pieces import Counts
 from datagen.stages.shared.load_once import load_once
 from datagen.stages.shared.pretrained import PretrainedTokenizer, load_tokenizer
 
-Counts = npt.NDArray[np.int64]
 Conversation = Sequence[Mapping[str, str]]
 
 UNBOUNDED = 10**9  # tokenizers without a maximum length report 10**30
@@ -64,6 +64,10 @@ class Tokenizer:
     def __init__(self, tokenizer: PretrainedTokenizer) -> None:
         self._tokenizer = tokenizer
         self.has_template = bool(tokenizer.chat_template)
+        fast = getattr(tokenizer, "backend_tokenizer", None)  # only those of the library tokenizers have it
+        by_word = fast and is_by_word(fast) and not tokenizer.split_special_tokens
+        self._words = WordCounter(fast) if by_word else None
+        self._added = fast.num_special_tokens_to_add(False) if by_word else 0
 
     @property
     def longest(self) -> int | None:
@@ -115,6 +119,8 @@ class Tokenizer:
     def _count(self, texts: Sequence[str], special: bool = False) -> Counts:
         if not texts:
             return np.zeros(0, np.int64)
+        if self._words:
+            return self._words.count(texts) + (self._added if special else 0)
         # Not verbose: it would warn of texts that are too long, which are dropped with a reason.
         ids = self._tokenizer(list(texts), add_special_tokens=special, verbose=False)["input_ids"]
         return np.array([len(tokens) for tokens in ids], np.int64)

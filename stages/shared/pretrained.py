@@ -15,6 +15,7 @@ class PretrainedTokenizer(Protocol):
     chat_template: str | None
     eos_token: str | None
     model_max_length: int
+    split_special_tokens: bool
 
     def __call__(
         self, text: list[str], *, add_special_tokens: bool, verbose: bool = True

@@ -17,7 +17,7 @@ that are completely reworded.
 A run that occurs in more than `common` documents is excused if there is evidence that it is a set phrase:
 the row contains less than half of the item, or several items share the run. Documents are counted rather
 than rows, since all rows of a passage share its words. ``report.json`` lists the excused runs. All workers
-search the partitions, once to count and once to judge; memory holds the items' runs.
+search the partitions to count, and again the rows with a run to judge; memory holds the items' runs.
 """
 
 import pickle
@@ -45,8 +45,8 @@ from datagen.store.parquet import write_json
 
 LISTED = 100  # excused runs that the report lists
 
-# File of the items, common runs, and file of the embedded items.
-Prepared = tuple[Path, Numbers, Path | None]
+# File of the items, common runs, the partition's rows with any run, and file of the embedded items.
+Prepared = tuple[Path, Numbers, Numbers, Path | None]
 
 
 def run(partitions: Partitions, options: Options, context: Context) -> Iterator[Prepared | None]:
@@ -58,14 +58,14 @@ def run(partitions: Partitions, options: Options, context: Context) -> Iterator[
     path = context.scratch / "items.pickle"
     items = index(options, context.folder)
     path.write_bytes(pickle.dumps(items))
-    occurrences = context.each(partial(count, path=path), partitions.readers)
-    pairs = np.unique(np.concatenate([np.empty((0, 2), np.uint64), *occurrences]), axis=0)
+    found = context.each(partial(count, path=path), partitions.readers)
+    pairs = np.unique(np.concatenate([np.empty((0, 2), np.uint64), *(pairs for pairs, _ in found)]), axis=0)
     runs, documents = np.unique(pairs[:, 0], return_counts=True)
     frequent = documents > options.common
     common = runs[frequent].astype(np.int64)
     write_json(report(items, common, documents[frequent]), context.output / "report.json")
     reworded = embed_items(partitions, options, context) if options.reworded else None
-    yield from [(path, common, reworded)] * len(partitions)
+    yield from ((path, common, rows, reworded) for _, rows in found)
 
 
 def report(items: Items, common: Numbers, documents: Numbers) -> JsonObject:
@@ -96,10 +96,10 @@ def embed_items(partitions: Partitions, options: Options, context: Context) -> P
     return path
 
 
-def count(reader: Reader, path: Path) -> np.ndarray:
-    """List the occurrences of runs in documents: pairs of run and hash of the document's id."""
+def count(reader: Reader, path: Path) -> tuple[np.ndarray, Numbers]:
+    """List the occurrences of runs in documents (run, hash of the document's id), and the rows with any."""
     table = reader(["id", "document_id", "lineage", PROMPT, *FIELDS])
-    return np.unique(find_runs(table, _items(path), _documents(table)), axis=0)
+    return find_runs(table, _items(path), _documents(table))
 
 
 def _documents(table: pa.Table) -> pa.ChunkedArray:
@@ -130,8 +130,9 @@ def apply(rows: pa.Table, prepared: Prepared | None, options: Options, context: 
     """Drop the rows that leak, naming the item and the shared words."""
     if prepared is None:
         return Outcome.all_kept(rows)
-    path, common, reworded = prepared
-    leaks = find_leaks(rows, _items(path), common, options.similar)
+    path, common, searched, reworded = prepared
+    found = find_leaks(rows.take(pa.array(searched)), _items(path), common, options.similar)
+    leaks = {int(searched[row]): leak for row, leak in found.items()}
     if reworded and options.reworded:
         leaks = _reworded(reworded).find(rows, options.shortest, options.reworded) | leaks
     details = [leaks.get(row) for row in range(len(rows))]

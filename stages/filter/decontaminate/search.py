@@ -98,16 +98,18 @@ def _are_sentences(hits: Hits) -> npt.NDArray[np.bool_]:
     return complete
 
 
-def find_runs(table: pa.Table, items: Items, documents: pa.ChunkedArray) -> np.ndarray:
-    """List the runs that rows contain, and the hashes of the rows' documents."""
+def find_runs(table: pa.Table, items: Items, documents: pa.ChunkedArray) -> tuple[np.ndarray, Numbers]:
+    """List the runs that rows contain with the hashes of the rows' documents, and the rows with any run."""
     ids = pc.fill_null(documents, "")
     ids = ids.combine_chunks() if isinstance(ids, pa.ChunkedArray) else ids
     hashed = Words(ids, np.ones(len(ids), np.int64)).hashes
-    pairs = [
-        np.stack([(hits.runs.first + hits.matched).astype(np.uint64), hashed[hits.rows]], axis=1)
-        for hits in _search(table, items)
-    ]
-    return np.concatenate([np.empty((0, 2), np.uint64), *pairs])
+    pairs, rows = [np.empty((0, 2), np.uint64)], [np.empty(0, np.int64)]
+    for hits in _search(table, items):
+        pairs.append(
+            np.stack([(hits.runs.first + hits.matched).astype(np.uint64), hashed[hits.rows]], axis=1)
+        )
+        rows.append(hits.rows)
+    return np.unique(np.concatenate(pairs), axis=0), np.unique(np.concatenate(rows))
 
 
 def find_leaks(table: pa.Table, items: Items, common: Numbers, similar: float) -> dict[int, str]:

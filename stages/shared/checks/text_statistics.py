@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from datagen import scripts
 from datagen.stages.shared.language.columns import words
+from datagen.stages.shared.language.pieces import sum_over_pieces
 from datagen.stages.shared.language.words import count
 
 SCRIPTS = tuple(script.name for script in scripts.SCRIPTS)  # other letters are not counted
@@ -21,7 +22,7 @@ SCRIPTS = tuple(script.name for script in scripts.SCRIPTS)  # other letters are 
 
 def word_counts(texts: pa.Array) -> np.ndarray:
     """Count the words of each text."""
-    return _numpy(count(_filled(texts)))
+    return sum_over_pieces(_filled(texts), lambda pieces: _numpy(count(pieces)))
 
 
 @dataclass(frozen=True)
@@ -59,10 +60,11 @@ def longest_loop(coded: CodedWords, longest_period: int = 24) -> np.ndarray:
     longest = np.zeros(len(lengths), dtype=np.int64)
     for period in range(1, min(longest_period, int(lengths.max(initial=0)) // 3) + 1):
         same = (codes[period:] == codes[:-period]) & (row[period:] == row[:-period])
-        edges = np.flatnonzero(np.diff(same.view(np.int8), prepend=0, append=0))
-        starts, runs = edges[::2], edges[1::2] - edges[::2]
+        at = np.flatnonzero(same)
+        first = np.flatnonzero(np.diff(at, prepend=-2) != 1)  # of each run of equal words
+        runs = np.diff(first, append=len(at))
         looped = runs >= 2 * period
-        np.maximum.at(longest, row[starts[looped]], runs[looped] + period)
+        np.maximum.at(longest, row[at[first[looped]]], runs[looped] + period)
     return longest
 
 
@@ -78,8 +80,8 @@ def lexical_diversity(coded: CodedWords, window: int = 50) -> np.ndarray:
     starts = np.cumsum(lengths) - lengths
     row = np.repeat(np.arange(len(lengths)), lengths)
     numbers = codes - codes.min(initial=0)
-    keys = row * (numbers.max(initial=0) + 1) + numbers
-    order = np.argsort(keys, kind="stable")  # equal words of a text are adjacent
+    # Equal words of a text are adjacent. Numbers of 16 bits are sorted ten times as fast.
+    order = np.argsort(numbers.astype(np.min_scalar_type(numbers.max(initial=0))), kind="stable")
     before = np.full(len(codes), -1)  # position of the word's previous occurrence in its text
     again = (codes[order[1:]] == codes[order[:-1]]) & (row[order[1:]] == row[order[:-1]])
     place = np.arange(len(codes)) - starts[row]

@@ -43,6 +43,7 @@ PART = np.where(LETTER, WORD, BLANK).astype(np.uint8)
 PART[[*b"0123456789_"]] = WORD
 PART[[*rb"+<=>|~$#%&*/@\^(){}[]"]] = SYMBOL
 PART[ord("-")] = DASH
+ONLY_WORDS = np.where(PART == WORD, WORD, BLANK).astype(np.uint8)
 LOWER = np.frombuffer(bytes(range(256)).lower(), np.uint8)
 UPPER = np.zeros(256, bool)
 UPPER[[*b"ABCDEFGHIJKLMNOPQRSTUVWXYZ"]] = True
@@ -86,21 +87,20 @@ class Words:
         result: list[str] = self.words.slice(start, int(self.lengths[text])).to_pylist()
         return result
 
-    def take(self, texts: Sequence[int] | Numbers) -> "Words":
-        """Select some of the texts, in the given order."""
-        which = np.array(texts, np.int64)
-        lengths = self.lengths[which]
-        within = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-        places = np.repeat((np.cumsum(self.lengths) - self.lengths)[which], lengths) + within
-        capitals = None if self.capitals is None else self.capitals[places]
-        return Words(self.words.take(pa.array(places)), lengths, capitals)
+    @cached_property
+    def coded(self) -> tuple["Words", Numbers]:
+        """The distinct words, as texts of one word, and the place of every word among them."""
+        encoded = self.words.dictionary_encode()
+        distinct = Words(encoded.dictionary, np.ones(len(encoded.dictionary), np.int64))
+        return distinct, encoded.indices.to_numpy()
 
     @cached_property
     def hashes(self) -> Hashes:
         """64-bit hash of every word, the same on every machine."""
-        ends = np.frombuffer(self.words.buffers()[1], np.int32)[self.words.offset :][: len(self.words) + 1]
-        letters = np.frombuffer(self.words.buffers()[2] or b"", np.uint8)
-        return digest(letters[ends[0] : ends[-1]], np.diff(ends).astype(np.int64))
+        distinct, codes = self.coded
+        ends = np.frombuffer(distinct.words.buffers()[1], np.int32)[: len(distinct.words) + 1]
+        letters = np.frombuffer(distinct.words.buffers()[2] or b"", np.uint8)
+        return digest(letters[: ends[-1]], np.diff(ends).astype(np.int64)).take(codes)
 
     def count(self, pattern: str) -> Numbers:
         """Count the words of each text that match a regular expression."""
@@ -151,8 +151,8 @@ def _cut(letters: Bytes, symbols: bool) -> tuple[Numbers, Bytes, Numbers]:
     begins = np.ones(len(part), bool)
     begins[1:] = (part[1:] != part[:-1]) | (part[1:] == DASH)
     inside = part != BLANK
-    kept = LOWER[letters[inside]]
-    sizes = np.diff(np.flatnonzero(begins[inside]), append=len(kept))
+    kept = LOWER.take(letters.compress(inside))  # twice as fast as in brackets
+    sizes = np.diff(np.flatnonzero(begins.compress(inside)), append=len(kept))
     return np.flatnonzero(begins & inside), kept, sizes
 
 
@@ -222,7 +222,7 @@ def _marked_together(texts: Sequence[str]) -> Iterator[str]:
     """Do so for several texts at once, which is faster."""
     joined = GAP.join(texts)
     codes = np.frombuffer(joined.encode("utf-32-le", "surrogatepass"), np.uint32)
-    traits = _traits()[np.minimum(codes, LAST_LETTER)]
+    traits = _traits().take(codes, mode="clip")
     at = np.flatnonzero(traits & CAPITAL)
     padded = np.concatenate([np.zeros(len(GAP), np.uint8), traits])
     before, second, third = (padded[at + back] for back in (2, 1, 0))  # the characters before, backwards
@@ -255,9 +255,9 @@ def _traits() -> Bytes:
 
 def _parts(letters: Bytes, symbols: bool) -> Bytes:
     """Return the class of each byte."""
-    part = PART[letters]
     if not symbols:
-        return np.where(part == WORD, np.uint8(WORD), np.uint8(BLANK))
+        return ONLY_WORDS.take(letters)
+    part = PART.take(letters)
     equals = np.flatnonzero(letters[1:] == ord("="))  # the byte before each
     part[equals[np.isin(letters[equals], list(b"!:"))]] = SYMBOL
     dashes = np.flatnonzero(letters[1:-1] == ord("-")) + 1

@@ -65,12 +65,6 @@ def licences() -> re.Pattern[str]:
 
 
 @cache
-def licence_phrases() -> tuple[re.Pattern[str], ...]:
-    """Match each of these phrases."""
-    return tuple(re.compile(pattern) for language in all_languages() for pattern in language.licences)
-
-
-@cache
 def licence_lines() -> re.Pattern[str]:
     """Match what a line about the licence or the copyright of a text contains."""
     listed = _any(pattern for language in all_languages() for pattern in language.licence_lines)

@@ -25,6 +25,7 @@ import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict
 
 from datagen.prompt import load
+from datagen.stages.shared.language.columns import FOREIGN as FOREIGN_TEXT
 from datagen.stages.shared.language.columns import Words
 from datagen.stages.shared.language.joined import built_in_languages
 from datagen.stages.shared.language.words import compatible
@@ -200,31 +201,39 @@ def digests(cut: Words, written: Hashes) -> tuple[Hashes, Hashes]:
         The second is for pairs in which one text has less than `STRICT_BELOW` words. Both are equal for a
         text that is too long for such a pair.
     """
-    lists_of_words, hashes, owners = lexicon(), cut.hashes, cut.owners()
+    known, owners = lexicon(), cut.owners()
+    distinct, codes = cut.coded  # each distinct word is looked up once
+    hashes = distinct.hashes
     values = hashes.copy()
-    at = pc.index_in(pa.array(hashes), value_set=pa.array(lists_of_words.telling)).fill_null(-1).to_numpy()
+    at = pc.index_in(pa.array(hashes), value_set=pa.array(known.telling)).fill_null(-1).to_numpy()
     listed = at >= 0
-    values[listed] = lists_of_words.same_as[at[listed]]
+    values[listed] = known.same_as[at[listed]]
+    short = np.zeros(len(hashes), bool)
+    short[listed] = known.short[at[listed]]
+    denied = _denied(distinct.words)
+    numeric, sign, symbol = _kinds(distinct.words)
+    identifier = pc.match_substring_regex(distinct.words, IDENTIFIER).to_numpy(zero_copy_only=False)
+    meaningful = ~_among(hashes, known.plain)  # plain words may be added: they do not count here
     small = cut.lengths < STRICT_BELOW * MARGIN
-    natural = small | are_natural(hashes, cut.lengths)
-    numeric, sign, symbol = _kinds(cut.words)
-    identifier = pc.match_substring_regex(cut.words, IDENTIFIER).to_numpy(zero_copy_only=False)
-    measures = np.zeros(len(hashes), bool)  # words after a number
-    measures[1:] = numeric[:-1] & (owners[1:] == owners[:-1])
-    listed[listed] = natural[owners[listed]] | measures[listed] | ~lists_of_words.short[at[listed]]
-    listed |= _denied(cut.words)
-    loose = _digest(values, listed | numeric | sign | identifier, cut.lengths, written)
-    meaningful = ~_among(hashes, lists_of_words.plain)  # plain words may be added: they do not count here
-    counts = np.bincount(owners[meaningful], minlength=len(cut.lengths))
-    has_stop_words = small & (_shares(hashes[meaningful], lists_of_words.stop, counts) >= NATURAL)
-    critical = np.where(has_stop_words[owners], meaningful, listed | numeric | sign | symbol | identifier)
+    natural = small | (_share(_among(hashes, known.common)[codes], owners, cut.lengths) >= NATURAL)
+    measures = np.zeros(len(codes), bool)  # words after a number
+    measures[1:] = numeric[codes[:-1]] & (owners[1:] == owners[:-1])
+    counting = short[codes] & (natural[owners] | measures)
+    loosely = counting | ((listed & ~short) | denied | numeric | sign | identifier)[codes]
+    values = values[codes]
+    loose = _digest(values, loosely, cut.lengths, written)
+    counts = np.bincount(owners[meaningful[codes]], minlength=len(cut.lengths))
+    stop = (meaningful & _among(hashes, known.stop))[codes]
+    has_stop_words = small & (_share(stop, owners, counts) >= NATURAL)
+    critical = np.where(has_stop_words[owners], meaningful[codes], loosely | symbol[codes])
     strict = np.where(small, _digest(values, critical, cut.lengths, written), loose)
     return loose, strict
 
 
 def are_natural(hashes: Hashes, lengths: Numbers) -> npt.NDArray[np.bool_]:
     """Return which texts are in natural language, by the share of frequent words."""
-    return _shares(hashes, lexicon().common, lengths) >= NATURAL
+    owners = np.repeat(np.arange(len(lengths)), lengths)
+    return _share(_among(hashes, lexicon().common), owners, lengths) >= NATURAL
 
 
 def says_little(hashes: Hashes) -> npt.NDArray[np.bool_]:
@@ -243,11 +252,10 @@ def _digest(values: Hashes, telling: npt.NDArray[np.bool_], lengths: Numbers, wr
     return result
 
 
-def _shares(hashes: Hashes, of: Hashes, lengths: Numbers) -> npt.NDArray[np.float64]:
-    """Return the share of each text's words that are in a list."""
-    owners = np.repeat(np.arange(len(lengths)), lengths)
-    held = np.bincount(owners[_among(hashes, of)], minlength=len(lengths))
-    result: npt.NDArray[np.float64] = held / np.maximum(lengths, 1)
+def _share(held: npt.NDArray[np.bool_], owners: Numbers, lengths: Numbers) -> npt.NDArray[np.float64]:
+    """Return the number of each text's words that are `held`, divided by its length."""
+    counts = np.bincount(owners[held], minlength=len(lengths))
+    result: npt.NDArray[np.float64] = counts / np.maximum(lengths, 1)
     return result
 
 
@@ -299,7 +307,7 @@ def _written() -> re.Pattern[str]:
 
 def as_written(texts: pa.Array) -> Hashes:
     """Hash the verbatim parts of each text (flags, signed numbers, units) in NFKC; 0 if there are none."""
-    foreign = pc.fill_null(pc.invert(pc.string_is_ascii(texts)), False)
+    foreign = pc.fill_null(pc.match_substring_regex(texts, FOREIGN_TEXT), False)  # NFKC leaves the others
     if pc.any(foreign).as_py():
         folded = pc.utf8_normalize(texts.filter(foreign), form="NFKC")
         texts = pc.replace_with_mask(texts, foreign, folded)

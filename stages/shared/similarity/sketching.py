@@ -4,7 +4,7 @@ Sketch rows for the search of near duplicates: their keys, scores, bands, and wo
 The rows of a partition become one file; `datagen.stages.shared.similarity.sketch` reads it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -14,7 +14,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from datagen.stages.shared.language.columns import Words, words
+from datagen.stages.shared.language.columns import Words
+from datagen.stages.shared.language.columns import words as split
 from datagen.stages.shared.ranking import SCORES, scores
 from datagen.stages.shared.similarity.alike import SHINGLE, Lists, Texts
 from datagen.stages.shared.similarity.criteria import Criteria
@@ -106,8 +107,8 @@ def sketch(task: tuple[Reader, Path], criteria: Criteria) -> None:
 
 def _vocabulary(cut: Cut) -> pa.Table:
     """List all words by their hashes."""
-    distinct = pc.unique(pa.concat_arrays([field.words.words for field in cut.values()]))
-    hashes = Words(distinct, np.ones(len(distinct), np.int64)).hashes
+    distinct = pc.unique(pa.concat_arrays([field.words.coded[0].words for field in cut.values()]))
+    hashes = _hash_each(distinct)
     order = np.argsort(hashes)
     return pa.table({"hash": hashes[order], "word": distinct.take(pa.array(order))})
 
@@ -141,7 +142,7 @@ def _cut(table: pa.Table, name: str) -> Field:
     others = [kind for kind, fields in COMPARED.items() if name not in fields]
     compared = pc.if_else(_among(table["kind"], others), pa.scalar(None, pa.string()), table[name])
     texts = plain(compared)
-    return Field(words(texts, cased=True), as_written(texts))
+    return Field(split(texts, cased=True), as_written(texts))
 
 
 def _scopes(table: pa.Table, *, shown: bool = True) -> Hashes:
@@ -184,20 +185,18 @@ def _bands(cut: Cut, asks: Mask, scope: Hashes, key: Hashes, criteria: Criteria)
     """
     _, first, which = np.unique(key, return_index=True, return_inverse=True)
     shape = criteria.shape
-    distinct = {name: Field(field.words.take(first), field.written[first]) for name, field in cut.items()}
+    distinct = {name: Lists(field.words.hashes, field.lengths).take(first) for name, field in cut.items()}
     asks, scope = asks[first], scope[first]
     bands = band_keys(_signatures(distinct, asks, criteria, criteria.long_from), scope, *shape)
     columns = {f"band {n}": keys[which] for n, keys in enumerate(bands)}
     until = criteria.near_until
     near = np.zeros(len(first), bool)
-    for name, field in distinct.items():
+    for name, words in distinct.items():
         counts = ~asks if name == "answer" else np.ones(len(asks), bool)
-        near |= (field.lengths >= criteria.long_from) & (field.lengths < until) & counts
+        near |= (words.lengths >= criteria.long_from) & (words.lengths < until) & counts
     if near.any():
         rows = np.flatnonzero(near)
-        as_short = {
-            name: Field(field.words.take(rows), field.written[rows]) for name, field in distinct.items()
-        }
+        as_short = {name: words.take(rows) for name, words in distinct.items()}
         near_bands = band_keys(_signatures(as_short, asks[rows], criteria, until), scope[rows], *shape)
         for n, keys in enumerate(near_bands):
             column = np.zeros(len(first), np.uint64)
@@ -206,16 +205,18 @@ def _bands(cut: Cut, asks: Mask, scope: Hashes, key: Hashes, criteria: Criteria)
     return columns
 
 
-def _signatures(cut: Cut, asks: Mask, criteria: Criteria, long_from: int) -> npt.NDArray[np.uint32]:
-    """Compute the signature of each row from the shingles of all its fields."""
+def _signatures(
+    fields: Mapping[str, Lists], asks: Mask, criteria: Criteria, long_from: int
+) -> npt.NDArray[np.uint32]:
+    """Compute the signature of each row from the shingles of all its fields, the hashes of their words."""
     owners, shingles = [np.empty(0, np.int64)], [np.empty(0, np.uint64)]
-    for salt, (name, field) in enumerate(cut.items()):
-        owner = field.words.owners()
-        long = field.lengths >= long_from
+    for salt, (name, words) in enumerate(fields.items()):
+        owner = words.owners()
+        long = words.lengths >= long_from
         excluded = asks if name == "answer" else np.zeros(len(asks), bool)
         for n in (*SHORT_SHINGLES, SHINGLE):
             if (long == (n == SHINGLE)).any():
-                grams, starts = ngrams(field.words.hashes, field.lengths, n, salt)
+                grams, starts = ngrams(words.values, words.lengths, n, salt)
                 of = owner[starts]
                 selected = (long[of] == (n == SHINGLE)) & ~excluded[of]
                 owners.append(of[selected])
@@ -243,7 +244,7 @@ def _sources(table: pa.Table) -> pa.DictionaryArray:
     return pc.if_else(pc.equal(record, ""), "", source).dictionary_encode()
 
 
-def _hash_each(texts: pa.ChunkedArray) -> Hashes:
+def _hash_each(texts: pa.Array | pa.ChunkedArray) -> Hashes:
     column = whole(pc.fill_null(texts, ""))
     return Words(column, np.ones(len(column), np.int64)).hashes
 

@@ -21,7 +21,7 @@ from datagen.stage import Builder, Context, MapStage, Outcome
 from datagen.stages.sources.chunk.cut import Span, cut
 from datagen.stages.sources.chunk.measure import CHARACTERS, Measure, in_tokens
 from datagen.stages.sources.chunk.overlap import overlapping
-from datagen.stages.sources.chunk.prose import is_licence, prose_share
+from datagen.stages.sources.chunk.prose import is_licence, mention_licences, prose_share
 
 TRIES = 5  # attempts to cut a document by tokens
 
@@ -88,7 +88,8 @@ def chunk(documents: pa.Table, options: Options, context: Context) -> Outcome:
     """Cut each document into passages and drop those unsuitable for questions."""
     builder = Builder("passages", context)
     measure = options.measure(context.folder)
-    for row in documents.to_pylist():
+    licensed = mention_licences(documents["text"])
+    for row, may_be_licence in zip(documents.to_pylist(), licensed, strict=True):
         spans = _cut(row["text"], options, measure)
         texts = [row["text"][span.start : span.end] for span in spans]
         occurrences: Counter[str] = Counter()
@@ -107,7 +108,7 @@ def chunk(documents: pa.Table, options: Options, context: Context) -> Outcome:
             }
             occurrences[text] += 1
             inside = span.in_code, index + 1 < len(spans) and spans[index + 1].in_code
-            if why := refuse(text, size, measure.unit, options, inside):
+            if why := refuse(text, size, measure.unit, options, inside, may_be_licence):
                 builder.drop(why, passage, row)
             else:
                 builder.keep(passage, row)
@@ -128,24 +129,26 @@ def _cut(text: str, options: Options, measure: Measure) -> list[Span]:
     spans: list[Span] = []
     for _ in range(TRIES):
         spans = overlapping(text, cut(text, bound, min(options.shortest, bound), at), options.overlap, at)
+        if measure is CHARACTERS:
+            break
         texts = [text[span.start : span.end] for span in spans]
         sizes = measure.sizes([text for text in texts if " " in text or "\n" in text])
         excess = max(sizes, default=0) - options.longest
-        if measure is CHARACTERS or excess <= 0 or bound <= options.longest // 2:
+        if excess <= 0 or bound <= options.longest // 2:
             break
         bound -= excess
     return spans
 
 
 def refuse(
-    text: str, size: int, unit: str, options: Options, inside: tuple[bool, bool] = (False, False)
+    text: str, size: int, unit: str, options: Options, inside: tuple[bool, bool], may_be_licence: bool
 ) -> Reject | None:
     """Return the reason to drop a passage, which may begin or end `inside` code; None if it is kept."""
     if size < options.shortest:
         return Reject("too short", f"{size} {unit}")
     if size > options.longest:
         return Reject("too long", f"{size} {unit} without a space")
-    if is_licence(text):
+    if may_be_licence and is_licence(text):
         return Reject("licence text", text[:80])
     share = prose_share(text, *inside)
     if share < options.min_prose:

@@ -9,7 +9,10 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
-from datagen.stages.shared.language.joined import licence_phrases, licences
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from datagen.stages.shared.language.joined import licences
 from datagen.stages.shared.segment.blocks import blocks
 
 MIN_LETTERS = 0.65  # share of a unit's non-blank characters; below: a citation, a formula, figures
@@ -119,13 +122,16 @@ def prose_share(text: str, in_code: bool = False, ends_in_code: bool = False) ->
     return prose / (prose + other) if prose else 0.0
 
 
+def mention_licences(texts: pa.ChunkedArray) -> list[bool]:
+    """Check which of a column of texts contain a typical phrase of a software licence."""
+    found = pc.match_substring_regex(pc.utf8_lower(texts), licences().pattern)
+    result: list[bool] = pc.fill_null(found, False).to_pylist()
+    return result
+
+
 def is_licence(text: str) -> bool:
     """Check whether a text is a software licence: it contains at least two typical phrases."""
-    lower = text.lower()
-    # Phrase by phrase first: most begin with a letter that the engine can skip to.
-    if not any(phrase.search(lower) for phrase in licence_phrases()):
-        return False
-    return len({match[:12] for match in licences().findall(lower)}) >= 2
+    return len({match[:12] for match in licences().findall(text.lower())}) >= 2
 
 
 def _cells(table: str) -> Iterator[str]:

@@ -27,7 +27,7 @@ from datagen.request import Reject
 from datagen.rows import Fields
 from datagen.schema import DOCUMENTS
 from datagen.stage import Context, Outcome, SourceStage
-from datagen.stages.shared.language.detect import detect_language
+from datagen.stages.shared.language.detect import detect_languages
 from datagen.stages.sources.ingest.content import digest_of
 from datagen.stages.sources.ingest.convert import SCHEMA, dropped, rows
 from datagen.stages.sources.ingest.find import find
@@ -225,9 +225,11 @@ def _with_languages(batch: pa.RecordBatch, files: Sequence[File]) -> pa.RecordBa
     """
     texts, numbers = (batch[name].to_pylist() for name in ("text", "file"))
     codes = [
-        None if text is None else files[number].entry.language or detect_language(text)
-        for text, number in zip(texts, numbers, strict=True)
+        None if text is None else files[at].entry.language for text, at in zip(texts, numbers, strict=True)
     ]
+    unstated = [row for row, text in enumerate(texts) if text is not None and not codes[row]]
+    for row, code in zip(unstated, detect_languages([texts[row] for row in unstated]), strict=True):
+        codes[row] = code
     place = SCHEMA.get_field_index("language")
     return batch.set_column(place, SCHEMA.field(place), pa.array(codes, pa.string()))
 

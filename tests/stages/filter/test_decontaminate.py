@@ -8,14 +8,19 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import datasets
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from datagen.errors import UserError
-from datagen.schema import PASSAGES
+from datagen.schema import EXAMPLES, PASSAGES, table_of
 from datagen.stage import Partitions
 from datagen.stages.filter.decontaminate import passages, stage
+from datagen.stages.filter.decontaminate.items import index
+from datagen.stages.filter.decontaminate.search import find_leaks, find_runs
 from datagen.stages.shared.similarity.vectors import encoder
 from tests.support.rows import context, example, partitions, put_through
 
@@ -62,6 +67,23 @@ def test_thirteen_words_leak_and_twelve_do_not(recipe):
     ]
     assert list(leaks(rows, recipe)) == ["13"]
     assert sorted(leaks(rows, recipe, words=12)) == ["12", "13"]
+
+
+@given(st.lists(st.lists(st.sampled_from([TEST, TEST[30:], SHORT, TINY, FILLER]), max_size=3), max_size=6))
+def test_the_rows_without_any_run_do_not_leak(rows):
+    with tempfile.TemporaryDirectory() as folder:
+        items_file = Path(folder) / "test.jsonl"
+        items_file.write_text("".join(json.dumps({"question": text}) + "\n" for text in (TEST, SHORT, TINY)))
+        options = stage.options(against=[{"path": "test.jsonl"}])
+        items = index(options, Path(folder))
+    table = table_of(EXAMPLES, [example(question=" ".join(row), id=str(n)) for n, row in enumerate(rows)])
+    _, found = find_runs(table, items, table["id"])
+    none = np.empty(0, np.int64)
+    assert set(find_leaks(table, items, none, options.similar)) <= {*found.tolist()}
+    searched = find_leaks(table.take(pa.array(found)), items, none, options.similar)
+    assert {int(found[row]): leak for row, leak in searched.items()} == find_leaks(
+        table, items, none, options.similar
+    )
 
 
 def test_runs_do_not_cross_fields(recipe):

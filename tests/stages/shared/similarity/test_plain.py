@@ -1,9 +1,14 @@
 """Markup and look-alike letters that are removed before comparison."""
 
-import pyarrow as pa
-import pytest
+import re
 
-from datagen.stages.shared.similarity.plain import plain
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from datagen.stages.shared.similarity.plain import MARKDOWN, NUMBERS, in_one_alphabet, plain
 
 
 @pytest.mark.parametrize(
@@ -60,3 +65,21 @@ def test_operators_names_and_other_scripts_are_kept(text):
 def test_a_long_word_takes_linear_time():
     """Such as a sequence of DNA."""
     assert plain(pa.array(["zа" + "z" * 300_000])).to_pylist() == ["za" + "z" * 300_000]
+
+
+def plain_in_full(texts):
+    """Apply every replacement to every text."""
+    column = pa.array(texts, pa.string())
+    for _, pattern, by in MARKDOWN:
+        column = pc.replace_substring_regex(column, pattern, by)
+    for pattern, by in NUMBERS:
+        column = pc.replace_substring_regex(column, pattern, by)
+    return [in_one_alphabet(text) if re.search("[A-Za-z]", text) else text for text in column.to_pylist()]
+
+
+SIGNS = st.sampled_from([*"#*_~>[](-+=`\n\t ab9²½⅓аο.", "](/x)", "__", "~~", "***", "---", "\n# ", "https:"])
+
+
+@given(st.lists(st.lists(SIGNS, max_size=25).map("".join), max_size=5))
+def test_texts_without_a_sign_need_not_be_searched_for_its_markup(texts):
+    assert plain(pa.array(texts, pa.string())).to_pylist() == plain_in_full(texts)
