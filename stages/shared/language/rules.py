@@ -156,6 +156,10 @@ class Language(BaseModel):
     gerund_endings: tuple[str, ...] = ()
     permitting: dict[str, tuple[str, ...]] = {}
     meaning: frozenset[str] = frozenset()
+    bounding: tuple[str, ...] = ()
+    ranges: dict[str, frozenset[str]] = {}
+    personal: frozenset[str] = frozenset()
+    additive: frozenset[str] = frozenset()
     restricting: frozenset[str] = frozenset()
     unreal: frozenset[str] = frozenset()
     unfulfilled: frozenset[str] = frozenset()
