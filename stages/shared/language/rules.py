@@ -329,6 +329,12 @@ def language_of(code: str, folder: Path | None = None, lists: tuple[str, ...] = 
     return language
 
 
+@cache
+def function_words() -> dict[str, frozenset[str]]:
+    """Read frequent function words of several languages, which show a text's language in half a sentence."""
+    return {code: frozenset(words) for code, words in load(f"{FOLDER}/lists/function-words").fields.items()}
+
+
 class Languages:
     """The languages of a run's rows."""
 

@@ -71,7 +71,7 @@ def test_prompts_with_the_same_seeds_are_different_samples():
         (from_seeds, " ".join(f"w{number}" for number in range(151)), "too long"),
         (from_seeds, "Draw a diagram of how land is leased.", "needs what no text has"),
         (from_seeds, "Summarise the following text on land leases.", "needs what no text has"),
-        (from_seeds, "- Explain how a lease of land ends", "begins with a mark"),
+        (from_seeds, "~ Explain how a lease of land ends", "begins with a mark"),
         (from_seeds, "Which rules hold for rent in a lease?", "copies a seed"),
         (from_seeds, "WHICH rules hold  for rent in a lease?", "copies a seed"),
         (from_seeds, "The heirs of a tenant keep the land for a year.", "not an instruction"),
