@@ -30,7 +30,8 @@ def whole(question: str, answer: str, evidence: str, words: Language) -> None:
     asks = fills(question, answer, evidence, words)
     if asks not in (None, Asks.ELSEWHERE):
         _with_condition(question, answer, evidence, words)
-    if asks is Asks.OBJECT:
+    stranded = {*words_of(question)[-1:]} & words.prepositions
+    if asks is Asks.OBJECT or stranded:
         _with_list(question, answer, evidence, words)
 
 
