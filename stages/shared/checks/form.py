@@ -191,7 +191,7 @@ def _no_loop(text: str, written: list[str], words: Language) -> None:
     doubled = [
         pair for pair in pairs if pair[0].isalpha() and (len(pair[0]) > 1 or pair[0] in words.articles)
     ]
-    repeated = [pair for pair in doubled if pair[0] not in single]
+    repeated: list[tuple[str, ...]] = [pair for pair in doubled if pair[0] not in single]
     if half and text_words[:half] == text_words[half:]:
         repeated.append(tuple(text_words))
     if any(not phrase_in(written, [" ".join(run)]) for run in repeated):

@@ -8,7 +8,7 @@ from datagen.stages.shared.passage import Passage
 from tests.support.rejections import rejection
 
 TEXT = {
-    "en": "A reader who returns a book late pays a fee of 50 cents a day, or 3 μm of gold.",
+    "en": "A reader who returns a book late pays a fee of 50 cents a day.",
     "fa": "خواننده ای که کتاب را دیر برمی گرداند جریمه می پردازد.",
     "ru": "Читатель платит за опоздание 50 копеек в день.",
     "ja": "本を遅れて返す人は一日五十円を払う。",

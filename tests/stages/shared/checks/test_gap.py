@@ -98,6 +98,7 @@ def test_gaps_are_found_in_german(question, answer, evidence, asks):
         ("What is read and there is no ledger?", "The roll", "The roll is read and there is no ledger.", "ungrammatical"),
         # The verb of a relative clause; a consequence that begins in a list of the condition.
         ("What is a member who is on duty outside of?", "Arbroath", MEMBER, "ungrammatical"),
+        ("What are stars that are near?", "Suns", "Suns are stars that are near.", ""),
         ("What is the guild outside of?", "Arbroath", "The guild, which is rich, is outside of Arbroath.", ""),
         ("What happens when the guild and the smiths fail to agree as to wages?", "fees, and costs, either may appeal", WAGES, "answer is cut from a clause"),
         ("What happens when the guild and the smiths fail to agree as to wages, fees, and costs?", "either may appeal", WAGES, ""),

@@ -63,6 +63,7 @@ WHILE = "While the mint strikes the coins, the wardens have keys of the gate."
         ("What can the mint sell?", "coins", "The mint may sell coins, medals, or other goods to the guild.", LONGER),
         ("What can the mint sell?", "coins", "The mint may sell coins, and the guild may buy them.", ""),
         ("What can the mint sell?", "coins", "The mint may sell coins and signs a bill.", ""),
+        ("What can the mint sell?", "coins", "The mint may sell coins and if the guild agrees medals.", ""),
         ("What can the mint sell?", "coins", "The mint may sell coins and, if the guild agrees, medals.", ""),
         ("What does the operator do?", "::=", 'The operator ::= and it defines a name.', ""),  # no word
         ("What does the lock do?", "rings", READS, ""),  # a paraphrase; located elsewhere
