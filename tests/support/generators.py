@@ -176,6 +176,7 @@ BAD = {
     ],
     "summary": [
         ({"summary": [f"{RENT} {SUBLET}", STANDARD]}, "copies the passage"),
+        ({"summary": [GOOD["summary"]["summary"][0], f"- {GOOD['summary']['summary'][1]}"]}, "template leftover"),
         ({"summary": ["A lease of 99 years gives a tenant the use of land for a fixed term."]}, "number not in passage"),
         ({"summary": ["Cows graze on hills and give rich milk to every village nearby."]}, "not about the passage"),
     ],
@@ -187,6 +188,7 @@ BAD = {
     ],
     "explanation": [
         ({"explanation": ["Too short."]}, "too short"),
+        ({"explanation": [GOOD["explanation"]["explanation"][0], f"**{GOOD['explanation']['explanation'][1]}**"]}, "template leftover"),
         ({"explanation": [f"{RENT} {SUBLET} {STANDARD}"]}, "copies the passage"),
         (
             {"explanation": ["A tenant may use the land for as long as 40 years and pays the rent of a lease every day."]},
@@ -242,6 +244,7 @@ BAD = {
         ({"fields": [{"name": "term", "value": "12 years"}, {"name": "term", "value": "autumn"}]}, "repeated field"),
         ({"fields": [{"name": "term", "value": "12 years"}, {"name": "end", "value": "12 years"}]}, "repeated value"),
         ({"fields": [{"name": "Its Term", "value": "12 years"}, {"name": "end", "value": "autumn"}]}, "not a field name"),
+        ({"fields": [{"name": "null", "value": "12 years"}, {"name": "end", "value": "autumn"}]}, "not a field name"),
         ({"fields": GOOD["extraction"]["fields"][:1]}, "unparsable"),
         ({"subject": "a herd of cows"}, "not about the passage"),
     ],

@@ -11,6 +11,7 @@ import re
 from datagen.stages.exercises.marked.candidates import WHOLE, Candidate, is_answer, trim
 from datagen.stages.exercises.marked.sentence import LONGEST_WHOLE, PAUSE, Sentence
 from datagen.stages.shared.checks.gap import Asks, fills, opens_condition, second_predicate
+from datagen.stages.shared.checks.predicates import base_forms
 from datagen.stages.shared.language.words import WORDS, words_of
 from datagen.stages.shared.passage import Passage, opening
 
@@ -52,6 +53,28 @@ def candidate(question: str, returned: str, line: str, passage: Passage) -> Cand
         ):
             return Candidate(answer, line, KINDS[asks])
     return None
+
+
+def definition(question: str, line: str, passage: Passage) -> Candidate | None:
+    """
+    Return the whole definition that a question such as "What does the term “lease” mean?" asks for.
+
+    That is all of its sentence after the verb, whatever the model returns; None for another question, or a
+    definition that is too long.
+    """
+    words, tokens = passage.words, words_of(question)
+    if not words.meaning & {*tokens[-1:]} or not words.support & {*tokens[1:2]}:
+        return None
+    subject, spans, line_words = tokens[2:-1], WORDS.spans(line), words_of(line)
+    size = len(subject)
+    if line_words[:size] != subject or not words.meaning & base_forms(
+        "".join(line_words[size : size + 1]), words
+    ):
+        return None
+    answer = trim(line[spans[size][1] :])
+    if SENTENCE_END.search(answer) or not is_answer(answer, WHOLE[0], passage):
+        return None
+    return Candidate(answer, line, "definition")
 
 
 def _to_blanks(line: str, start: int, end: int) -> tuple[int, int]:

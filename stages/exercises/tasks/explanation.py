@@ -26,8 +26,10 @@ class Output(BaseModel):
 
 def read(answer: Answer, passage: Passage, prompt: Prompt) -> Pair:
     """Accept an explanation that stays on the subject of the passage and uses other words."""
-    text, echoed = " ".join(parse(answer, Output).explanation), instruction(prompt)
-    checks.clean(text, passage, echoed)
+    written, echoed = parse(answer, Output).explanation, instruction(prompt)
+    text = " ".join(written)
+    for part in (*written, text):
+        checks.clean(part, passage, echoed)
     checks.finished(text)
     checks.sized(text, 15, 120)
     checks.about(text, passage, 0.5)

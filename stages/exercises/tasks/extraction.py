@@ -15,6 +15,10 @@ from datagen.stages.shared.checks.field_patterns import Line, parse
 from datagen.stages.shared.passage import Passage
 from datagen.stages.shared.render.exercises import fill
 
+# Names that name nothing.
+EMPTY = frozenset(
+    {"null", "none", "nil", "nan", "undefined", "true", "false", "string", "key", "value", "field"}
+)
 NAME = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+){0,4}")
 
 
@@ -39,7 +43,7 @@ def read(answer: Answer, passage: Passage, prompt: Prompt) -> Pair:
     checks.about(output.subject, passage)
     values: dict[str, str] = {}
     for fact in output.fields:
-        if not NAME.fullmatch(fact.name) or len(fact.name) > 40:
+        if not NAME.fullmatch(fact.name) or len(fact.name) > 40 or fact.name in EMPTY:
             raise Reject("not a field name", fact.name[:80])
         if fact.name in values:
             raise Reject("repeated field", fact.name)

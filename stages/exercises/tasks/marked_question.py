@@ -7,12 +7,14 @@ question for another part of the sentence, so another returned answer is accepte
 in that sentence.
 """
 
+import re
 from collections.abc import Iterator
 
 from datagen.prompt import Prompt
 from datagen.request import Answer, Reject
 from datagen.stages.exercises.marked.candidates import WHOLE, Candidate, candidates, offered
 from datagen.stages.exercises.marked.returned import candidate as returned_candidate
+from datagen.stages.exercises.marked.returned import definition
 from datagen.stages.exercises.pair import Pair
 from datagen.stages.exercises.round_trip import agree
 from datagen.stages.exercises.task import MarkedTask, instruction
@@ -20,6 +22,7 @@ from datagen.stages.shared import checks
 from datagen.stages.shared.checks import claims
 from datagen.stages.shared.checks.field_patterns import QUESTION_MARKS, SENTENCE_MARKS, Line
 from datagen.stages.shared.checks.gap import completes, says_all
+from datagen.stages.shared.checks.predicates import base_forms
 from datagen.stages.shared.checks.whole import whole
 from datagen.stages.shared.checks.worth import worth_asking
 from datagen.stages.shared.language.rules import Language
@@ -68,6 +71,8 @@ def suits(question: str, marked: Candidate, words: Language) -> None:
     does = happens or not words.doing or words.doing & set(question_words[2:])
     if (happens and marked.kind not in WHOLE) or (marked.kind == "action" and not does):
         raise Reject("answer of another kind", f"{question} {marked.answer}")
+    if does and not happens and words.doing and words.articles & {answer_words[0]}:
+        raise Reject("answer of another kind", f"no verb in: {question} {marked.answer}")
     if words.demonstrative & set(answer_words):
         raise Reject("refers to the passage", f"{question} {marked.answer}")
     if marked.kind in NAMES:
@@ -100,6 +105,25 @@ def holds(question: str, answer: str, evidence: str, words: Language) -> None:
     worth_asking(question, answer, evidence, words)
 
 
+def corrected(question: str, answer: str, evidence: str, words: Language) -> str:
+    """
+    Return a question with "Who" for "What" if its answer is a person who does something.
+
+    Also without an "also" after its verb, which belongs to what its sentence says before.
+    """
+    tokens, openers = words_of(question), words.inversion
+    if not openers or tokens[:1] != [openers.thing]:
+        return question
+    if tokens[2:3] and tokens[2] in words.additive:
+        question = re.sub(rf"(?<=\w) {re.escape(tokens[2])} ", " ", question, count=1, flags=re.IGNORECASE)
+        tokens = words_of(question)
+    if not claims.is_person(question, answer, evidence, words):
+        return question
+    if any({*tokens[2:3]} & base_forms(phrase.split()[0], words) for phrase in words.defining):
+        return question  # "What shall consist of seven members?" "The board"
+    return openers.person.capitalize() + question.lstrip()[len(openers.thing) :]
+
+
 def confirm(pair: Pair, returned: str, passage: Passage, agreement: float) -> Pair:
     """
     Return the pair with the returned answer, if that is a candidate of the marked sentence.
@@ -111,8 +135,10 @@ def confirm(pair: Pair, returned: str, passage: Passage, agreement: float) -> Pa
         try:
             suits(question, candidate, passage.words)
             evidence = leads_to(question, candidate.answer, passage)
-            holds(question, candidate.answer, unwrap(evidence), passage.words)
-            return pair | {"answer": phrased(candidate, passage.words), "evidence": evidence}
+            asked = corrected(question, candidate.answer, unwrap(evidence), passage.words)
+            holds(asked, candidate.answer, unwrap(evidence), passage.words)
+            answer = phrased(candidate, passage.words)
+            return pair | {"question": asked, "answer": answer, "evidence": evidence}
         except Reject as reason:
             rejected = rejected or reason
     detail = f"{question} {pair['answer']}"
@@ -151,6 +177,8 @@ def _confirmed(pair: Pair, returned: str, passage: Passage, agreement: float) ->
     if returned and (filling := returned_candidate(question, returned, pair["evidence"], passage)):
         yield filling
     yield from complete
+    if meaning := definition(question, pair["evidence"], passage):
+        yield meaning
 
 
 task = MarkedTask(

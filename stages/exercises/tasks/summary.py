@@ -22,8 +22,10 @@ class Output(BaseModel):
 
 def read(answer: Answer, passage: Passage, prompt: Prompt) -> Pair:
     """Accept a summary in the passage's words that is shorter than the passage and not copied from it."""
-    text, echoed = " ".join(parse(answer, Output).summary), instruction(prompt)
-    checks.clean(text, passage, echoed)
+    written, echoed = parse(answer, Output).summary, instruction(prompt)
+    text = " ".join(written)
+    for part in (*written, text):
+        checks.clean(part, passage, echoed)
     checks.finished(text)
     checks.stands_alone(text, passage.words)
     checks.sized(text, 8, min(80, len(words_of(passage.text)) // 2))

@@ -15,6 +15,9 @@ from datagen.stages.shared.language.rules import Language
 from datagen.stages.shared.language.words import words_of
 
 PARAMETER = re.compile(r"(?<![\w*])\*[a-z_]\w*\*(?![\w*])")  # "*count*", as manuals set parameters
+LABEL = re.compile(
+    r"\b(\w+) \((?:\d{1,2}|[A-Za-z])\)(?:\(\w{1,3}\))*(?! of )"
+)  # "paragraph (1)", not "... of section 12"
 FEWEST = 4  # content words of a question without a name
 WITHIN = 4  # words after "the" within which a complement must follow: "the main module for a script"
 REASON = "needs its context"
@@ -26,6 +29,8 @@ def needs_no_passage(question: str, words: Language) -> None:
     text_words = words_of(question)
     if pronoun := unnamed_pronoun(question, words):
         raise Reject(REASON, f"{pronoun!r} in: {question}")
+    if label := next((match for match in LABEL.finditer(question) if match[1] in words.parts), None):
+        raise Reject(REASON, f"does not name whose {label[0]!r} it asks about: {question}")
     rest = PARAMETER.sub(" ", question)
     if NAMED.search(rest):
         return

@@ -11,18 +11,19 @@ import re
 from itertools import takewhile
 
 from datagen.request import Reject
+from datagen.stages.shared.checks.gap import Asks, fills
 from datagen.stages.shared.checks.predicates import base_forms, has_subject, same_predicate, states_fact
 from datagen.stages.shared.checks.roles import same_roles
 from datagen.stages.shared.language.rules import Language
 from datagen.stages.shared.language.words import words_of
-from datagen.stages.shared.passage import opening
+from datagen.stages.shared.passage import opening, phrase_in
 
 SUBJECT = 3  # maximum words of a subject that only readers of the passage may know
 NEAR = 4  # words between a kind of thing and its name: "function "ord()"", "types (such as "range")"
 OPENING = 2  # words of "which kind", which its sentence need not have
 PHRASE = 6  # words of a preposition's phrase
 CALLED = ("function", "method", "call")  # kinds of a name with parentheses
-SECOND = re.compile(r"(?P<pause>[,;])? (?P<joint>\w+)(?= (?P<next>[\w'-]+)(?: (?P<then>\S+))?)")
+SECOND = re.compile(r"(?P<pause>[,;])? (?P<joint>\w+)(?= (?P<next>[\w'-]+)(?: (?P<then>[^\s.,;:!?]+))?)")
 QUOTED = re.compile(r"\"[^\"]*\"|“[^”]*”|`[^`]*`")
 NAME = re.compile(r"\b[A-Z]|[\"'`“‘*_\d]")  # a name, a quotation, a number
 
@@ -67,7 +68,9 @@ def turned(question: str, answer: str, evidence: str, words: Language) -> None:
     _same_kind(question_words, answer, evidence_words, question, evidence, words)
     _same_participles(question_words, evidence_words, question, evidence, words)
     _whole_definition(question_words, answer, evidence, question, words)
-    _person_as_thing(question_words, answer, question, evidence_words, words)
+    _within_bounds(question, answer, evidence, words)
+    if is_person(question, answer, evidence, words):
+        raise Reject("answer of another kind", f"{question_words[0]!r}: {question} {answer}")
     _no_other_preposition(question_words, evidence_words, question, evidence, words)
     _same_preposition(question, answer, evidence, words)
     if opening(question_words, words.of_kind):
@@ -101,18 +104,20 @@ def consistent(statement: str, evidence: str, words: Language) -> None:
     denied = re.search(rf"\b(?:{denying})\b", statement, re.IGNORECASE)
     rest = statement[denied.end() :] if denied else ""
     for joint in SECOND.finditer(rest):
-        verb = _is_verb(joint["next"], joint["then"], words)
+        verb = is_verb(joint["next"], joint["then"], words)
         if joint["joint"] in words.coordinating and (joint["pause"] or verb):
             raise Reject("contradicts itself", statement)
         if joint["pause"] and joint["joint"] in words.relative:
             raise Reject("contradicts itself", statement)
 
 
-def _is_verb(word: str, after: str | None, words: Language) -> bool:
+def is_verb(word: str, after: str | None, words: Language) -> bool:
     """Check whether a word is a verb, by the lists or by its ending and the word after it."""
     if word in words.verbs | words.modals | words.actions | words.support:
         return True
-    opens = (after or "") in words.articles | words.prepositions or (after or "")[:1].isdigit()
+    after = after or ""
+    opens = after in words.articles | words.prepositions | words.pointing or after[:1].isdigit()
+    opens = opens or after.endswith(words.gerund_endings)  # "continued trading"
     return opens and word.endswith(words.verb_endings) and word not in words.stop
 
 
@@ -218,17 +223,39 @@ def _whole_definition(
         raise Reject("cut from a longer answer", f"{question} {answer}, by: {evidence}")
 
 
-def _person_as_thing(
-    question_words: list[str], answer: str, question: str, evidence_words: list[str], words: Language
-) -> None:
-    """Reject "What may grant a patent?" "The Director"."""
-    subject = words_of(answer)
+def _within_bounds(question: str, answer: str, evidence: str, words: Language) -> None:
+    """Reject "How long does a term last?" "5 years", by "not less than 5 years"."""
+    line, tokens = words_of(evidence), words_of(answer)
+    told = words_of(f"{question} {answer}")
+    for place in range(1, len(line) - len(tokens) + 1):
+        if line[place : place + len(tokens)] == tokens:
+            before, after = line[:place], line[place + len(tokens) :]
+            bound = next((p for p in words.bounding if before[-len(p.split()) :] == p.split()), "")
+            first, last = _range(before, after, words)
+            if (bound and not phrase_in(told, [bound])) or (first and not {first, last} & set(told)):
+                raise Reject(
+                    "cut from a longer answer", f"{bound or first!r} before: {answer}, in: {evidence}"
+                )
+
+
+def _range(before: list[str], after: list[str], words: Language) -> tuple[str, str]:
+    """Return the words of a range of which an answer is one end: "from 1991 until 2000"; else two ""."""
+    for first, lasts in words.ranges.items():
+        if before[-1:] == [first] and {*after[:1]} & lasts:
+            return first, after[0]
+        if {*before[-1:]} & lasts and before[-3:-2] == [first]:
+            return first, before[-1]
+    return "", ""
+
+
+def is_person(question: str, answer: str, evidence: str, words: Language) -> bool:
+    """Check whether a question asks for a thing, and a person does it: "What may grant a patent?"."""
+    asked, subject = words_of(question), words_of(answer)
     things = words.things - words.naming - {*words.of_kind}
-    verbs = {*question_words[1:2]}.union(*(words.permitting.get(word, ()) for word in question_words[1:2]))
-    asks_subject = any(follows(subject, verb, evidence_words) for verb in verbs)
+    if not things & {*asked[:1]} or fills(question, answer, evidence, words) is not Asks.SUBJECT:
+        return False
     head = list(takewhile(lambda word: word not in words.prepositions, subject))
-    if asks_subject and things & {question_words[0]} and words.people & {*head[-1:]}:
-        raise Reject("answer of another kind", f"{question_words[0]!r}: {question} {answer}")
+    return bool(words.people & {*head[-1:]} or words.personal & {*asked})
 
 
 def _no_other_preposition(
@@ -334,11 +361,11 @@ def _same_kind(
     words: Language,
 ) -> None:
     """Reject "Which class ...?" if the sentence does not call the answer a class."""
-    if (
-        len(question_words) < 3
-        or question_words[0] not in words.of_kind
-        or question_words[1] in words.verbs | words.modals | words.prepositions
-    ):
+    small = words.verbs | words.modals | words.support
+    if len(question_words) < 3 or question_words[1] in small | words.actions | words.prepositions:
+        return
+    of_thing = (words.things - words.naming) & {question_words[0]} and question_words[2] in small
+    if question_words[0] not in words.of_kind and (not of_thing or opening(question_words, words.counting)):
         return
     kind, name = words.stem(question_words[1]), words_of(answer)
     if kind in map(words.stem, name) or (answer.endswith("()") and question_words[1] in CALLED):

@@ -1,11 +1,13 @@
 """Checks of the form of a text, a question, and a question with its answer."""
 
 import re
+from itertools import pairwise
 
 from datagen.control_tokens import control_tokens
 from datagen.request import Reject
+from datagen.stages.shared.checks.characters import legible
 from datagen.stages.shared.checks.field_patterns import QUESTION_MARKS, SENTENCE_MARKS
-from datagen.stages.shared.language.rules import Language
+from datagen.stages.shared.language.rules import Language, code_of, function_words
 from datagen.stages.shared.language.words import NUMBER, words_of
 from datagen.stages.shared.passage import Passage, opening, phrase_in
 
@@ -13,18 +15,33 @@ CLOSING = " \"'”’»)]*_」』）】`"
 # Leftovers of templates and markup; not if the passage contains the same text.
 LEFTOVER = re.compile(
     r"\{\{|\}\}|\{%|</?[A-Za-z_][A-Za-z0-9_]{0,19}>|\[[A-Z][A-Za-z_ ]{2,20}\]|```|\\n|<\||_{4,}"
-    r"|[\"”][}\]]|https?://[^\s)\]]+|\Anull\Z"
+    r"|[\"”][}\]]|https?://[^\s)\]]+|\A(?:null|undefined|NaN|nil)\.?\Z"
+    # Escapes, entities, text read in a wrong encoding, and the signs of blanks in tokenizers.
+    r"|\\u[0-9a-fA-F]{4}|&(?:[a-z]{2,8}|#x?[0-9a-fA-F]{1,6});|<0x[0-9A-F]{2}>|â€|Ã[\xa0-\xbf]|▁|(?<!\w)[ĠĊ](?=\w)"
+    # Formulas, templates, images, addresses, references to sources.
+    r"|\\boxed\b|\$\{|!\[[^\]]*\]\(|[\w.+-]+@[\w-]+\.\w{2,}|【[^】]*†[^】]*】"
+    r"|(?<=[a-z.?!] )\[\d{1,3}\](?=[.?!]*(?:\Z|\s+[A-Z]))"
+    # Rules at the end; code in base64.
+    r"|(?<=\s)(?:#{2,}|-{3,}|={3,})\s*\Z|(?=\S*\d)(?=\S*[a-z])(?=\S*[A-Z])[A-Za-z0-9+/]{24,}={0,2}"
 )
-# Characters that show nothing: controls, zero-width spaces, overrides of the direction. Joiners and marks of
-# the direction belong to the spelling of some languages.
-INVISIBLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u00ad\u200b\u202a-\u202e\u2060\u2066-\u2069\ufeff]")
+# One line that is an item, a quotation of several words, a list or in bold type as a whole.
+MARKED_UP = re.compile(
+    r"(?:#{1,6}|>|[-*•–]|\(?[A-Ea-e]\)|\d{1,2}[.)]) \S.*|\*\*[^*]+\*\*|__[^_]+__|\[[\"'“].*[\"'”]\]"
+    r"|\"(?:[^\" ]+ ){3,}[^\"]+\"|“(?:[^” ]+ ){3,}[^”]+”"
+)
+STARTING = re.compile(r"\W*(?:\.{3}|…)")
 ELLIPSIS = re.compile(r"\S*(?:\.{3}|…)[\"”’]?(?=\s*\Z|\s+[A-Z])")
 LOUD = 4  # least words of a sentence in capitals
+FOREIGN = 2  # function words of another language that show it
+WORD = re.compile(r"[^\W\d_]+")
+SHORT = 3  # most letters of an abbreviation that is also a word
 NAMED = re.compile(r"(?<=\w )[A-Z]|[\"'`“‘*_\d]")  # a name inside a question, a quotation, a number
 # A later line or sentence with a label.
 LABELLED = re.compile(
     rf"(?:\n[\s*#_>]*|[{SENTENCE_MARKS}{QUESTION_MARKS}][\"”’)]? +[*_]{{0,2}})(\w+)(?: \d+)?[*_]{{0,2}}[:：]"
 )
+SPEAKER = re.compile(r"\s([A-Z]\w+):(?=\s)")  # inside a line: "12 years Human: next"
+HEADED = re.compile(r"\A#{1,6} +[*_]*(\w+)[*_]*:? *\n")
 SENTENCE_END = rf"[{SENTENCE_MARKS}{QUESTION_MARKS}]\s+"
 BROKEN = re.compile(r"”\w[^”“]*\s”")  # ”x ”: quotation marks that a model spaced like words
 NO_PARENTHESIS = re.compile(
@@ -54,12 +71,14 @@ def clean(text: str, passage: Passage, instruction: str) -> None:
     if not text.strip(" \t\n.-_*"):
         raise Reject("empty", text)
     _no_control_token(text, passage)
-    _no_odd_letters(text, passage)
+    _no_capitals(text, passage)
     _no_placeholder(text, words, passage.words)
     _no_leftover(text, passage)
     _no_chatter(text, passage)
+    _no_other_language(text, passage)
     _no_echo(words, passage, words_of(instruction))
-    _no_loop(text, passage.words)
+    _no_loop(text, passage.once(_words), passage.words)
+    legible(text, passage)
 
 
 def _no_control_token(text: str, passage: Passage) -> None:
@@ -68,14 +87,32 @@ def _no_control_token(text: str, passage: Passage) -> None:
             raise Reject("control token", f"{match[0]} in: {text}")
 
 
-def _no_odd_letters(text: str, passage: Passage) -> None:
-    """Reject invisible characters and sentences in capitals; not if the passage has them."""
-    for match in INVISIBLE.finditer(text):
-        if match[0] not in passage.text:
-            raise Reject("invisible character", f"U+{ord(match[0]):04X} in: {text}")
+def _no_capitals(text: str, passage: Passage) -> None:
+    """
+    Reject a sentence in capitals, also a short answer in them, and a sentence with the capitals of a title.
+
+    Not if the passage has the same. A short word may be an abbreviation: "US" is no shouted "us".
+    """
     for sentence in sentences(text):
-        if sentence.isupper() and len(words_of(sentence)) >= LOUD and sentence not in passage.text:
+        tokens = WORD.findall(sentence)
+        if not tokens or sentence in passage.text:
+            continue
+        if "".join(tokens).isupper() and all(map(str.isupper, "".join(tokens))):
+            own = {word.casefold() for word in tokens if len(word) > SHORT and word not in passage.text}
+            if len(tokens) >= LOUD or own & set(passage.once(_words)):
+                raise Reject("written in capitals", text)
+        small = [word for word in tokens if word.casefold() in passage.words.stop]
+        titled = len(small) >= 2 and all(word[0].isupper() for word in tokens)
+        if (
+            len(tokens) > LOUD
+            and titled
+            and text.rstrip(CLOSING).endswith(tuple(SENTENCE_MARKS + QUESTION_MARKS))
+        ):
             raise Reject("written in capitals", text)
+
+
+def _words(passage: Passage) -> list[str]:
+    return words_of(passage.text)
 
 
 def _no_placeholder(text: str, text_words: list[str], words: Language) -> None:
@@ -91,10 +128,20 @@ def _no_leftover(text: str, passage: Passage) -> None:
     for match in LEFTOVER.finditer(text):
         if match[0] not in passage.text:
             raise Reject("template leftover", f"{match[0]} in: {text}")
+    if MARKED_UP.fullmatch(text.strip()) and text.strip() not in passage.text:
+        raise Reject("template leftover", f"marks around: {text}")
+    if (cut := STARTING.match(text)) and cut[0] not in passage.text:
+        raise Reject("begins inside a sentence", text)
     if (cut := ELLIPSIS.search(text)) and cut[0].strip() not in passage.text:
         raise Reject("unfinished sentence", text)
     if BROKEN.search(text) and not BROKEN.search(passage.text):
         raise Reject("template leftover", f"quotation marks in: {text}")
+    if (
+        (head := HEADED.match(text))
+        and head[1].casefold() in passage.words.labels
+        and head[0] not in passage.text
+    ):
+        raise Reject("template leftover", f"{head[0].strip()} in: {text}")
     label = re.match(r"\W*(\w+)(?: \d+)?\W?\s*[:：]", text)
     if label and label[1].casefold() in passage.words.labels and label[0] not in passage.text:
         raise Reject("template leftover", f"{label[0]} in: {text}")
@@ -105,13 +152,23 @@ def _no_chatter(text: str, passage: Passage) -> None:
     for match in passage.words.chattering.finditer(text):
         if match[0].casefold() not in passage.text.casefold():
             raise Reject("assistant's phrase", f"{match[0].strip()} in: {text}")
-    for match in LABELLED.finditer(text):
+    for match in (*LABELLED.finditer(text), *SPEAKER.finditer(text)):
         if match[1].casefold() in passage.words.spoken_labels and match[0].strip() not in passage.text:
             raise Reject("template leftover", f"{match[0].strip()} in: {text}")
 
 
+def _no_other_language(text: str, passage: Passage) -> None:
+    """Reject a text with function words of another language that neither it nor the passage quotes."""
+    language = code_of(passage.row)
+    known = passage.words.stop | set(passage.once(_words))
+    unknown = set(words_of(QUOTED.sub(" ", text))) - known if passage.words.is_known else set()
+    for code, small in function_words().items():
+        if code != language and len(found := sorted(unknown & small)) >= FOREIGN:
+            raise Reject("another language", f"{', '.join(found)} in: {text}")
+
+
 def _no_echo(words: list[str], passage: Passage, instruction: list[str]) -> None:
-    prompt_line, passage_line = f" {' '.join(instruction)} ", f" {' '.join(words_of(passage.text))} "
+    prompt_line, passage_line = f" {' '.join(instruction)} ", f" {' '.join(passage.once(_words))} "
     size = min(ECHO, len(words))
     if size < 2:
         return
@@ -121,12 +178,23 @@ def _no_echo(words: list[str], passage: Passage, instruction: list[str]) -> None
             raise Reject("prompt echo", run.strip())
 
 
-def _no_loop(text: str, words: Language) -> None:
+def _no_loop(text: str, written: list[str], words: Language) -> None:
     text_words = words_of(text)
     trigrams = list(zip(text_words, text_words[1:], text_words[2:], strict=False))
     if len(text_words) >= 6 and 1 - len(set(trigrams)) / len(trigrams) > LOOP:
         raise Reject("repetition loop", text)
     if any(len(set(run)) == 1 for run in trigrams):
+        raise Reject("repetition loop", text)
+    half = len(text_words) // 2
+    pairs = [(first, second) for first, second in pairwise(text_words) if first == second]
+    single = words.stop - words.articles - words.prepositions - words.open_ended  # "had had" is no fault
+    doubled = [
+        pair for pair in pairs if pair[0].isalpha() and (len(pair[0]) > 1 or pair[0] in words.articles)
+    ]
+    repeated: list[tuple[str, ...]] = [pair for pair in doubled if pair[0] not in single]
+    if half and text_words[:half] == text_words[half:]:
+        repeated.append(tuple(text_words))
+    if any(not phrase_in(written, [" ".join(run)]) for run in repeated):
         raise Reject("repetition loop", text)
     contents = [frozenset(words.content(sentence)) for sentence in sentences(text)]
     if len(set(contents)) < len(contents):

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from itertools import pairwise
 
 from datagen.request import Reject
 from datagen.stages.shared.language.rules import Language
@@ -21,6 +22,8 @@ ANSWER = "\0"  # represents the answer among the words of the sentence
 SKIPPED = 1  # maximum words of the sentence that a question may leave out besides its answer
 CLOSING = "\"'”’*`)"
 NOTE = re.compile(r" \([^()]*\)(?= |[.,;:!?]|$)")
+INSERTED = re.compile(r", (\w+) [^,;:()]*, ")  # "The clerk, in the absence of the judge, may sign."
+ITEM = re.compile(r"\W*(\w+(?: \w+)?), (\w+) ")  # the last item but one of a list: "wages, and costs"
 SUBJECT_WORDS = 6  # within which the verb of a second main clause follows its conjunction
 OPENERS = 3  # maximum words of "which kind of thing"
 
@@ -58,6 +61,17 @@ def fills(question: str, answer: str, evidence: str, words: Language) -> Asks | 
     None
         If the question is in other words than its sentence.
     """
+    asks = _fills(question, answer, evidence, words)
+    plain = INSERTED.sub(lambda inserted: " " if inserted[1] in words.prepositions else inserted[0], evidence)
+    if asks not in (Asks.SUBJECT, Asks.ELSEWHERE) or plain == evidence:
+        return asks
+    if asks is Asks.SUBJECT:
+        inside = not phrase_in(words_of(plain), [" ".join(words_of(answer))])
+        return Asks.ELSEWHERE if inside and "," not in answer else asks
+    return Asks.SUBJECT if _fills(question, answer, plain, words) is Asks.SUBJECT else asks
+
+
+def _fills(question: str, answer: str, evidence: str, words: Language) -> Asks | None:
     repeats = False
     for asks, moved, rest in _readings(words_of(question), words):
         for gapped in _gapped(words_of(evidence), words_of(answer)):
@@ -103,6 +117,8 @@ def completes(question: str, answer: str, evidence: str, words: Language) -> Non
         raise Reject("answers another part of the sentence", f"{question} {answer}, by: {evidence}")
     _same_verb_form(question, asks, evidence, words)
     _one_predicate(question, asks, words)
+    _moved_verb(question, asks, evidence, words)
+    _not_from_list(question, answer, asks, words)
     if asks not in (Asks.SUBJECT, Asks.OBJECT):
         return
     place = evidence.casefold().find(answer.casefold())
@@ -134,6 +150,24 @@ def _same_verb_form(question: str, asks: Asks | None, evidence: str, words: Lang
         raise Reject("ungrammatical", f"{support!r}: {question}, by: {evidence}")
 
 
+def _moved_verb(question: str, asks: Asks | None, evidence: str, words: Language) -> None:
+    """Reject a verb from a relative clause: "What is the man who is near?" by "She met a man who is near"."""
+    verb, rest = words_of(question)[1:2], words_of(question)[2:]
+    if asks is Asks.SUBJECT or not words.being & set(verb):
+        return
+    of_relative = any(here in words.relative and [next_word] == verb for here, next_word in pairwise(rest))
+    if of_relative and phrase_in(words_of(evidence), [" ".join(rest)]):
+        raise Reject("ungrammatical", f"{verb[0]!r} is of a relative clause: {question}, by: {evidence}")
+
+
+def _not_from_list(question: str, answer: str, asks: Asks | None, words: Language) -> None:
+    """Reject a consequence that begins in a list of the condition: "wages, and costs, a party may appeal"."""
+    item = ITEM.match(answer) if asks is Asks.CONSEQUENCE else None
+    verbs = words.verbs | words.modals | words.actions
+    if item and item[2] in words.coordinating and not (words.articles | verbs) & set(words_of(item[1])):
+        raise Reject("answer is cut from a clause", f"{question} {answer}")
+
+
 def _shares_subject(run: _Run, sentence: Sequence[str], asks: Asks, words: Language) -> bool:
     """Return whether a subject may be further back: "Ada Holz, who ran the mint and struck coins"."""
     joints = words.relative | words.joining
@@ -144,13 +178,14 @@ def _shares_subject(run: _Run, sentence: Sequence[str], asks: Asks, words: Langu
 
 def _one_predicate(question: str, asks: Asks | None, words: Language) -> None:
     """
-    Reject an inverted question with a second predicate.
+    Reject a question with a second clause, and an inverted one with a second predicate.
 
-    "When is it called first and may be omitted?", "When is the guard skipped and the next block is checked?"
+    "When is it called first and may be omitted?", "What is skipped and the next block is checked?"
     """
-    if asks not in (Asks.OBJECT, Asks.CIRCUMSTANCE):
-        return
-    if second_predicate(question, words) or _second_clause(question, words):
+    inverted = asks in (Asks.OBJECT, Asks.CIRCUMSTANCE)
+    if (inverted and second_predicate(question, words)) or (
+        (inverted or asks is Asks.SUBJECT) and _second_clause(question, words)
+    ):
         raise Reject("ungrammatical", f"two predicates: {question}")
 
 
@@ -161,7 +196,7 @@ def _second_clause(question: str, words: Language) -> bool:
         if opening(tokens[place:], (*words.connectives, *words.relative)) and place:
             return False
         following = tokens[place + 1 : place + 1 + SUBJECT_WORDS]
-        if word in words.coordinating and words.articles & set(following[:1]):
+        if word in words.coordinating and (words.articles | words.distant) & set(following[:1]):
             return bool((words.being | words.modals) & set(following))
     return False
 
@@ -189,14 +224,15 @@ def _readings(question: Sequence[str], words: Language) -> Iterator[tuple[Asks, 
         if first > 1 and verb not in words.verbs | words.modals | words.support | words.actions:
             continue  # a further word of "which kind of thing"
         asks = Asks.CIRCUMSTANCE if circumstance else Asks.OBJECT
+        forms = (verb, *words.permitting.get(verb, ()))  # "What can be waived?" by "may be waived"
         if not circumstance:
-            yield Asks.SUBJECT, "", [verb, *rest]
+            yield from ((Asks.SUBJECT, "", [form, *rest]) for form in forms)
         if verb in words.support:
             if doing := next((place for place, word in enumerate(rest) if word in words.doing), 0):
                 yield Asks.ACTION, "", rest[:doing] + rest[doing + 1 :]
             yield asks, "", rest
         elif verb in words.modals | words.verbs or not words.support:
-            yield asks, verb, rest
+            yield from ((asks, form, rest) for form in forms)
         if verb in words.support | words.modals | words.verbs:
             return
 
@@ -250,10 +286,20 @@ def _same(asked: str, written: str, words: Language) -> bool:
     return not {asked, written} & words.stop and words.stem(asked) == words.stem(written)
 
 
+def _of_second_clause(run: _Run, sentence: Sequence[str], words: Language) -> bool:
+    """Return whether the answer opens a clause after that of the question: "... and in 1564 was the site"."""
+    joint = sentence.index(ANSWER) - 2
+    return (
+        joint >= run.end
+        and sentence[joint] in words.coordinating
+        and sentence[joint + 1] in words.prepositions
+    )
+
+
 def _adjoins(run: _Run, sentence: Sequence[str], asks: Asks, moved: str, words: Language) -> bool:
     """Return whether the answer is next to the words of the question, on the side that it asks for."""
     if asks is Asks.CIRCUMSTANCE:
-        return run.inverted or not moved
+        return (run.inverted or not moved) and not _of_second_clause(run, sentence, words)
     if run.around:
         return True
     passed = words.articles | words.consequent | {moved}

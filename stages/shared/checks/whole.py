@@ -7,13 +7,17 @@ words of their sentence (`datagen.stages.shared.checks.gap`): others may reword 
 """
 
 import re
+from itertools import pairwise
 
 from datagen.request import Reject
+from datagen.stages.shared.checks.claims import is_verb
 from datagen.stages.shared.checks.gap import Asks, fills, opens_condition
-from datagen.stages.shared.language.rules import Language
+from datagen.stages.shared.language.rules import Language, words_pattern
 from datagen.stages.shared.language.words import words_of
+from datagen.stages.shared.passage import opening
 
 TOLD = 0.5  # least share of a condition's content words that a pair must have
+ITEM = r"(?: [\w-]+){1,4}"  # of a list
 CLAUSE = re.compile(r"[^,()]+(?:\([^()]*\)[^,()]*)*,")  # the opening clause of a sentence
 
 
@@ -23,8 +27,12 @@ def whole(question: str, answer: str, evidence: str, words: Language) -> None:
     if words.support & set(asked[1:2]) and words.doing & set(asked[2:]):
         _both_actions(question, answer, evidence, words)
     _with_alternative(question, answer, evidence, words)
-    if fills(question, answer, evidence, words) not in (None, Asks.ELSEWHERE):
+    asks = fills(question, answer, evidence, words)
+    if asks not in (None, Asks.ELSEWHERE):
         _with_condition(question, answer, evidence, words)
+    stranded = {*words_of(question)[-1:]} & words.prepositions
+    if asks is Asks.OBJECT or stranded:
+        _with_list(question, answer, evidence, words)
 
 
 def _with_condition(question: str, answer: str, evidence: str, words: Language) -> None:
@@ -45,6 +53,24 @@ def _with_alternative(question: str, answer: str, evidence: str, words: Language
             told = [_told(part, question, answer, words) for part in choice.groups()]
             if any(told) and not all(told):
                 raise Reject("cut from its alternative", f"{question} {answer}, by: {evidence}")
+
+
+def _with_list(question: str, answer: str, evidence: str, words: Language) -> None:
+    """Reject the first items of a list: "the clerk", by "gives notice to the clerk and the parties"."""
+    place = evidence.casefold().find(answer.casefold())
+    rest = evidence[place + len(answer) :] if place >= 0 else ""
+    joints = words_pattern(map(re.escape, words.coordinating))
+    items = re.match(rf"(?:,{ITEM})*?,? {joints} (?P<last>\w[^,.;:()—]*)", rest)
+    if not items:
+        return
+    tokens = words_of(items["last"])
+    clause = is_verb(tokens[0], next(iter(tokens[1:]), ""), words) or any(
+        word in words.verbs | words.modals | words.actions
+        or (after in words.articles and word.endswith(words.verb_endings))
+        for word, after in pairwise(tokens)
+    )
+    if not clause and not opening(tokens, words.connectives) and not _told(rest, question, answer, words):
+        raise Reject("cut from a longer answer", f"{question} {answer}, by: {evidence}")
 
 
 def _told(part: str, question: str, answer: str, words: Language) -> bool:

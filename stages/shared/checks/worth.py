@@ -7,6 +7,8 @@ over words and raise `datagen.request.Reject`.
 """
 
 import re
+from collections import Counter
+from collections.abc import Iterator
 from itertools import takewhile
 
 from datagen.request import Reject
@@ -28,7 +30,7 @@ UNLIKELY = "question nobody would ask"
 
 def worth_asking(question: str, answer: str, evidence: str, words: Language) -> None:
     """Reject a question that nobody would ask, or an answer without content."""
-    _one_question(question, words)
+    _one_question(question, evidence, words)
     _specific(question, words)
     _no_ellipsis(question, answer, words)
     _no_obligation(question, answer, evidence, words)
@@ -40,8 +42,12 @@ def worth_asking(question: str, answer: str, evidence: str, words: Language) -> 
         _one_antecedent(question, answer, words)
 
 
-def _one_question(question: str, words: Language) -> None:
-    """Reject a question that is double, unfinished, repeats itself or contains a whole clause as a note."""
+def _one_question(question: str, evidence: str, words: Language) -> None:
+    """
+    Reject a question that is double, unfinished or contains a whole clause as a note.
+
+    Also one that repeats itself, unless its sentence does: "the rent in advance of the rent".
+    """
     question_words = words_of(question)
     finite = words.verbs | words.modals | words.actions
     for note in NOTE.finditer(question):
@@ -59,9 +65,13 @@ def _one_question(question: str, words: Language) -> None:
         raise Reject("unfinished sentence", question)
     if words.restricting & set(question_words[-1:]):
         raise Reject("cut from its condition", question)
-    trigrams = list(zip(question_words, question_words[1:], question_words[2:], strict=False))
-    if len(set(trigrams)) < len(trigrams):
+    asked, written = Counter(_trigrams(question_words)), Counter(_trigrams(words_of(evidence)))
+    if any(count > max(1, written[trigram]) for trigram, count in asked.items()):
         raise Reject("repetition loop", question)
+
+
+def _trigrams(tokens: list[str]) -> Iterator[tuple[str, str, str]]:
+    return zip(tokens, tokens[1:], tokens[2:], strict=False)
 
 
 def _specific(question: str, words: Language) -> None:
@@ -183,6 +193,8 @@ def _one_antecedent(question: str, answer: str, words: Language) -> None:
     "What can be retrieved from its code object?": the code object of "information on a function", of either.
     """
     pronoun = unnamed_pronoun(question, words)
+    if words.inversion and opening(words_of(question), [words.inversion.person]):
+        return  # "Who receives no pay for their service?": theirs who receive it
     parts = words.prepositions & set(words_of(answer)) or words.owning.search(answer)
     if pronoun and parts:
         raise Reject("refers to the passage", f"{pronoun!r} may be either: {question} {answer}")

@@ -156,6 +156,10 @@ class Language(BaseModel):
     gerund_endings: tuple[str, ...] = ()
     permitting: dict[str, tuple[str, ...]] = {}
     meaning: frozenset[str] = frozenset()
+    bounding: tuple[str, ...] = ()
+    ranges: dict[str, frozenset[str]] = {}
+    personal: frozenset[str] = frozenset()
+    additive: frozenset[str] = frozenset()
     restricting: frozenset[str] = frozenset()
     unreal: frozenset[str] = frozenset()
     unfulfilled: frozenset[str] = frozenset()
@@ -323,6 +327,12 @@ def language_of(code: str, folder: Path | None = None, lists: tuple[str, ...] = 
                 }
             )
     return language
+
+
+@cache
+def function_words() -> dict[str, frozenset[str]]:
+    """Read frequent function words of several languages, which show a text's language in half a sentence."""
+    return {code: frozenset(words) for code, words in load(f"{FOLDER}/lists/function-words").fields.items()}
 
 
 class Languages:

@@ -112,7 +112,7 @@ def test_texts_like_a_seed_or_another_text_are_not_enough():
         (from_seeds, " ".join(f"w{number}" for number in range(151)), "too long"),
         (from_seeds, "Draw a diagram of how land is leased.", "needs what no text has"),
         (from_seeds, "Summarise the following text on land leases.", "needs what no text has"),
-        (from_seeds, "- Explain how a lease of land ends", "begins with a mark"),
+        (from_seeds, "~ Explain how a lease of land ends", "begins with a mark"),
         (from_seeds, "Which rules hold for rent in a lease?", "copies a seed"),
         (from_seeds, "WHICH rules hold  for rent in a lease?", "copies a seed"),
         (from_seeds, "The heirs of a tenant keep the land for a year.", "not an instruction"),

@@ -10,7 +10,7 @@ from datagen.schema import content_id
 from datagen.stages.exercises.marked import returned
 from datagen.stages.exercises.marked.candidates import Candidate
 from datagen.stages.exercises.round_trip import Neighbours, agree
-from datagen.stages.exercises.tasks.marked_question import phrased, suits
+from datagen.stages.exercises.tasks.marked_question import confirm, phrased, suits
 from datagen.stages.generate.instruct import stage
 from datagen.stages.reading.comprehend import stage as comprehend
 from datagen.stages.shared.language.rules import language_of
@@ -168,6 +168,69 @@ def test_an_answer_cut_from_a_longer_one_or_referring_elsewhere_does_not_fit(que
     else:
         with pytest.raises(Reject, match=reason):
             suits(question, marked, ENGLISH)
+
+
+TRIAL = Passage(
+    passage(
+        "The Registrar may inspect the scales of a smith without notice. Members of the court, on the motion of a party, "
+        "shall hear the smith. The term “touchstone” means a dark stone for testing gold, or any plate of slate that the guild has "
+        "approved. A smith can also ask the court for a copy of the roll."
+    ),
+    ENGLISH,
+)
+
+
+@pytest.mark.parametrize(
+    ("written", "marked", "own", "question", "answer"),
+    [
+        # A person, asked for as a thing.
+        ("What may inspect the scales of a smith without notice?", "The Registrar", "The Registrar",
+         "Who may inspect the scales of a smith without notice?", "The Registrar"),
+        ("What shall hear the smith?", "Members of the court", "Members of the court",
+         "Who shall hear the smith?", "Members of the court"),
+        ("What can the Registrar inspect without notice?", "the scales of a smith", "the scales of a smith",
+         "What can the Registrar inspect without notice?", "the scales of a smith"),
+        # A definition is given whole, whatever was marked or returned.
+        ("What does the term “touchstone” mean?", "testing gold", "a stone", "What does the term “touchstone” mean?",
+         "a dark stone for testing gold, or any plate of slate that the guild has approved"),
+        # An "also" that belongs to what the sentence says before.
+        ("What can also ask the court for a copy of the roll?", "A smith", "A smith",
+         "What can ask the court for a copy of the roll?", "A smith"),
+    ],
+)  # fmt: skip
+def test_a_confirmed_question_is_asked_and_answered_as_its_sentence_says(
+    written, marked, own, question, answer
+):
+    line = next(line for _, line in TRIAL.sentences if marked in line)
+    pair = {"question": written, "context": TRIAL.text, "answer": marked, "evidence": line}
+    confirmed = confirm(pair, own, TRIAL, 0.75)
+    assert (confirmed["question"], confirmed["answer"]) == (question, answer)
+
+
+@pytest.mark.parametrize(
+    ("written", "marked", "own", "reason"),
+    [
+        ("What shall consist of a board?", "The guild", "The guild", "round trip gives another answer"),
+        ("What does the term “slate” mean?", "testing gold", "a stone", "round trip gives another answer"),
+        (
+            "What does the term “touchstone” prove?",
+            "testing gold",
+            "a stone",
+            "round trip gives another answer",
+        ),
+    ],
+)
+def test_only_a_definition_of_the_term_is_completed(written, marked, own, reason):
+    line = next(line for _, line in TRIAL.sentences if "testing gold" in line)
+    pair = {"question": written, "context": TRIAL.text, "answer": marked, "evidence": line}
+    with pytest.raises(Reject, match=reason):
+        confirm(pair, own, TRIAL, 0.75)
+
+
+def test_an_action_without_its_verb_is_no_answer():
+    action = Candidate("the list appear empty", "The sorter makes the list appear empty.", "action")
+    with pytest.raises(Reject, match="another kind"):
+        suits("What does the sorter do?", action, ENGLISH)
 
 
 def test_answers_that_differ_in_function_words_are_equal():

@@ -73,7 +73,7 @@ def test_surplus_children_are_ignored():
         (QUESTION, "repeats its parent"),
         ("How long does the standard lease last?", "repeats its parent"),
         ("Name the seasons of a lease.", "not a question"),  # the parent is a question
-        (INJECTED, "not a question"),
+        (INJECTED, "assistant's phrase"),
     ],
 )
 def test_an_expansion_must_be_a_different_question_of_the_same_type(question, reason):

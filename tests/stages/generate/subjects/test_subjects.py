@@ -350,13 +350,14 @@ def test_hostile_text_never_enters_a_pair(task, name):
     assert not course(model=model)[0]
 
 
-@pytest.mark.parametrize("varied", ["", " now"])
+@pytest.mark.parametrize("varied", ["", " now and here in every land of ours"])
 def test_a_repeated_question_is_kept_once(varied):
     asked = "How do history, terms, rules, disputes and reform of leases and easements differ"
 
     def model(request):
         if request.task == coursework.QUESTION:
-            return reply_text({"question": f"{asked}{varied * int(request.about)}?"})
+            more = " ".join(varied.split(" ")[: int(request.about) + 1])
+            return reply_text({"question": f"{asked}{more}?"})
         return reply_text(
             {"answer": "Their history began with landlords, and their rules came from merchants."}
         )

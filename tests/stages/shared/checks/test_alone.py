@@ -27,6 +27,8 @@ NEEDS = "needs its context"
         "When must the licensee pay the annual fee for renewal?",
         "Which paragraph requires every applicant to submit a written statement?",
         "What happens if the court finds that the notice was never served on a party?",
+        "Who shall promote the competition of Halden Foods established under subsection (b)?",
+        "What may the Director waive under paragraph (1)(A)?",
         # Encyclopaedia, news, dialogue
         "Why did the mayor resign only two weeks after winning re-election?",
         "What did she find behind a wall of an abandoned kitchen?",
@@ -49,6 +51,8 @@ def test_questions_about_something_that_only_the_passage_names(question):
         "What happens if a variable is used in a code block but not defined there?",
         "Who may claim compensation under a contract of insurance?",
         "Within how many days must a tenant give notice under section 12?",
+        "Who may the Director name under subsection (b) of section 12?",
+        "What does the Python call `round (x)` return?",
         "When did Theodor Fontane publish Effi Briest?",
         "What is the capital of the state of Victoria?",
         "In which town does the Hanseatic company keep its ledger?",

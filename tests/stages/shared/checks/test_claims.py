@@ -92,11 +92,21 @@ def test_a_question_is_entailed_by_its_sentence(question, answer, evidence, reas
         ("What does the scope of a name limit to?", "the block", SCOPE, "question is not true"),
         ("Which class is the log written by?", "flush()", LOG, "answer of another kind"),
         ("Which function is the log written by?", "flush()", LOG, ""),
+        ("What class is the log written by?", "flush()", LOG, "answer of another kind"),
+        ("What function is the log written by?", "flush()", LOG, ""),
+        ("What year were they elected?", "1980", "They were elected in 1980.", ""),
+        # One bound, or one end of a range.
+        ("How long does the board meet?", "5 days", "The board shall meet not less than 5 days.", "cut from a longer answer"),
+        ("How long does the board meet?", "not less than 5 days", "The board shall meet not less than 5 days.", ""),
+        ("When was the hall in Lisbon?", "2000", "From 1991 until 2000, the hall was in Lisbon.", "cut from a longer answer"),
+        ("When was the hall in Lisbon?", "1991", "From 1991 until 2000, the hall was in Lisbon.", "cut from a longer answer"),
+        ("When was the hall in Lisbon?", "From 1991 until 2000", "From 1991 until 2000, the hall was in Lisbon.", ""),
+        ("What was known for his kilns?", "Holz", "Holz was known for his kilns.", "answer of another kind"),
         ("What is the scope of a name limited to?", "the block", SCOPE, ""),
         ("How long are the members of the board elected for?", "three years", STAFF, ""),
         ("Where do ASCII characters have code points?", "in the range U+0000-U+007F", FORMAT, ""),
     ],
-)
+)  # fmt: skip
 def test_a_question_keeps_verb_number_voice_and_kind_of_its_sentence(question, answer, evidence, reason):
     assert rejection(claims.turned, question, answer, evidence, EN) == reason
 
@@ -111,6 +121,7 @@ def test_a_question_keeps_verb_number_voice_and_kind_of_its_sentence(question, a
         ("Neon does not occur in the atmosphere.", "Neon occurs in the atmosphere, and comprises 0.0018% of it.", ""),
         ("Slicings may not be used as expressions and targets.", "Slicings may be used as expressions and targets.", ""),
         ("Gold does not rust, and it keeps its lustre.", "Gold does not rust, and it keeps its lustre.", ""),
+        ("The bank was not founded in 1817 and continued trading.", "The bank was founded in 1817 and continued trading.", "contradicts itself"),
         ("The library is open on 3 Mondays, and lends books then.", "The library is open on 2 Mondays, and lends books then.", ""),
     ],
 )  # fmt: skip

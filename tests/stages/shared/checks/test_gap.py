@@ -18,6 +18,11 @@ FRAME = 'A wind mark via the "vane" module is available for sailors and pilots.'
 LEDGER = "The ledger is signed and must be sealed before noon."
 ROOF = "The roof is covered with slate, which is cut in the quarry of Arbroath."
 RUNS = "Ada Holz ran the mint and struck the copper coins of Ruritania."
+KEEPS = "The warden may keep the seal."
+ABSENT = "The clerk, in the absence of the judge, shall sign the ledger."
+MOVED = "In 1820 the mint was moved to Arbroath, and in 1564 was the seat of a guild."
+WAGES = "When the guild and the smiths fail to agree as to wages, fees, and costs, either may appeal."
+MEMBER = "The guild pays a member who is on duty outside of Arbroath."
 KASSE = "Die Kasse wird am Abend von der Wirtin geschlossen."
 KANAL = "Der Kanal wird mit Wasser gefüllt, und die Schleuse wird geprüft."
 TOR = "Das Tor öffnet sich, wenn die Glocke läutet."
@@ -37,6 +42,12 @@ PATTERN = "If the pattern failed, the guard is not tested and the next block is 
         ("What happens if the sluice jams?", "the alarm is raised at the mill", SLUICE, Asks.CONSEQUENCE),
         ("Which command returns a bell code?", "ring()", BELL, Asks.SUBJECT),
         ("What does the guild do when the old one retires?", "appoints a warden", GUILD, Asks.ACTION),
+        ("What can the warden keep?", "the seal", KEEPS, Asks.OBJECT),
+        ("Who can keep the seal?", "The warden", KEEPS, Asks.SUBJECT),
+        ("Who shall sign the ledger?", "The clerk", ABSENT, Asks.SUBJECT),
+        ("Who shall sign the ledger?", "the judge", ABSENT, Asks.ELSEWHERE),
+        ("When was the mint moved to Arbroath?", "1820", MOVED, Asks.CIRCUMSTANCE),
+        ("When was the mint moved to Arbroath?", "1564", MOVED, Asks.ELSEWHERE),
         # Another part of the sentence, and nothing left out.
         ("What is the shaft of the pump sealed with?", "copper", SHAFT, Asks.ELSEWHERE),
         ('What does the "ring()" command return?', "the buffer", BELL, Asks.ELSEWHERE),
@@ -84,6 +95,13 @@ def test_gaps_are_found_in_german(question, answer, evidence, asks):
         ("What happens if the pattern failed and the next block is empty?", "nothing", PATTERN, ""),
         ("When is the guard skipped if the pattern failed and the block is empty?", "always", PATTERN, ""),
         ("Who ran the mint and struck the copper coins?", "Ada Holz", RUNS, ""),
+        ("What is read and there is no ledger?", "The roll", "The roll is read and there is no ledger.", "ungrammatical"),
+        # The verb of a relative clause; a consequence that begins in a list of the condition.
+        ("What is a member who is on duty outside of?", "Arbroath", MEMBER, "ungrammatical"),
+        ("What are stars that are near?", "Suns", "Suns are stars that are near.", ""),
+        ("What is the guild outside of?", "Arbroath", "The guild, which is rich, is outside of Arbroath.", ""),
+        ("What happens when the guild and the smiths fail to agree as to wages?", "fees, and costs, either may appeal", WAGES, "answer is cut from a clause"),
+        ("What happens when the guild and the smiths fail to agree as to wages, fees, and costs?", "either may appeal", WAGES, ""),
     ],
 )  # fmt: skip
 def test_an_answer_completes_its_question(question, answer, evidence, reason):
@@ -96,6 +114,7 @@ def test_an_answer_completes_its_question(question, answer, evidence, reason):
         ("When does the lock keeper open both gates?", "When the tide turns", LOCK, True),
         ("What happens if the sluice jams?", "the alarm is raised at the mill", SLUICE, True),
         ("What is sealed with a ring of copper?", "The shaft of the pump", SHAFT, True),
+        ("What can the warden keep?", "the seal", KEEPS, True),  # what may be kept
         ("What must the ropes be cut with?", "a knife", "The ropes must be cut with a knife (or a saw).", True),
         ("What must the ropes be cut with?", "a knife", "The ropes must be cut with a knife (unless wet).", False),
         ("What must the ropes be cut with?", "a knife", "The ropes must be cut with a knife (not a saw).", False),

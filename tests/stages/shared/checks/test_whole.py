@@ -56,6 +56,15 @@ WHILE = "While the mint strikes the coins, the wardens have keys of the gate."
         ("What does the mint stamp?", "the coin", ACTIONS, ""),
         ("What does the mint do?", "strikes copper coins", NOUNS, ""),
         ("What does the lock do?", "closes the gate", READS, LONGER),
+        ("What does the mint strike?", "copper coins", NOUNS, LONGER),
+        ("What does the mint strike?", "copper coins and silver medals", NOUNS, ""),
+        ("Who shall the court hear?", "the clerk", "The court shall hear the clerk and the parties in the appeal.", LONGER),
+        ("Who shall the court give notice to?", "the clerk", "The court shall, before a hearing, give notice to the clerk and the owner.", LONGER),
+        ("What can the mint sell?", "coins", "The mint may sell coins, medals, or other goods to the guild.", LONGER),
+        ("What can the mint sell?", "coins", "The mint may sell coins, and the guild may buy them.", ""),
+        ("What can the mint sell?", "coins", "The mint may sell coins and signs a bill.", ""),
+        ("What can the mint sell?", "coins", "The mint may sell coins and if the guild agrees medals.", ""),
+        ("What can the mint sell?", "coins", "The mint may sell coins and, if the guild agrees, medals.", ""),
         ("What does the operator do?", "::=", 'The operator ::= and it defines a name.', ""),  # no word
         ("What does the lock do?", "rings", READS, ""),  # a paraphrase; located elsewhere
     ],

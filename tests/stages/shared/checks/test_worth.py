@@ -74,6 +74,10 @@ def test_questions_that_nobody_would_ask_are_rejected(question, answer, evidence
 @pytest.mark.parametrize(
     ("question", "answer", "evidence", "why"),
     [
+        # A sentence that repeats itself; those who receive for their own service.
+        ("Who pays the fee of the guild before the fee of the guild?", "Holz", "Holz pays the fee of the guild before the fee of the guild.", ""),
+        ("Who pays the fee of the guild before the fee of the guild?", "Holz", "Holz pays the fee of the guild.", "repetition loop"),
+        ("Who receives no pay for their service?", "Members of the board", "Members of the board receives no pay for their service.", ""),
         # Half of a contrast; a condition after a negation; endless things that are not so.
         ("What are free names not resolved in?", "the nearest block", SCOPE, UNLIKELY),
         ("What are not resolved in the nearest block?", "Free names", SCOPE, UNLIKELY),
