@@ -88,7 +88,7 @@ def _numbers(text: str) -> Iterator[tuple[int, int, str]]:
 
 def find_in_columns(text: str) -> Iterator[tuple[int, int, str]]:
     """Find secrets in a column of a table that is named for passwords, tokens or PINs."""
-    for table in MARKDOWN.finditer(text):
+    for table in MARKDOWN.finditer(text) if "|" in text else ():
         columns = _columns([cell.strip(" \t*`_") for cell in table["head"].split("|")])
         begin = table.start("rows")
         for row in table["rows"].splitlines(keepends=True) if columns else ():
