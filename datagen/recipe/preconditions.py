@@ -23,7 +23,7 @@ def unmet(recipe: Recipe) -> Iterator[Mistake]:
                 f"{other} proposes already, and a row keeps one proposal; remove one of the two",
             )
         if stage.name == "compare_generators":
-            yield from _compared(name, getattr(options, "billions", {}), before)
+            yield from _compared(name, list(getattr(options, "billions", ())), before)
         if isinstance(stage, ModelStage):
             before.append(name)
     yield from _not_by_target(recipe)

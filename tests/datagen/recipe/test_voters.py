@@ -58,7 +58,7 @@ def test_different_models_are_accepted(tmp_path, models):
          "10: stages.third_output: it asks the same model as second_output, m"),
         ({"third": "generator", "rows": "instruct:\n  score:", "judge": THREE},
          "12: stages.consensus: it needs outputs of 2 models other than the writer, m:one, and has those of m:two"),
-        ({"third": "generator", "rows": COURSE}, "14: stages.consensus: it needs outputs of 2 models other than the"),
+        ({"third": "generator", "rows": COURSE, "judge": THREE}, "14: stages.consensus: it needs outputs of 2 models other than the"),
         ({"third": "generator"}, "11: stages.consensus: it needs outputs of 2 models other than the writer, m:one, "
          "and has those of m:two; give each another_output stage a role with its own model"),
         ({"second": "judge", "rows": OWN, "without": "  third_output: {use: another_output, role: third}\n"},
