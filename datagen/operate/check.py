@@ -73,7 +73,8 @@ def before_work(recipe: Recipe, run: Run) -> None:
         If the run could not finish.
     """
     answered = bool(run.completions.segments())
-    problems = [finding for finding in _files(recipe) if finding.ok is False]
+    found = [*_files(recipe), *_later_sources(recipe, run)]
+    problems = [finding for finding in found if finding.ok is False]
     for role, model in _models_of_stages(recipe).items():
         try:
             _reach(model, 0 if answered else min(model.patience, WAIT_SECONDS))
@@ -87,6 +88,15 @@ def before_work(recipe: Recipe, run: Run) -> None:
             "\n".join(f"{finding.what}: {finding.found}" for finding in problems)
             + "\nThe run was not started. Use --no-check to start it anyway"
         )
+
+
+def _later_sources(recipe: Recipe, run: Run) -> Iterator[Finding]:
+    """Plan the sources that the run reaches after its first requests, such as own pairs or a tree."""
+    asked = False
+    for name, stage, options in recipe.line():
+        if asked and isinstance(stage, SourceStage):
+            yield _corpus(name, stage, options, recipe.context(name, run.folder))[0]
+        asked = asked or isinstance(stage, ModelStage)
 
 
 def _reach(model: Model, seconds: float) -> None:

@@ -13,6 +13,7 @@ from datagen.recipe.columns import missing_columns
 from datagen.recipe.errors import Mistake, mistaken, mistakes_in, read_yaml
 from datagen.recipe.gates import read_gate
 from datagen.recipe.model import Recipe
+from datagen.recipe.preconditions import unmet
 from datagen.recipe.registry import find_stage
 from datagen.recipe.roles import Models, ScriptedModel
 from datagen.recipe.voters import too_few_voters
@@ -87,7 +88,7 @@ def _mistakes_across(recipe: Recipe) -> list[Mistake]:
         or _unconnected(recipe)
         or _nothing_to_read(recipe)
         or [*missing_columns(recipe), *_unmeasured(recipe)]
-        or [*too_few_voters(recipe), *_not_by_target(recipe)]
+        or [*too_few_voters(recipe), *unmet(recipe)]
     )
 
 
@@ -185,23 +186,6 @@ def _nothing_to_read(recipe: Recipe) -> list[Mistake]:
         (("stages", name), advice)
         for name, stage, _ in recipe.line()
         if stage.name == "ingest" and not recipe.corpus
-    ]
-
-
-def _not_by_target(recipe: Recipe) -> list[Mistake]:
-    """Find other models than the target in stages with ``by_target``, and in those that answer them."""
-    line, target = recipe.line(), recipe.models.role("target")
-    if not any(getattr(options, "by_target", False) for _, _, options in line):
-        return []
-    return [
-        (
-            ("stages", name),
-            f"by_target: its model is that of models.{stage.role}, not of models.target; make them one",
-        )
-        for name, stage, options in line
-        if isinstance(stage, ModelStage)
-        and (stage.name == "answer_questions" or getattr(options, "by_target", False))
-        and recipe.models.role(stage.role) != target
     ]
 
 

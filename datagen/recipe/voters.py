@@ -8,6 +8,7 @@ from datagen.stage import ModelStage
 
 OUTPUT, VOTE = "another_output", "consensus"
 OTHERS = 2  # fewest outputs of models other than the one that wrote the row
+ROWS = ("examples", "candidates")
 REMEDY = "give each another_output stage a role with its own model"
 
 Name = tuple[str, str]  # of a model, and its revision
@@ -33,7 +34,7 @@ def too_few_voters(recipe: Recipe) -> Iterator[Mistake]:
                 ("stages", name),
                 f"it needs outputs of {OTHERS} models{own}, and has those of {have}; {REMEDY}",
             )
-        elif stage.gives == "examples" and stage.takes not in ("examples", "candidates"):
+        elif stage.gives in ROWS and stage.takes not in ROWS:
             writers.add(asked)
 
 

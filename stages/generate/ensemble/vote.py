@@ -22,6 +22,7 @@ from datagen.stages.generate.ensemble.outputs import COLUMN
 from datagen.stages.generate.operators.parents import ANOTHER_FORM, Parent, label_of_whole
 from datagen.stages.shared.consensus import LEAST, consensus
 from datagen.stages.shared.language.rules import Language, Languages
+from datagen.stages.shared.language.words import NUMBER
 from datagen.stages.shared.passage import overlap
 
 OTHERS = 2  # minimum number of outputs of other models
@@ -106,6 +107,9 @@ def _replaced(row: Row, output: Row, parent: Parent) -> Fields:
     if label := label_of_whole(row):
         raise Reject(CHECKED, f"its {label} would not hold for another answer")
     answer = parent.check_answer(parent.question, output["text"], "")
+    numbers, others = ({*NUMBER.findall(text)} for text in (parent.answer, answer))
+    if numbers and others and not numbers & others:  # one of them is wrong
+        raise Reject("another number than the answer", f"{parent.answer} -> {answer}")
     lineage = row["lineage"]
     model: ContributorRow = {
         "model": output["model"],

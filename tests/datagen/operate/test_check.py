@@ -172,6 +172,36 @@ def test_only_a_run_without_answers_waits_for_a_server(write, tmp_path, monkeypa
     assert waits == [1, 0]
 
 
+LATE = """
+name: late
+models: {generator: %s}
+stages:
+  seeds: {path: [set.jsonl]}
+  from_seeds:
+  %s
+"""
+
+
+@pytest.mark.parametrize(
+    ("source", "problem"),
+    [
+        ("own_pairs: {path: [set.jsonl]}", ""),
+        ("own_pairs: {path: [missing.jsonl]}", "'missing.jsonl' matches no file"),
+        ("subjects: {tree: {Law: 7}}", "below Law: write names, not 7"),
+        ("subjects: {tree: missing.yaml}", "missing.yaml cannot be read"),
+    ],
+)
+def test_a_source_that_follows_requests_is_found_before_them(write, tmp_path, source, problem):
+    write()
+    (tmp_path / "late.yaml").write_text(LATE % (SCRIPTED, source))
+    recipe, run = load_recipe(tmp_path / "late.yaml"), write_run(tmp_path / "run", {"d": "t"}, [])
+    if problem:
+        with pytest.raises(UserError, match=problem):
+            before_work(recipe, run)
+    else:
+        before_work(recipe, run)
+
+
 def test_no_request_is_sent_before_a_run(write, tmp_path):
     with serving(answers()) as running:
         before_work(write(server(running.url)), write_run(tmp_path / "run", {"d": "t"}, []))

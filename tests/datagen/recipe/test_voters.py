@@ -22,6 +22,7 @@ ONE, TWO, THREE = (f"{{engine: scripted, model: 'm:{name}'}}" for name in ("one"
 REVISED = "{engine: scripted, model: 'm:two', revision: '2'}"
 SERVED = "{engine: openai, model: m, base_url: 'http://localhost:1/v1'}"
 ELSEWHERE = "{engine: openai, model: m, base_url: 'http://localhost:2/v1', thinking: off}"
+COURSE = "subjects: {tree: {Law: [Leases]}}\n  syllabus:\n  coursework:\n  assess:"
 OWN = "own_pairs: {path: [pairs.jsonl]}"
 
 
@@ -40,6 +41,7 @@ def load(folder, first=ONE, second=TWO, third=THREE, rows="instruct:", judge="ge
         {"third": REVISED},
         {"first": TWO, "third": ONE, "rows": f"instruct:\n  {OWN}"},  # own pairs have two others
         {"first": TWO, "third": ONE, "rows": OWN},
+        {"rows": COURSE},
     ],
 )
 def test_different_models_are_accepted(tmp_path, models):
@@ -56,6 +58,7 @@ def test_different_models_are_accepted(tmp_path, models):
          "10: stages.third_output: it asks the same model as second_output, m"),
         ({"third": "generator", "rows": "instruct:\n  score:", "judge": THREE},
          "12: stages.consensus: it needs outputs of 2 models other than the writer, m:one, and has those of m:two"),
+        ({"third": "generator", "rows": COURSE, "judge": THREE}, "14: stages.consensus: it needs outputs of 2 models other than the"),
         ({"third": "generator"}, "11: stages.consensus: it needs outputs of 2 models other than the writer, m:one, "
          "and has those of m:two; give each another_output stage a role with its own model"),
         ({"second": "judge", "rows": OWN, "without": "  third_output: {use: another_output, role: third}\n"},

@@ -113,6 +113,14 @@ def test_a_different_answer_from_one_passage_does_not_count():
         ({"first": GOOD["second"]}, "evidence not in passage"),
         ({"second": "She founded a school of engineers there."}, "evidence does not support it"),
         ({"answer": "engineers"}, "evidence does not support it"),
+        (
+            {
+                "question": "In which year was the Halvorsen bridge of the woman from Corby built?",
+                "answer": "1871",
+                "second": "She founded a school of engineers there.",
+            },
+            "evidence does not support it",
+        ),
         ({"question": "Where was the builder born?"}, "asks for nothing in particular"),
         (
             {"question": "In which village does the text say that the builder was born?"},

@@ -115,6 +115,20 @@ def test_an_unsound_winner_is_dropped():
     assert row["reason"] == "number not in passage" and row["answer"] == ANSWER
 
 
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("A standard lease lasts 6 months.", "another number than the answer"),  # that of a seasonal lease
+        ("A standard lease does not last 12 years.", "says the opposite"),
+        ("A standard lease lasts 12 years, and the owner may object within 30 days.", None),
+        ("A standard lease ends in autumn.", None),
+    ],
+)
+def test_two_models_with_one_error_do_not_outvote_the_answer(text, reason):
+    row = voted(text, text)
+    assert row.get("reason") == reason and row["answer"] == (ANSWER if reason else text)
+
+
 CHOICE = {
     "question": "Which of these is it: duty, right, neither? Answer with the class alone.",
     "answer": "duty",

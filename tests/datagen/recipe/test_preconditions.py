@@ -1,4 +1,4 @@
-"""Self-Specialization: the target itself writes the instructions and answers them."""
+"""Mistakes that a stage would report only after requests of earlier stages are found in the recipe."""
 
 import pytest
 
@@ -49,3 +49,40 @@ def test_a_recipe_in_which_another_model_writes_is_rejected(tmp_path, models, fo
     lines = str(error.value).splitlines()
     assert [line.rpartition("recipe.yaml:")[2].partition(": by_target")[0] for line in lines] == found
     assert all("make them one" in line for line in lines)
+
+
+LATER = """
+name: x
+corpus: [{{path: a}}]
+models: {{generator: {{engine: scripted, model: "m:one"}}}}
+{licences}
+stages:
+  ingest:
+  chunk:
+  instruct:
+  {stages}
+  mix:
+"""
+
+
+@pytest.mark.parametrize(
+    ("stages", "licences", "message"),
+    [
+        ("licences:", "licences: []", "10: stages.licences.allowed: name the licences, such as"),
+        ("licences: {allowed: [MIT]}", "", ""),
+        ("reflect_questions:\n  again: {use: reflect_questions}", "",
+         "11: stages.again: reflect_questions proposes already"),
+        ("reflect_questions:\n  reflect_answers:", "", ""),
+        ("small: {use: instruct}\n  score:\n  compare_generators: {billions: {instruct: 7, smal: 1}}", "",
+         "12: stages.compare_generators.billions.smal: there is no such stage with a model before it; did you mean small?"),
+        ("small: {use: instruct}\n  score:\n  compare_generators: {billions: {instruct: 7, small: 1}}", "", ""),
+    ],
+)  # fmt: skip
+def test_what_a_stage_needs_is_in_the_recipe(tmp_path, stages, licences, message):
+    (tmp_path / "recipe.yaml").write_text(LATER.format(stages=stages, licences=licences))
+    if not message:
+        load_recipe(tmp_path / "recipe.yaml")
+        return
+    with pytest.raises(UserError) as error:
+        load_recipe(tmp_path / "recipe.yaml")
+    assert message in str(error.value)
