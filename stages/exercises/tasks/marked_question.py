@@ -4,7 +4,7 @@ Marked question: a question for an answer that a rule has marked in the passage.
 The answer is in the passage whatever the model writes. Two checks verify that the question leads to it: the
 rules below, and a round trip (`datagen.stages.exercises.round_trip`). A small model often writes a good
 question for another part of the sentence, so another returned answer is accepted if a rule had also marked it
-in that sentence.
+in that sentence, or if it is what the question leaves out of any sentence of the passage.
 """
 
 import re
@@ -174,8 +174,10 @@ def _confirmed(pair: Pair, returned: str, passage: Passage, agreement: float) ->
         agrees = returned and agree(returned, candidate.answer, question, words) >= agreement
         if agrees or (candidate.answer == pair["answer"] and candidate in complete):
             yield candidate
-    if returned and (filling := returned_candidate(question, returned, pair["evidence"], passage)):
-        yield filling
+    lines = dict.fromkeys([pair["evidence"], *(line for _, line in passage.sentences)])
+    for line in lines if returned else ():
+        if filling := returned_candidate(question, returned, line, passage):
+            yield filling
     yield from complete
     if meaning := definition(question, pair["evidence"], passage):
         yield meaning

@@ -207,6 +207,19 @@ def test_a_confirmed_question_is_asked_and_answered_as_its_sentence_says(
     assert (confirmed["question"], confirmed["answer"]) == (question, answer)
 
 
+def test_a_question_about_another_sentence_than_the_marked_one_is_kept_with_that_sentence():
+    pair = {
+        "question": "What can the Registrar inspect without notice?",
+        "context": TRIAL.text,
+        "answer": "testing gold",
+        "evidence": TRIAL.sentences[2][1],
+    }
+    confirmed = confirm(pair, "the scales of a smith", TRIAL, 0.75)
+    assert (confirmed["answer"], confirmed["evidence"]) == ("the scales of a smith", TRIAL.sentences[0][1])
+    with pytest.raises(Reject, match="another answer"):
+        confirm(pair, "the court", TRIAL, 0.75)
+
+
 @pytest.mark.parametrize(
     ("written", "marked", "own", "reason"),
     [
