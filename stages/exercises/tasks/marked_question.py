@@ -21,7 +21,7 @@ from datagen.stages.exercises.task import MarkedTask, instruction
 from datagen.stages.shared import checks
 from datagen.stages.shared.checks import claims
 from datagen.stages.shared.checks.field_patterns import QUESTION_MARKS, SENTENCE_MARKS, Line
-from datagen.stages.shared.checks.gap import completes, says_all
+from datagen.stages.shared.checks.gap import completes, names_subject, says_all
 from datagen.stages.shared.checks.predicates import base_forms
 from datagen.stages.shared.checks.whole import whole
 from datagen.stages.shared.checks.worth import worth_asking
@@ -112,11 +112,11 @@ def corrected(question: str, answer: str, evidence: str, words: Language) -> str
     Also without an "also" after its verb, which belongs to what its sentence says before.
     """
     tokens, openers = words_of(question), words.inversion
-    if not openers or tokens[:1] != [openers.thing]:
-        return question
-    if tokens[2:3] and tokens[2] in words.additive:
+    if tokens[2:3] and tokens[2] in words.additive and words.things & {tokens[0]}:
         question = re.sub(rf"(?<=\w) {re.escape(tokens[2])} ", " ", question, count=1, flags=re.IGNORECASE)
         tokens = words_of(question)
+    if not openers or tokens[:1] != [openers.thing]:
+        return question
     if not claims.is_person(question, answer, evidence, words):
         return question
     if any({*tokens[2:3]} & base_forms(phrase.split()[0], words) for phrase in words.defining):
@@ -163,13 +163,19 @@ def phrased(candidate: Candidate, words: Language) -> str:
     return answer[0].upper() + answer[1:].rstrip(SENTENCE_MARKS) + "."
 
 
+def _completes(question: str, candidate: Candidate, words: Language) -> bool:
+    """Check whether a candidate is all that a question in the words of its sentence leaves out."""
+    if len(set(words.content(question)) - set(words.content(candidate.sentence))) > 1:  # "which kind"
+        return False
+    says = (says_all, names_subject)
+    return any(check(question, candidate.answer, candidate.sentence, words) for check in says)
+
+
 def _confirmed(pair: Pair, returned: str, passage: Passage, agreement: float) -> Iterator[Candidate]:
     """Yield the answers that a question may lead to: the marked one, those returned, those that say all."""
     question, words = pair["question"], passage.words
     nearby = [candidate for candidate in passage.once(offered) if candidate.sentence == pair["evidence"]]
-    complete = [
-        candidate for candidate in nearby if says_all(question, candidate.answer, candidate.sentence, words)
-    ]
+    complete = [candidate for candidate in passage.once(offered) if _completes(question, candidate, words)]
     for candidate in sorted(nearby, key=lambda candidate: candidate.answer != pair["answer"]):
         agrees = returned and agree(returned, candidate.answer, question, words) >= agreement
         if agrees or (candidate.answer == pair["answer"] and candidate in complete):
