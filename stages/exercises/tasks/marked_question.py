@@ -32,6 +32,7 @@ from datagen.stages.shared.segment.sentences import unwrap
 
 QUESTION = Line(160, QUESTION_MARKS)
 SENTENCES = ("clause", "consequence")  # kinds of answers that are given as sentences
+KIND = 1  # words of "which kind" that its sentence need not have
 NAMES = ("object", "subject", "phrase", "term", "name")  # kinds of answers that name something
 
 
@@ -163,19 +164,26 @@ def phrased(candidate: Candidate, words: Language) -> str:
     return answer[0].upper() + answer[1:].rstrip(SENTENCE_MARKS) + "."
 
 
-def _completes(question: str, candidate: Candidate, words: Language) -> bool:
-    """Check whether a candidate is all that a question in the words of its sentence leaves out."""
-    if len(set(words.content(question)) - set(words.content(candidate.sentence))) > 1:  # "which kind"
-        return False
-    says = (says_all, names_subject)
-    return any(check(question, candidate.answer, candidate.sentence, words) for check in says)
+def _completing(question: str, passage: Passage) -> list[Candidate]:
+    """List the candidates that are all that a question in the words of their sentence leaves out."""
+    words, asked = passage.words, set(passage.words.content(question))
+    near = {line for _, line in passage.sentences if len(asked - set(words.content(line))) <= KIND}
+    return [
+        candidate
+        for candidate in passage.once(offered)
+        if candidate.sentence in near
+        and any(
+            check(question, candidate.answer, candidate.sentence, words)
+            for check in (says_all, names_subject)
+        )
+    ]
 
 
 def _confirmed(pair: Pair, returned: str, passage: Passage, agreement: float) -> Iterator[Candidate]:
     """Yield the answers that a question may lead to: the marked one, those returned, those that say all."""
     question, words = pair["question"], passage.words
     nearby = [candidate for candidate in passage.once(offered) if candidate.sentence == pair["evidence"]]
-    complete = [candidate for candidate in passage.once(offered) if _completes(question, candidate, words)]
+    complete = _completing(question, passage)
     for candidate in sorted(nearby, key=lambda candidate: candidate.answer != pair["answer"]):
         agrees = returned and agree(returned, candidate.answer, question, words) >= agreement
         if agrees or (candidate.answer == pair["answer"] and candidate in complete):
