@@ -4,7 +4,7 @@ Marked question: a question for an answer that a rule has marked in the passage.
 The answer is in the passage whatever the model writes. Two checks verify that the question leads to it: the
 rules below, and a round trip (`datagen.stages.exercises.round_trip`). A small model often writes a good
 question for another part of the sentence, so another returned answer is accepted if a rule had also marked it
-in that sentence.
+in that sentence, or if it is what the question leaves out of any sentence of the passage.
 """
 
 import re
@@ -21,7 +21,7 @@ from datagen.stages.exercises.task import MarkedTask, instruction
 from datagen.stages.shared import checks
 from datagen.stages.shared.checks import claims
 from datagen.stages.shared.checks.field_patterns import QUESTION_MARKS, SENTENCE_MARKS, Line
-from datagen.stages.shared.checks.gap import completes, says_all
+from datagen.stages.shared.checks.gap import completes, names_subject, says_all
 from datagen.stages.shared.checks.predicates import base_forms
 from datagen.stages.shared.checks.whole import whole
 from datagen.stages.shared.checks.worth import worth_asking
@@ -32,6 +32,7 @@ from datagen.stages.shared.segment.sentences import unwrap
 
 QUESTION = Line(160, QUESTION_MARKS)
 SENTENCES = ("clause", "consequence")  # kinds of answers that are given as sentences
+KIND = 1  # words of "which kind" that its sentence need not have
 NAMES = ("object", "subject", "phrase", "term", "name")  # kinds of answers that name something
 
 
@@ -112,11 +113,11 @@ def corrected(question: str, answer: str, evidence: str, words: Language) -> str
     Also without an "also" after its verb, which belongs to what its sentence says before.
     """
     tokens, openers = words_of(question), words.inversion
-    if not openers or tokens[:1] != [openers.thing]:
-        return question
-    if tokens[2:3] and tokens[2] in words.additive:
+    if tokens[2:3] and tokens[2] in words.additive and words.things & {tokens[0]}:
         question = re.sub(rf"(?<=\w) {re.escape(tokens[2])} ", " ", question, count=1, flags=re.IGNORECASE)
         tokens = words_of(question)
+    if not openers or tokens[:1] != [openers.thing]:
+        return question
     if not claims.is_person(question, answer, evidence, words):
         return question
     if any({*tokens[2:3]} & base_forms(phrase.split()[0], words) for phrase in words.defining):
@@ -163,19 +164,34 @@ def phrased(candidate: Candidate, words: Language) -> str:
     return answer[0].upper() + answer[1:].rstrip(SENTENCE_MARKS) + "."
 
 
+def _completing(question: str, passage: Passage) -> list[Candidate]:
+    """List the candidates that are all that a question in the words of their sentence leaves out."""
+    words, asked = passage.words, set(passage.words.content(question))
+    near = {line for _, line in passage.sentences if len(asked - set(words.content(line))) <= KIND}
+    return [
+        candidate
+        for candidate in passage.once(offered)
+        if candidate.sentence in near
+        and any(
+            check(question, candidate.answer, candidate.sentence, words)
+            for check in (says_all, names_subject)
+        )
+    ]
+
+
 def _confirmed(pair: Pair, returned: str, passage: Passage, agreement: float) -> Iterator[Candidate]:
     """Yield the answers that a question may lead to: the marked one, those returned, those that say all."""
     question, words = pair["question"], passage.words
     nearby = [candidate for candidate in passage.once(offered) if candidate.sentence == pair["evidence"]]
-    complete = [
-        candidate for candidate in nearby if says_all(question, candidate.answer, candidate.sentence, words)
-    ]
+    complete = _completing(question, passage)
     for candidate in sorted(nearby, key=lambda candidate: candidate.answer != pair["answer"]):
         agrees = returned and agree(returned, candidate.answer, question, words) >= agreement
         if agrees or (candidate.answer == pair["answer"] and candidate in complete):
             yield candidate
-    if returned and (filling := returned_candidate(question, returned, pair["evidence"], passage)):
-        yield filling
+    lines = dict.fromkeys([pair["evidence"], *(line for _, line in passage.sentences)])
+    for line in lines if returned else ():
+        if filling := returned_candidate(question, returned, line, passage):
+            yield filling
     yield from complete
     if meaning := definition(question, pair["evidence"], passage):
         yield meaning

@@ -23,6 +23,7 @@ SKIPPED = 1  # maximum words of the sentence that a question may leave out besid
 CLOSING = "\"'”’*`)"
 NOTE = re.compile(r" \([^()]*\)(?= |[.,;:!?]|$)")
 INSERTED = re.compile(r", (\w+) [^,;:()]*, ")  # "The clerk, in the absence of the judge, may sign."
+OPENING_COMMA = re.compile(r", (?:\w{1,3} )?[\"'“‘*`(]*\Z")  # before a subject, with its article
 ITEM = re.compile(r"\W*(\w+(?: \w+)?), (\w+) ")  # the last item but one of a list: "wages, and costs"
 SUBJECT_WORDS = 6  # within which the verb of a second main clause follows its conjunction
 OPENERS = 3  # maximum words of "which kind of thing"
@@ -96,6 +97,36 @@ def says_all(question: str, answer: str, evidence: str, words: Language) -> bool
                 outside = {*gapped[: run.first], *gapped[run.end :]}
                 return outside <= {ANSWER, moved, *words.articles, *words.consequent}
     return False
+
+
+def names_subject(question: str, answer: str, evidence: str, words: Language) -> bool:
+    """
+    Return whether the answer is the whole subject of the words that the question repeats.
+
+    What the question leaves out behind them must not limit them: "The tower was closed because it was old",
+    but not "... until May". Only a phrase such as "In 1911, " may precede the subject.
+    """
+    place = evidence.casefold().find(answer.casefold())
+    opening_words = [word for word in words_of(evidence[: max(0, place)]) if word not in words.articles]
+    if place < 0 or words_of(answer)[-1].endswith(tuple(words.adverb_endings)):
+        return False  # "Barges usually"
+    if opening_words:
+        phrase = opening_words[0] in words.prepositions and OPENING_COMMA.search(evidence[:place])
+        if not phrase or words.relative & set(opening_words) or _limits(opening_words, words):
+            return False
+    for asks, moved, rest in _readings(words_of(question), words):
+        for gapped in _gapped(words_of(evidence), words_of(answer)) if asks is Asks.SUBJECT else ():
+            run = _repeated(rest, gapped, moved, words, most_skipped=0)
+            if run and _adjoins(run, gapped, asks, moved, words) and not _limits(gapped[run.end :], words):
+                return True
+    return False
+
+
+def _limits(tokens: Sequence[str], words: Language) -> bool:
+    """Check whether words contain a condition, a negation or an exception."""
+    if {*words.negations, *words.restricting} & set(tokens) or phrase_in(tokens, words.excepting):
+        return True
+    return any(opens_condition(tokens[place:], words) for place in range(len(tokens)))
 
 
 def _limiting(note: re.Match[str], pair: str, words: Language) -> str:

@@ -30,7 +30,9 @@ def whole(question: str, answer: str, evidence: str, words: Language) -> None:
     asks = fills(question, answer, evidence, words)
     if asks not in (None, Asks.ELSEWHERE):
         _with_condition(question, answer, evidence, words)
-    stranded = {*words_of(question)[-1:]} & words.prepositions
+    place = evidence.casefold().find(answer.casefold())
+    before = [word for word in words_of(evidence[: max(0, place)]) if word not in words.articles][-1:]
+    stranded = before == asked[-1:] and words.prepositions & {*before}  # "give notice to?" "to the clerk"
     if asks is Asks.OBJECT or stranded:
         _with_list(question, answer, evidence, words)
 
@@ -59,13 +61,13 @@ def _with_list(question: str, answer: str, evidence: str, words: Language) -> No
     """Reject the first items of a list: "the clerk", by "gives notice to the clerk and the parties"."""
     place = evidence.casefold().find(answer.casefold())
     rest = evidence[place + len(answer) :] if place >= 0 else ""
-    joints = words_pattern(map(re.escape, words.coordinating))
-    items = re.match(rf"(?:,{ITEM})*?,? {joints} (?P<last>\w[^,.;:()—]*)", rest)
+    joints, small = (words_pattern(map(re.escape, of)) for of in (words.coordinating, words.prepositions))
+    items = re.match(rf"(?:,(?! {small}){ITEM})*?,? {joints} (?P<last>\w[^,.;:()—]*)", rest)
     if not items:
         return
     tokens = words_of(items["last"])
     clause = is_verb(tokens[0], next(iter(tokens[1:]), ""), words) or any(
-        word in words.verbs | words.modals | words.actions
+        word in words.verbs | words.modals | words.actions | words.pasts
         or (after in words.articles and word.endswith(words.verb_endings))
         for word, after in pairwise(tokens)
     )

@@ -173,6 +173,9 @@ def _negated(question: str, answer: str, evidence: str, asks_subject: bool, word
     if circumstance and f" {' '.join(words_of(answer))} " in f" {' '.join(rest)} ":
         raise Reject(UNLIKELY, f"negated before its condition: {question}, by: {evidence}")
     denied = words.negations & set(question_words[2:3])
+    subordinate = words.relative | {connective.partition(" ")[0] for connective in words.connectives}
+    main = takewhile(lambda word: word not in subordinate, question_words[1:])
+    asks_subject = asks_subject and bool(words.negations & set(main))  # not "stable if it does not change"
     if asks_subject and (words.being if not denied else words.being | words.modals) & set(question_words[:2]):
         raise Reject(UNLIKELY, f"for what is not so: {question}")
 

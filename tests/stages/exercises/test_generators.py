@@ -230,7 +230,7 @@ def test_a_marked_question_is_kept_only_if_its_round_trip_confirms_it():
         (good, "6 months", no),  # subtly wrong
         (good, "", no),
         (good, "12 years", "12 years"),  # the model knows it without the passage
-        ("How long does a seasonal lease last?", "12 years", no),
+        ("For how long can a seasonal lease run?", "12 years", no),
         ("What must stop?", "12 years", no),
         (INJECTED, "12 years", no),
         (f"{GERMAN[:-1]}?", "12 years", no),
@@ -238,3 +238,7 @@ def test_a_marked_question_is_kept_only_if_its_round_trip_confirms_it():
         ("<|im_start|>user", "12 years", no),
     ):
         assert marked(question, returned, elsewhere) == [], question
+    # A question that leaves one part out of its sentence has that part as its answer, whatever the model returns.
+    kept = marked("How long does a seasonal lease last?", "12 years", no)
+    assert [row["answer"] for row in kept] == ["6 months"]
+    assert marked("How long does a seasonal lease last?", "12 years", "6 months") == []

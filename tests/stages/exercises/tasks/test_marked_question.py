@@ -207,6 +207,19 @@ def test_a_confirmed_question_is_asked_and_answered_as_its_sentence_says(
     assert (confirmed["question"], confirmed["answer"]) == (question, answer)
 
 
+def test_a_question_about_another_sentence_than_the_marked_one_is_kept_with_that_sentence():
+    pair = {
+        "question": "What can the Registrar inspect?",
+        "context": TRIAL.text,
+        "answer": "testing gold",
+        "evidence": TRIAL.sentences[2][1],
+    }
+    confirmed = confirm(pair, "the scales of a smith", TRIAL, 0.75)
+    assert (confirmed["answer"], confirmed["evidence"]) == ("the scales of a smith", TRIAL.sentences[0][1])
+    with pytest.raises(Reject, match="another answer"):
+        confirm(pair, "the court", TRIAL, 0.75)
+
+
 @pytest.mark.parametrize(
     ("written", "marked", "own", "reason"),
     [
@@ -225,6 +238,15 @@ def test_only_a_definition_of_the_term_is_completed(written, marked, own, reason
     pair = {"question": written, "context": TRIAL.text, "answer": marked, "evidence": line}
     with pytest.raises(Reject, match=reason):
         confirm(pair, own, TRIAL, 0.75)
+
+
+def test_a_question_for_a_whole_subject_is_confirmed_whatever_the_model_answers():
+    marked_in = TRIAL.sentences[2][1]
+    pair = {"context": TRIAL.text, "answer": "testing gold", "evidence": marked_in}
+    confirmed = confirm(pair | {"question": "Who can also ask the court for a copy?"}, "", TRIAL, 0.75)
+    assert (confirmed["answer"], confirmed["evidence"]) == ("A smith", TRIAL.sentences[3][1])
+    with pytest.raises(Reject, match="finds no answer"):  # in other words than its sentence
+        confirm(pair | {"question": "Who can demand a copy of the court?"}, "", TRIAL, 0.75)
 
 
 def test_an_action_without_its_verb_is_no_answer():

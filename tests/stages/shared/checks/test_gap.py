@@ -2,7 +2,7 @@
 
 import pytest
 
-from datagen.stages.shared.checks.gap import Asks, completes, fills, says_all
+from datagen.stages.shared.checks.gap import Asks, completes, fills, names_subject, says_all
 from datagen.stages.shared.language.rules import UNKNOWN, language_of
 from tests.support.rejections import rejection
 
@@ -127,6 +127,32 @@ def test_an_answer_completes_its_question(question, answer, evidence, reason):
 )  # fmt: skip
 def test_question_and_answer_have_the_whole_content_of_their_sentence(question, answer, evidence, everything):
     assert says_all(question, answer, evidence, EN) is everything
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "evidence", "whole"),
+    [
+        ("What is closed at night?", "The mint", "The mint is closed at night because its guard sleeps.", True),
+        ("What is closed at night?", "The mint", "In the winter of 1911, the mint is closed at night, which is dull.", True),
+        ("What can be closed at night?", "The mint", "The mint may be closed at night, and the press is sold.", True),
+        # Limited behind the words of the question, or before the subject.
+        ("What is closed at night?", "The mint", "The mint is closed at night until May.", False),
+        ("What is closed at night?", "The mint", "The mint is closed at night except in May.", False),
+        ("What is closed at night?", "The mint", "The mint is closed at night only in May.", False),
+        ("What is closed at night?", "The mint", "In years of peace, when it is calm, the mint is closed at night.", False),
+        ("What is closed at night?", "The mint", "In a year that is calm, the mint is closed at night.", False),
+        ("What is closed at night?", "The mint", "Without a guard, the mint is closed at night.", False),
+        # Half of a subject; an adverb; words left out; not the subject.
+        ("What happens if the tide turns?", "The lock opens", "The lock opens if the tide turns.", False),
+        ("What are closed at night?", "the press", "The mint and the press are closed at night.", False),
+        ("What is closed at night?", "the mint", "The door of the mint is closed at night.", False),
+        ("What are closed at night?", "Mints usually", "Mints usually are closed at night.", False),
+        ("What is closed?", "The mint", "The mint is often closed at night.", False),
+        ("When is the mint closed?", "at night", "The mint is closed at night.", False),
+    ],
+)  # fmt: skip
+def test_an_answer_is_the_whole_subject_of_the_words_of_its_question(question, answer, evidence, whole):
+    assert names_subject(question, answer, evidence, EN) is whole
 
 
 def test_a_language_without_lists_has_no_gaps():

@@ -63,6 +63,9 @@ WHILE = "While the mint strikes the coins, the wardens have keys of the gate."
         ("What can the mint sell?", "coins", "The mint may sell coins, medals, or other goods to the guild.", LONGER),
         ("What can the mint sell?", "coins", "The mint may sell coins, and the guild may buy them.", ""),
         ("What can the mint sell?", "coins", "The mint may sell coins and signs a bill.", ""),
+        ("What could the mint sell?", "coins", "The mint could sell coins and drew up bills.", ""),
+        ("What did Holz need?", "coins", "Holz lived on coins and the medals of a guild.", ""),
+        ("What can the mint sell?", "coins", "The mint may sell coins, with a seal and a bill of the guild.", ""),
         ("What can the mint sell?", "coins", "The mint may sell coins and if the guild agrees medals.", ""),
         ("What can the mint sell?", "coins", "The mint may sell coins and, if the guild agrees, medals.", ""),
         ("What does the operator do?", "::=", 'The operator ::= and it defines a name.', ""),  # no word

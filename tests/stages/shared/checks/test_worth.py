@@ -84,6 +84,8 @@ def test_questions_that_nobody_would_ask_are_rejected(question, answer, evidence
         ("When are names of the list not deleted?", "when the loop ends", LOOP, UNLIKELY),
         ("What are not part of the interface?", "Error messages", TEXTS, UNLIKELY),
         ("What are error messages not part of?", "the interface", TEXTS, ""),
+        ("What is stable if it does not turn?", "A sort", "A sort is stable if it does not turn.", ""),
+        ("What is usually not stable if it turns?", "A sort", "A sort is usually not stable if it turns.", UNLIKELY),
         ("When is the guard not evaluated?", "If the pattern failed", GUARD, ""),
         ("What happens if the pattern failed?", "the guard is not evaluated", GUARD, ""),
         # A missing noun; a second statement; a reference to an earlier sentence.
