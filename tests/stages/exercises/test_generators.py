@@ -222,7 +222,7 @@ def marked(question, returned, elsewhere):
     return ask(stage, rows, model, tasks=["marked_question"])[0]
 
 
-def test_a_marked_question_is_kept_only_if_its_round_trip_confirms_it():
+def test_a_marked_question_is_kept_if_its_round_trip_or_its_own_sentence_confirms_it():
     good, no = MARKED["question"], "The text does not answer this."
     kept = marked(good, "12 years", no)
     assert [(row["question"], row["answer"]) for row in kept] == [(good, "12 years")]
