@@ -72,6 +72,8 @@ def is_prose(unit: str, is_cell: bool = False) -> bool:
         return False
     if capitals > MAX_CAPITALS * (small + capitals + caseless + wide):
         return False
+    if is_cell and "\\|" in unit:
+        return False  # parts of a name, such as those of a key
     if is_cell:
         is_clause = letters >= max(CLAUSE, PER_COMMA * len(COMMA.findall(unit)))
         return is_clause or bool(CELL_ENDS.search(unit))
