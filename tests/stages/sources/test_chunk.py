@@ -279,6 +279,7 @@ def test_a_table_of_names_or_of_one_remark_is_no_prose():
         name,
         f"{name}, EURO4",
         "market for {GLO}, treatment of residual material, landfill, Alloc Def, S",
+        f"Treatment of {'all the ' * 12}residual material \\| Alloc Def.",
     ]
     for at, cell in enumerate(names):
         assert prose_share("| a | b |\n| --- | --- |\n" + f"| {cell} | {at} |\n" * 3) == 0, cell

@@ -240,7 +240,7 @@ def without_quote(text: str) -> tuple[str, int]:
         (
             at
             for at, line in enumerate(lines)
-            if ORIGINAL.fullmatch(line.strip()) and _is_header(lines[at + 1 :][:4])
+            if ORIGINAL.fullmatch(line.strip()) and _is_header(lines[at + 1 : at + 5])
         ),
         len(lines),
     )
@@ -354,7 +354,7 @@ def _body(letter: EmailMessage, encoding: str) -> tuple[str, int]:
     if isinstance(page, EmailMessage) and page is not plain and len(text) <= MAX_NOTE:
         markdown = _text(page, encoding)
         text = markdown if len(markdown) > NOTE_RATIO * len(text) else text
-    footer = 0
+    texts, footer = [text], 0
     for part in letter.iter_attachments() if letter.get_content_subtype() == "mixed" else ():
         if not isinstance(part, EmailMessage) or part.get_content_type() != "text/plain":
             continue
@@ -364,8 +364,8 @@ def _body(letter: EmailMessage, encoding: str) -> tuple[str, int]:
         if RULE.fullmatch(more.partition("\n")[0]):
             footer += more.count("\n") + 1
         elif more:
-            text = f"{text.rstrip()}\n\n{more}"
-    return text, footer
+            texts.append(more)
+    return "\n\n".join([text.rstrip() for text in texts[:-1]] + texts[-1:]), footer
 
 
 def _text(part: EmailMessage, encoding: str) -> str:

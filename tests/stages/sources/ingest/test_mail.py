@@ -88,6 +88,12 @@ def test_the_footer_of_a_mailing_list_is_left_out_and_counted(read):
     assert json.loads(letter["metadata"])["left_out"] == {"lines of the list's footer": 3}
 
 
+def test_a_letter_of_many_short_paragraphs_takes_linear_time(read):
+    """In quadratic time it takes a quarter of an hour."""
+    (letter,), _ = read("a.eml", f"{HEADER}\n" + "Come here.\n\n" * 200_000)
+    assert letter["text"].count("Come here.") == 200_000
+
+
 def test_a_message_that_is_an_attachment_is_read_as_one(read):
     disposition = 'Content-Disposition: attachment; filename="plan.md"\n\n# Plan\n\nGo there.'
     (plan,), (letter,) = read("a.eml", f"{HEADER}Content-Type: text/markdown\n{disposition}")

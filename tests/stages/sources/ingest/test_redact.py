@@ -367,6 +367,17 @@ def test_many_passwords_on_one_line_take_linear_time():
     assert not [kind for kind, _ in findings(text) if kind == "secret"]
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize(
+    "unit",
+    ["PIN: ", "user\tpassword\n", "\tpassword", "Cookie: a=b ", "Authorization: ", "password for ", "pass: "],
+)
+def test_many_names_without_values_take_linear_time(unit):
+    """In quadratic time each takes an hour."""
+    assert not [kind for kind, _ in findings(unit * 300_000) if kind == "secret"]
+
+
 @pytest.mark.parametrize(
     "name",
     ["SHA-256", "AES-256-GCM", "PBKDF2-HMAC-SHA256", "NTLMv2", "TLSv1.2", "argon2id", "WPA3", "ISO-8859-1"],
