@@ -18,8 +18,11 @@ from datagen.stages.shared.segment.blocks import blocks
 MIN_LETTERS = 0.65  # share of a unit's non-blank characters; below: a citation, a formula, figures
 MAX_CAPITALS = 0.5  # share of its letters; above: a header, a disclaimer
 SENTENCE, CLAUSE = 25, 80  # minimum letters of a prose unit that ends like a sentence, and of any other
-# The end of a sentence or of a clause in a list ("...; and").
-ENDS = re.compile(r"(?:[.!?;…。！？；؟۔।։][\"'”’»)\]}」』）】*_`]*|[;,] \w{1,5})\Z")
+# The end of a sentence; and of a clause in a list ("...; and"), unless a cell ends so ("petrol, EURO4").
+END = r"[.!?;…。！？；؟۔।։][\"'”’»)\]}」』）】*_`]*"
+ENDS, CELL_ENDS = re.compile(rf"(?:{END}|[;,] \w{{1,5}})\Z"), re.compile(rf"{END}\Z")
+COMMA = re.compile("[,、，،]")
+PER_COMMA = 50  # least letters for each comma of a cell that ends otherwise; with fewer, it lists properties
 # Marks of grammars, consoles and code: anywhere, at the start, at the end.
 NOT_PROSE = ("::=", ">>> "), ("{", "}", "<", "$ ", "# ", "% "), ("{", "}")
 INLINE_CODE = re.compile(r"(?<!`)(`+)[^`]+\1")  # counts neither for prose nor against it
@@ -55,8 +58,8 @@ BEYOND_ASCII = re.compile(r"[^\x00-\x7f]+")
 IDEOGRAPH = 3  # letters that an ideograph counts as
 
 
-def is_prose(unit: str) -> bool:
-    """Check whether a paragraph, a list item or a table cell reads like a sentence or clause."""
+def is_prose(unit: str, is_cell: bool = False) -> bool:
+    """Check whether a paragraph, a list item or a table cell (`is_cell`) reads like a sentence or clause."""
     words = INLINE_CODE.sub(" x ", unit) if "`" in unit else unit
     words = URL.sub(" ", words) if any(scheme in words for scheme in SCHEMES) else words
     kinds = _kinds(words)
@@ -72,6 +75,11 @@ def is_prose(unit: str) -> bool:
         return False
     if capitals > MAX_CAPITALS * (small + capitals + caseless + wide):
         return False
+    if is_cell and "\\|" in unit:
+        return False  # parts of a name, such as those of a key
+    if is_cell:
+        is_clause = letters >= max(CLAUSE, PER_COMMA * len(COMMA.findall(unit)))
+        return is_clause or bool(CELL_ENDS.search(unit))
     return letters >= CLAUSE or bool(ENDS.search(unit))
 
 
@@ -113,10 +121,14 @@ def prose_share(text: str, in_code: bool = False, ends_in_code: bool = False) ->
         if block.kind == "heading":
             continue
         part = text[block.start : block.end]
-        units = list(_cells(part)) if block.kind == "table" else [part]
+        is_table = block.kind == "table"
+        units = list(_cells(part)) if is_table else [part]
+        read: set[str] = set()
         for unit in units:
-            if block.kind != "code" and is_prose(unit):
+            # A remark that a table repeats in each row is read once.
+            if block.kind != "code" and not (is_table and unit in read) and is_prose(unit, is_table):
                 prose += len(unit)
+                read.add(unit)
             else:
                 other += len(unit)
     return prose / (prose + other) if prose else 0.0

@@ -87,8 +87,8 @@ def decode(data: bytes, stated: str = "") -> tuple[str, str]:
     at = 0
     if not stated and (encoding := wide(data)):
         return data.decode(encoding, "replace"), encoding
-    escaped = (stated and b"\x1b" in data) or ISO_2022.search(data)  # ISO 2022 consists of ASCII and escapes
-    escaped = escaped or stated.lower() in SEVEN_BIT
+    # Encodings that consist of ASCII, such as ISO 2022 with its escapes.
+    escaped = stated.lower() in SEVEN_BIT or (stated and b"\x1b" in data) or ISO_2022.search(data)
     if b"\0" not in data and not escaped:
         try:
             return data.decode("utf-8"), "utf-8"

@@ -269,8 +269,23 @@ def test_a_table_with_sentences_is_prose():
     cell = "Converts the string to all lower case, by the rules of the database."
     drawn = "+---+--------------------------------+\n| a | Converts the string to all     |\n"
     drawn += "|   | lower case, by the rules.      |\n+---+--------------------------------+"
-    assert prose_share(f"| `lower` | {cell} |\n| --- | --- |\n| `b` | {cell} |") > 0.8
+    assert prose_share(f"| `lower` | {cell} |\n| --- | --- |\n| `upper` | {cell} Or upper? |") > 0.8
     assert prose_share(drawn) > 0.8
+
+
+def test_a_table_of_names_or_of_one_remark_is_no_prose():
+    name = "electricity production, photovoltaic, 3kWp slanted-roof installation, single-Si, laminated, integrated"
+    names = [
+        name,
+        f"{name}, EURO4",
+        "market for {GLO}, treatment of residual material, landfill, Alloc Def, S",
+        f"Treatment of {'all the ' * 12}residual material \\| Alloc Def.",
+    ]
+    for at, cell in enumerate(names):
+        assert prose_share("| a | b |\n| --- | --- |\n" + f"| {cell} | {at} |\n" * 3) == 0, cell
+    remark = "Near-term forcers have been excluded due to uncertainty."
+    rows = "".join(f"| flow number {at} | {remark} |\n" for at in range(20))
+    assert prose_share(f"| flow | remark |\n| --- | --- |\n{rows}") < 0.1
 
 
 def test_a_short_document_and_an_endless_word_are_dropped_with_their_reasons():

@@ -28,6 +28,8 @@ HEADER = re.compile(r"\*?[^\W\d_][\w -]{0,18}\*? ?[:：]")
 FORWARD = re.compile(r"(?:re: ?|aw: ?)*(?:fwd?|wg|tr|rv|enc|i|pd|doorst|转发|転送) ?[:：]", re.IGNORECASE)
 MAX_INTRODUCTION = 3  # lines such as "On Monday, A wrote:"
 HEADERS = {"from": "From", "to": "To", "date": "Date"}
+DECODED = ("subject", "from", "to")
+LONE = re.compile("[\udc80-\udcff]")  # a byte that is not UTF-8
 LONGEST_HEADER = 4_000  # characters of a header that are parsed, which takes superlinear time
 LINK = re.compile(r"[ \t]?<((?:https?://|mailto:)[^<>\s]*)>|(?<![\w<])https?://[^\s<>]{20,}")
 # A link that identifies the reader of a newsletter.
@@ -36,6 +38,21 @@ REPORTS = ("delivery-status", "disposition-notification")
 MAILER = re.compile(r"mailer-daemon(?:@|\Z)", re.IGNORECASE)
 RULE = re.compile(r"[ \t]*[_=*~#-]{5,}[ \t]*")
 SPACE = re.compile(r"\n(?:[ \t]*\n){2,}")  # several blank lines
+# What mail programs write into the plain version in place of a picture.
+PICTURE = re.compile(
+    r"^[ \t>]*\[(?:(?:inline )?image|bild|cid)\b[^\]\n]{0,200}\][ \t]*\n?", re.MULTILINE | re.IGNORECASE
+)
+# A paragraph at the end about leaving a list.
+LEAVE = re.compile(
+    r"unsubscrib|opt[ -]out|manage your (?:subscription|preferences|notifications)|e-?mail preferences"
+    r"|turn off (?:these )?notifications|(?:newsletter|liste?) abbestellen|abmelden|désabonner|désinscrire"
+    r"|darse de baja|cancelar la suscripción|annulla(?:re)? l'iscrizione|uitschrijven|отписаться|退订"
+    r"|配信停止",
+    re.IGNORECASE,
+)
+# How: in a message about unsubscribing from events in a program, nothing of this is said.
+HOW = re.compile(r"://|www\.|@|\b(?:click|here|reply|hier|ici|aquí|qui|здесь)\b", re.IGNORECASE)
+MAX_LEAVE, MAX_FOOTER = 400, 3  # characters of such a paragraph; paragraphs from it to the end
 ESCAPED = re.compile(rb"^>(>*From )", re.MULTILINE)
 BASE64 = re.compile(rb"[A-Za-z0-9+/]+={0,2}")
 MIN_BASE64 = 60  # characters that are decoded although no header says so
@@ -101,6 +118,7 @@ def _letter(data: bytes, file: File, line: int) -> Iterator[Record | File | Reje
                 "Content-Type"
             ]  # its parts cannot be told apart, as where an archive has cut their boundary
             part["Content-Type"] = "text/plain"
+    _decode_headers(letter)
     message_id = _header(letter, "Message-ID").strip("<>") if line else None
     metadata: dict[str, object] = {
         key: value for key, header in HEADERS.items() if (value := _header(letter, header))
@@ -155,8 +173,16 @@ def _record(
     quoted = 0
     if not FORWARD.match(subject):  # the forwarded message may be nowhere else
         body, quoted = without_quote(body)
+    body, footer = without_footer(body)
     body, links = without_tracking(body)
-    counts = {"quoted lines": quoted, "links": links, **without}
+    body, pictures = PICTURE.subn("", body)
+    counts = {
+        "quoted lines": quoted,
+        "links": links,
+        "lines of the footer": footer,
+        "pictures": pictures,
+        **without,
+    }
     if left_out := {kind: count for kind, count in counts.items() if count}:
         metadata["left_out"] = left_out
     return Record(body, subject, name, line, metadata)
@@ -214,7 +240,7 @@ def without_quote(text: str) -> tuple[str, int]:
         (
             at
             for at, line in enumerate(lines)
-            if ORIGINAL.fullmatch(line.strip()) and _is_header(lines[at + 1 :][:4])
+            if ORIGINAL.fullmatch(line.strip()) and _is_header(lines[at + 1 : at + 5])
         ),
         len(lines),
     )
@@ -257,6 +283,44 @@ def without_tracking(text: str) -> tuple[str, int]:
     return SPACE.sub("\n\n", "\n".join(lines)), removed
 
 
+def without_footer(text: str) -> tuple[str, int]:
+    """
+    Remove what a newsletter says at its end about leaving its list.
+
+    Returns
+    -------
+    The text, and the number of lines that were removed.
+    """
+    paragraphs = re.split(r"\n[ \t]*\n", text.rstrip())
+    first = next(
+        (
+            at
+            for at in range(max(1, len(paragraphs) - MAX_FOOTER), len(paragraphs))
+            if len(paragraphs[at]) <= MAX_LEAVE
+            and LEAVE.search(paragraphs[at])
+            and HOW.search(paragraphs[at])
+        ),
+        len(paragraphs),
+    )
+    removed = paragraphs[first:]
+    if not removed:
+        return text, 0
+    return "\n\n".join(paragraphs[:first]).rstrip(), sum(part.count("\n") + 1 for part in removed)
+
+
+def _decode_headers(letter: EmailMessage) -> None:
+    """Decode headers that are neither ASCII nor UTF-8 in the encoding of the message's text."""
+    charsets = (part.get_content_charset() for part in letter.walk())
+    charset = next(filter(None, charsets), "")
+    for name, value in list(letter.raw_items()):
+        if name.lower() in DECODED and LONE.search(str(value)):
+            try:
+                text, _ = decode_declared(str(value).encode("utf-8", "surrogateescape"), charset)
+                letter.replace_header(name, " ".join(text.split()))
+            except (Reject, ValueError, IndexError, AttributeError, LookupError):  # of broken headers
+                continue
+
+
 def _is_header(lines: list[str]) -> bool:
     """Check whether lines are the sender, date and recipients of a message, as mail programs copy them."""
     return len(lines) > 2 and bool(SENDER.match(lines[0])) and all(HEADER.match(line) for line in lines[1:3])
@@ -290,7 +354,7 @@ def _body(letter: EmailMessage, encoding: str) -> tuple[str, int]:
     if isinstance(page, EmailMessage) and page is not plain and len(text) <= MAX_NOTE:
         markdown = _text(page, encoding)
         text = markdown if len(markdown) > NOTE_RATIO * len(text) else text
-    footer = 0
+    texts, footer = [text], 0
     for part in letter.iter_attachments() if letter.get_content_subtype() == "mixed" else ():
         if not isinstance(part, EmailMessage) or part.get_content_type() != "text/plain":
             continue
@@ -300,8 +364,8 @@ def _body(letter: EmailMessage, encoding: str) -> tuple[str, int]:
         if RULE.fullmatch(more.partition("\n")[0]):
             footer += more.count("\n") + 1
         elif more:
-            text = f"{text.rstrip()}\n\n{more}"
-    return text, footer
+            texts.append(more)
+    return "\n\n".join([text.rstrip() for text in texts[:-1]] + texts[-1:]), footer
 
 
 def _text(part: EmailMessage, encoding: str) -> str:

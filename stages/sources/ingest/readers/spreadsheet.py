@@ -73,7 +73,7 @@ class _Workbook:
         stream, self._damaged = repaired(self._stream)
         self._workbook = CalamineWorkbook.from_filelike(stream)
 
-    def rows(self, name: str) -> Iterator[list[object]]:
+    def rows(self, name: str) -> Iterator[Sequence[object]]:
         """
         Read the rows of a sheet.
 
@@ -83,12 +83,12 @@ class _Workbook:
             If the sheet cannot be read.
         """
         try:
-            return iter(self._workbook.get_sheet_by_name(name).iter_rows())
+            return self._workbook.get_sheet_by_name(name).iter_rows()
         except CalamineError:
             if not self._can_repair:
                 raise
         self._repair()
-        return iter(self._workbook.get_sheet_by_name(name).iter_rows())
+        return self._workbook.get_sheet_by_name(name).iter_rows()
 
     def left_out(self) -> dict[str, object]:
         """Return, once, the metadata that counts the cells that were not valid."""

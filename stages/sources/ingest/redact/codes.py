@@ -28,7 +28,7 @@ KIND = re.compile(
 )
 LONGEST_KIND = 20  # characters
 # The value of a header or an argument, after the start of its name.
-COOKIES = re.compile(r"ookie2?[\"']?:\s?[\"']?(?P<cookies>[^\s\"'=;]+=[^\n]*)", re.IGNORECASE)
+COOKIES = re.compile(r"ookie2?[\"']?:\s?[\"']?(?P<cookies>[^\s\"'=;]+=[^\n]{0,4000})", re.IGNORECASE)
 COOKIE = re.compile(r"[^\s\"'=;,]+=(?P<value>[^\s\"';,]+)")
 HEADERS = {
     **dict.fromkeys(
@@ -59,8 +59,10 @@ def find_codes(text: str) -> Iterator[tuple[int, int, str]]:
     """Find PINs, one-time codes, cookies and the credentials of requests."""
     yield from _numbers(text)
     for name in ("ookie", "OOKIE"):
+        done = 0
         for at in places(name, text):
-            if header := COOKIES.match(text, at):
+            if at >= done and (header := COOKIES.match(text, at)):
+                done = header.end()
                 for cookie in COOKIE.finditer(text, *header.span("cookies")):
                     if is_random(cookie["value"]):
                         yield *cookie.span("value"), cookie["value"]
@@ -94,33 +96,39 @@ def find_in_columns(text: str) -> Iterator[tuple[int, int, str]]:
         for row in table["rows"].splitlines(keepends=True) if columns else ():
             yield from _in_row(row, [cell.span() for cell in CELL.finditer(row)], columns, begin)
             begin += len(row)
-    seen = -1
+    done = 0
     numbers = [at for name in ABBREVIATIONS for at in places(name, text)]
     for place in sorted((*name_places(text), *numbers)):
-        start, end = text.rfind("\n", 0, place) + 1, text.find("\n", place)
-        if start > seen and 0 < end - start <= MAX_HEADER:
-            seen = start
-            yield from _below(text, start, end)
+        if place < done:
+            continue
+        start = text.rfind("\n", max(0, place - MAX_HEADER), place) + 1
+        end = text.find("\n", place, place + MAX_HEADER)
+        if end < 0 or place - start > MAX_HEADER:
+            continue
+        found, done = _below(text, start, end)
+        yield from found
 
 
-def _below(text: str, start: int, end: int) -> Iterator[tuple[int, int, str]]:
-    """Find secrets in the lines below one with the names of columns."""
+def _below(text: str, start: int, end: int) -> tuple[list[tuple[int, int, str]], int]:
+    """Find secrets in the lines below one that may have the names of columns; and where these lines end."""
+    found: list[tuple[int, int, str]] = []
     head = text[start:end]
     sign = max(SIGNS, key=head.count)
     if sign not in head or f"{sign} " in head:
-        return
+        return found, end
     names = [name.strip().strip('"') for name in head.split(sign)]
     columns = _columns(names)
     if not columns or not all(map(NAME.fullmatch, names)):
-        return
+        return found, end
     while (begin := end + 1) < len(text):
         end = text.find("\n", begin)
         end = len(text) if end < 0 else end
         row = text[begin:end]
-        cells = [cell.span() for cell in re.finditer(rf"[^{sign}]*(?:{sign}|\Z)", row)][: len(names)]
         if row.count(sign) != len(names) - 1:
-            return
-        yield from _in_row(row, cells, columns, begin)
+            return found, begin
+        cells = [cell.span() for cell in re.finditer(rf"[^{sign}]*(?:{sign}|\Z)", row)][: len(names)]
+        found += _in_row(row, cells, columns, begin)
+    return found, end
 
 
 def _columns(names: Sequence[str]) -> dict[int, str]:

@@ -88,6 +88,12 @@ def test_the_footer_of_a_mailing_list_is_left_out_and_counted(read):
     assert json.loads(letter["metadata"])["left_out"] == {"lines of the list's footer": 3}
 
 
+def test_a_letter_of_many_short_paragraphs_takes_linear_time(read):
+    """In quadratic time it takes a quarter of an hour."""
+    (letter,), _ = read("a.eml", f"{HEADER}\n" + "Come here.\n\n" * 200_000)
+    assert letter["text"].count("Come here.") == 200_000
+
+
 def test_a_message_that_is_an_attachment_is_read_as_one(read):
     disposition = 'Content-Disposition: attachment; filename="plan.md"\n\n# Plan\n\nGo there.'
     (plan,), (letter,) = read("a.eml", f"{HEADER}Content-Type: text/markdown\n{disposition}")
@@ -104,3 +110,23 @@ def test_a_message_in_an_unknown_encoding_costs_no_other_and_its_remedy_helps(re
     assert dropped["reason"] == "unknown encoding" and "line 1: The harbour" in dropped["detail"]
     kept, dropped = read("a.mbox", box, encoding="iso-8859-2")
     assert [row["text"] for row in kept] == [text, "Second letter."] and not dropped
+
+
+@pytest.mark.parametrize("encoding", ["iso-8859-1", "utf-8"])
+def test_a_subject_in_bytes_is_in_the_encoding_of_the_text(read, encoding):
+    data = f"From: André <a@example.org>\nSubject: Café am Hafen\nContent-Type: text/plain; charset={encoding}\n\nGrüße\n"
+    (letter,), _ = read("a.eml", data.encode(encoding))
+    assert (letter["title"], letter["text"]) == ("Café am Hafen", "Grüße")
+    assert json.loads(letter["metadata"])["from"] == "André <a@example.org>"
+
+
+def test_the_footer_of_a_newsletter_and_pictures_are_left_out_and_counted(read):
+    body = (
+        "Dear all,\n\n[image: The harbour]\nthe harbour opens [image] at nine.\n\n{}\n\nX Ltd, 1 Pier\nHull\n"
+    )
+    (letter,), _ = read("a.eml", HEADER + "\n" + body.format("To unsubscribe, click here."))
+    assert letter["text"] == "Dear all,\n\nthe harbour opens [image] at nine."
+    assert json.loads(letter["metadata"])["left_out"] == {"lines of the footer": 3, "pictures": 1}
+    for text in ("How do I unsubscribe here?", "Dear A,\n\nto unsubscribe an observer, call detach()."):
+        (letter,), _ = read("b.eml", f"{HEADER}\n{text}\n")
+        assert letter["text"] == text

@@ -268,6 +268,13 @@ def test_a_cell_far_from_the_others_costs_no_memory(text_of, far, written):
     assert text_of("a.xlsx", workbook(FRUIT + far)) == PEAR + written
 
 
+def test_a_sparse_workbook_keeps_an_empty_row_between_two_tables(text_of):
+    second = f'<row r="70000">{string("A70000", "Tool")}{string("B70000", "Use")}</row>'
+    rows = f'<row r="70001">{string("A70001", "Saw")}{string("XFD70001", "wood")}</row>'
+    tables = text_of("a.xlsx", workbook(FRUIT + second + rows)).split("\n\n")
+    assert tables == [PEAR, "| Tool | Use |  |\n| --- | --- | --- |\n| Saw |  | wood |"]
+
+
 def test_a_sparse_workbook_keeps_its_dates(text_of):
     dates = '<cellXfs><xf numFmtId="0"/><xf numFmtId="14"/></cellXfs>'
     rows = f'<row r="3">{string("A3", "Fig")}{number("B3", 45000, """s="1" """)}</row>'

@@ -277,6 +277,7 @@ def test_a_word_is_a_secret_in_a_line_of_settings_a_query_and_a_connection(text,
         ("password\tstring\tThe new password.", None),
         ("The user, password, and host2name\nit's, a, town1st", None),
         ("token\tlabel\nIBM2000\tB-ORG", None),
+        ("user\tpassword\nann\tnone\nsee\tchapter12!\tbelow", None),
         ("password P@ssw0rd is a common example", None),
         ("change the password every 90 days!", None),
         ("the password for the database: see vault2", None),
@@ -315,7 +316,7 @@ def test_a_password_is_found_whatever_stands_between_its_name_and_it(text, secre
         ("Your verification code is 482913.", "482913"),
         ("one-time password: 482913", "482913"),
         ("Türcode: 482913", "482913"),
-        ("PIN 13 is ground, PIN: 14 too", None),
+        ("PIN 13 is ground, PIN: 14 and PIN: 123 too", None),
         ("The PIN has 4711 uses", None),
         ("| PIN | Signal |\n| --- | --- |\n| 12 | GND |", None),
         ("Error code: 12345, postal code: 90210, source code: 2024", None),
@@ -365,6 +366,17 @@ def test_many_passwords_on_one_line_take_linear_time():
     """At a constant cost per name, this takes a second; with a scan of the line for each, an hour."""
     text = "user: app " + "password: swordfish " * 100_000
     assert not [kind for kind, _ in findings(text) if kind == "secret"]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize(
+    "unit",
+    ["PIN: ", "user\tpassword\n", "\tpassword", "Cookie: a=b ", "Authorization: ", "password for ", "pass: "],
+)
+def test_many_names_without_values_take_linear_time(unit):
+    """In quadratic time each takes an hour."""
+    assert not [kind for kind, _ in findings(unit * 300_000) if kind == "secret"]
 
 
 @pytest.mark.parametrize(
