@@ -36,6 +36,9 @@ SETTINGS = {
     "distributed.scheduler.worker-saturation": 1.0,
     # A stolen CPU task would wait on the engine's worker until a partition is generated.
     "distributed.scheduler.work-stealing": False,
+    # Dask would let workers return freed memory at once, only to ask for it again with the next large array:
+    # up to a quarter of the time of stages that work on columns.
+    "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": None,
     # Dask would serve pages about the run without authentication.
     "distributed.scheduler.http.routes": [],
     "distributed.worker.http.routes": [],

@@ -13,8 +13,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from datagen.schema import KINDS
-from datagen.stages.handoff.tokenizer import Counts, Ruler, Tokenizer
+from datagen.stages.handoff.tokenizer import Ruler, Tokenizer
 from datagen.stages.shared.checks.control import control_tokens_in
+from datagen.stages.shared.language.pieces import Counts
 
 # Required columns by kind.
 NEEDED = {

@@ -65,9 +65,10 @@ class Tokenizer:
         self._tokenizer = tokenizer
         self.has_template = bool(tokenizer.chat_template)
         fast = getattr(tokenizer, "backend_tokenizer", None)  # only those of the library tokenizers have it
-        by_word = fast and is_by_word(fast) and not tokenizer.split_special_tokens
-        self._words = WordCounter(fast) if by_word else None
-        self._added = fast.num_special_tokens_to_add(False) if by_word else 0
+        self._words: WordCounter | None = None
+        if fast is not None and is_by_word(fast) and not tokenizer.split_special_tokens:
+            self._words = WordCounter(fast)
+            self._added = fast.num_special_tokens_to_add(False)
 
     @property
     def longest(self) -> int | None:

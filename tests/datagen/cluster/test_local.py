@@ -1,5 +1,6 @@
 """The local cluster: only the run itself has access."""
 
+import os
 import socket
 import urllib.error
 import urllib.request
@@ -46,6 +47,11 @@ def test_nothing_listens_beyond_this_machine(client):
     assert len(sockets) > 5
     assert {address.ip for address in sockets} == {"127.0.0.1"}
     before.close()
+
+
+def test_workers_may_keep_freed_memory_for_the_next_array(client):
+    name = "MALLOC_TRIM_THRESHOLD_"
+    assert {*client.run(os.environ.get, name).values()} == {os.environ.get(name)}
 
 
 def addresses(client):

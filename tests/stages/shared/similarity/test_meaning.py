@@ -19,9 +19,13 @@ OTHERS = (
     "7 250 mg open_file __init__ == + -5 % $ x² ½ nicht der die ist pas le court Friday m W MW — § “fee” … ﬁn"
 )
 WORDS = st.sampled_from(f"{ENGLISH} {OTHERS}".split())
-TEXTS = st.lists(st.lists(WORDS, max_size=30) | st.lists(WORDS, min_size=140, max_size=160), max_size=4).map(
-    lambda texts: [" ".join(text) for text in texts]
-)
+RARE = "kofer milim tunor repas lodan badan 7 no m mg"
+TEXTS = st.lists(
+    st.lists(WORDS, max_size=30)
+    | st.lists(WORDS, min_size=140, max_size=160)
+    | st.lists(st.sampled_from(RARE.split()), min_size=150, max_size=160),
+    max_size=4,
+).map(lambda texts: [" ".join(text) for text in texts])
 
 
 def of_every_word(cut, written):
