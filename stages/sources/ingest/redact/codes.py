@@ -28,16 +28,16 @@ KIND = re.compile(
 )
 LONGEST_KIND = 20  # characters
 # The value of a header or an argument, after the start of its name.
-COOKIES = re.compile(r"ookie2?[\"']?:\s?[\"']?(?P<cookies>[^\s\"'=;]+=[^\n]{0,4000})", re.IGNORECASE)
+COOKIES = re.compile(r"ookie2?[\"']?:\s?[\"']?(?P<cookies>[^\s\"'=;]{1,100}=[^\n]{0,4000})", re.IGNORECASE)
 COOKIE = re.compile(r"[^\s\"'=;,]+=(?P<value>[^\s\"';,]+)")
 HEADERS = {
     **dict.fromkeys(
         ("SESSID=", "SESSIONID=", "SessionId=", "sessionid="),
-        re.compile(r"\w+=(?P<value>[\w%.-]{16,200})"),
+        re.compile(r"\w{6,9}=(?P<value>[\w%.-]{16,200})"),
     ),
     **dict.fromkeys(
         ("uthorization", "UTHORIZATION"),
-        re.compile(r"\w+[\"']?\s?[:=]\s?[\"']?(?:[A-Za-z][\w-]{1,30}\s+)?(?P<value>[\w.~+/:-]{16,2000}=*)"),
+        re.compile(r"\w{12,40}[\"']?\s?[:=]\s?[\"']?(?:[A-Za-z][\w-]{1,30}\s+)?(?P<value>[\w.~+/:-]{16,2000}=*)"),
     ),
 }
 # Words and addresses in place of credentials, and the algorithm of a signature.
@@ -50,7 +50,7 @@ NUMBERS = re.compile(rf"{ABBREVIATION}s?|(?:\w+[ -])?(?i:passcode|access code)s?
 MARKDOWN = re.compile(
     r"^(?P<head>[^|\n]*\|[^\n]*)\n[ \t|:]*-[-:| \t]*\n(?P<rows>(?:[^|\n]*\|[^\n]*(?:\n|\Z))+)", re.MULTILINE
 )
-CELL = re.compile(r"(?:[^|\\]|\\.)*(?:\||\Z)", re.DOTALL)
+CELL = re.compile(r"(?:[^|\\]|\\.?)*+(?:\||\Z)", re.DOTALL)
 CODE = re.compile(r"\d{4,8}")
 MAX_HEADER = 200  # characters of a line of names
 

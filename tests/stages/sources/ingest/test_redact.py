@@ -372,11 +372,30 @@ def test_many_passwords_on_one_line_take_linear_time():
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize(
     "unit",
-    ["PIN: ", "user\tpassword\n", "\tpassword", "Cookie: a=b ", "Authorization: ", "password for ", "pass: "],
+    [
+        *(
+            "PIN: ",
+            "user\tpassword\n",
+            "\tpassword",
+            "Cookie: a=b ",
+            "Authorization: ",
+            "password for ",
+            "pass: ",
+        ),
+        *("Cookie:x", "Authorization1"),
+    ],
 )
 def test_many_names_without_values_take_linear_time(unit):
     """In quadratic time each takes an hour."""
     assert not [kind for kind, _ in findings(unit * 300_000) if kind == "secret"]
+
+
+@pytest.mark.timeout(60)
+def test_a_table_that_ends_in_a_backslash_takes_linear_time():
+    """In cubic time it takes a day."""
+    assert findings(f"| user | password |\n| --- | --- |\n| ann | Tr0ub4dor3 |\n| {'b' * 200_000}\\") == [
+        ("secret", "Tr0ub4dor3")
+    ]
 
 
 @pytest.mark.parametrize(
