@@ -20,13 +20,16 @@ from datagen.stages.sources.ingest.readers.zipped import Element
 
 MAX_CELLS = 4_000_000  # of a full grid; calamine takes some 30 bytes for each
 MAX_REPEATS = 1_000  # of a filled row or cell in OpenDocument
-SHEET = re.compile(r"xl/worksheets/[^/]+\.xml", re.IGNORECASE)
-STRINGS = re.compile(r"xl/sharedStrings\.xml", re.IGNORECASE)
+XML = re.compile(r"(?!(?:.*/)?sharedStrings).*\.xml", re.IGNORECASE)  # a sheet may be in any folder
+SHEET = re.compile(rb"<(?:\w+:)?sheetData[\s/>]")
+STRINGS = re.compile(r"(?:.*/)?sharedStrings\.xml", re.IGNORECASE)
 CONTENT = "content.xml"  # of an OpenDocument file
 # In the place of a cell (r="AB12345"): columns after Z, rows after 9,999.
-COLUMN, ROW = re.compile(rb'\br="([A-Z]{2,3})\d'), re.compile(rb'\br="[A-Z]{0,3}(\d{5,8})"')
+COLUMN = re.compile(rb"\br\s*=\s*[\"']([A-Za-z]{2,9})\d")
+ROW = re.compile(rb"\br\s*=\s*[\"'][A-Za-z]{0,9}(\d{5,20})[\"']")
+CELL = re.compile(rb"<(?:\w+:)?c[\s>]")
 STRING = re.compile(rb"<(?:\w+:)?si[\s/>]")
-REFERENCE = re.compile(r"([A-Z]{1,3})\d+")
+REFERENCE = re.compile(r"([A-Za-z]{1,3})\d+")
 ERRORS = ("#DIV/0!", "#N/A", "#NAME?", "#NULL!", "#NUM!", "#REF!", "#VALUE!", "#GETTING_DATA")
 TABLE = "{urn:oasis:names:tc:opendocument:xmlns:table:1.0}"
 OFFICE = "{urn:oasis:names:tc:opendocument:xmlns:office:1.0}"
@@ -45,13 +48,15 @@ Grid = dict[int, dict[int, str]]  # row -> column -> the cell as XML, without it
 def is_sparse(stream: IO[bytes]) -> bool:
     """Check whether a sheet of a workbook (.xlsx) is too large as a full grid, but has few cells."""
     with zipfile.ZipFile(stream) as archive:
-        return any(SHEET.fullmatch(name) and _is_sparse(archive.read(name)) for name in archive.NameToInfo)
+        return any(_is_sparse(archive.read(name)) for name in archive.NameToInfo if XML.fullmatch(name))
 
 
 def _is_sparse(sheet: bytes) -> bool:
+    if not SHEET.search(sheet):
+        return False
     columns = max((_column(letters.decode()) for letters in set(COLUMN.findall(sheet))), default=26)
     rows = max(map(int, set(ROW.findall(sheet))), default=9_999)
-    return columns * rows > max(MAX_CELLS, 8 * sheet.count(b' r="'))
+    return columns * rows > max(MAX_CELLS, 8 * len(CELL.findall(sheet)))
 
 
 def repaired(stream: IO[bytes]) -> tuple[IO[bytes], int]:
@@ -77,7 +82,7 @@ def repaired(stream: IO[bytes]) -> tuple[IO[bytes], int]:
         )
         for member in archive.infolist():
             data = archive.read(member)
-            if SHEET.fullmatch(member.filename):
+            if XML.fullmatch(member.filename) and SHEET.search(data):
                 data, count = _sheet(data, strings)
                 damaged += count
             elif member.filename == CONTENT:
@@ -88,12 +93,16 @@ def repaired(stream: IO[bytes]) -> tuple[IO[bytes], int]:
     return target, damaged
 
 
-def _elements(data: bytes, name: str) -> Iterator[Element]:
-    """Read the elements of this name, one at a time."""
-    found = etree.iterparse(
+def _reader(data: bytes, name: str) -> etree.iterparse:
+    """Open XML to read the elements of this name; its `error_log` lists where it is not well-formed."""
+    return etree.iterparse(
         io.BytesIO(data), tag=name, recover=True, huge_tree=True, resolve_entities=False, no_network=True
     )
-    for _, element in found:
+
+
+def _elements(reader: etree.iterparse) -> Iterator[Element]:
+    """Read the elements, one at a time."""
+    for _, element in reader:
         yield element
         element.clear()
         while element.getprevious() is not None:
@@ -122,7 +131,8 @@ def _dense(grid: Grid) -> tuple[dict[int, int], list[tuple[int, int]]]:
 def _sheet(data: bytes, strings: int) -> tuple[bytes, int]:
     grid: Grid = {}
     number = damaged = 0
-    for row in _elements(data, "{*}row"):
+    reader = _reader(data, "{*}row")
+    for row in _elements(reader):
         stated = row.get("r", "")
         number = int(stated) if stated.isdecimal() and len(stated) < 9 else number + 1
         column = 0
@@ -134,6 +144,7 @@ def _sheet(data: bytes, strings: int) -> tuple[bytes, int]:
             damaged += not is_valid or (place is None and reference != "")
             if written:
                 grid.setdefault(number, {})[column] = written
+    damaged += bool(reader.error_log)  # the cell at which its XML breaks, or ends early
     columns, rows = _dense(grid)
     lines = [
         f'<row r="{new + 1}">'
@@ -180,7 +191,8 @@ def _is_number(text: str) -> bool:
 def _content(data: bytes) -> tuple[bytes, int]:
     tables: list[str] = []
     damaged = 0
-    for table in _elements(data, f"{TABLE}table"):
+    reader = _reader(data, f"{TABLE}table")
+    for table in _elements(reader):
         grid: Grid = {}
         number = 0
         for row in table.iter(f"{TABLE}table-row"):
@@ -204,6 +216,7 @@ def _content(data: bytes) -> tuple[bytes, int]:
                 before = columns[column]
             tables.append("</table:table-row>")
         tables.append("</table:table>")
+    damaged += bool(reader.error_log)
     spaces = " ".join(
         f'xmlns:{name}="{space[1:-1]}"'
         for name, space in (("table", TABLE), ("office", OFFICE), ("text", TEXT))
@@ -252,7 +265,7 @@ def _typed(cell: Element) -> tuple[str, bool]:
 def _column(letters: str) -> int:
     """Return the number of a column from 1, of its letters; 0 for none."""
     number = 0
-    for letter in letters:
+    for letter in letters.upper():
         number = 26 * number + ord(letter) - ord("A") + 1
     return number
 

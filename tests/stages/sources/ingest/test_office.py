@@ -268,6 +268,42 @@ def test_a_cell_far_from_the_others_costs_no_memory(text_of, far, written):
     assert text_of("a.xlsx", workbook(FRUIT + far)) == PEAR + written
 
 
+FAR = f'<row r="1048576">{string("XFD1048576", "far")}</row>'
+
+
+@pytest.mark.parametrize(
+    "far",
+    [
+        FAR.replace('"', "'"),
+        FAR.replace("r=", "r = "),
+        FAR.replace("XFD", "xfd"),
+        FAR.replace("1048576", "99999999999"),
+        FAR.replace("XFD", "ZZZZZ"),
+    ],
+)
+def test_a_far_cell_is_known_however_its_place_is_written(text_of, far):
+    assert text_of("a.xlsx", workbook(FRUIT + far)) == f"{PEAR}\n\nfar"
+
+
+def test_a_far_cell_is_known_in_any_folder_of_the_workbook(text_of):
+    with zipfile.ZipFile(io.BytesIO(workbook(FRUIT + FAR))) as archive:
+        parts = {
+            name.replace("worksheets/", ""): archive.read(name).replace(b"worksheets/", b"")
+            for name in archive.namelist()
+        }
+    assert text_of("a.xlsx", zipped(**parts)) == f"{PEAR}\n\nfar"
+
+
+@pytest.mark.parametrize(("old", "new"), [(b"</row></sheetData></worksheet>", b""), (b"Fig", b"Fig & Co")])
+def test_a_sheet_that_is_not_well_formed_says_so(read, old, new):
+    data = workbook(FRUIT + f'<row r="3">{string("A3", "Fig")}{number("B3", 4)}</row>')
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        parts = {name: archive.read(name).replace(old, new) for name in archive.namelist()}
+    (row,) = read("a.xlsx", zipped(**parts))
+    assert row["text"].startswith(PEAR) and "Fig" in row["text"]
+    assert json.loads(row["metadata"])["left_out"] == {"damaged cells": 1}
+
+
 def test_a_sparse_workbook_keeps_an_empty_row_between_two_tables(text_of):
     second = f'<row r="70000">{string("A70000", "Tool")}{string("B70000", "Use")}</row>'
     rows = f'<row r="70001">{string("A70001", "Saw")}{string("XFD70001", "wood")}</row>'
