@@ -6,9 +6,10 @@ and each record may be wrapped, ``{"node": {...}}``. They are the documents wher
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import TypeGuard
 
-from datagen.outside_json import parse, parse_each
+from datagen.outside_json import SPACE_OR_COMMA, parse, parse_each
 from datagen.request import Reject
 from datagen.stages.sources.ingest import json_lines
 from datagen.stages.sources.ingest.fields import documents, has
@@ -32,7 +33,10 @@ def records(file: File) -> Iterator[tuple[int, object]]:
         if _is_lines(text):
             yield from json_lines.records(file)
             return
-        yield from enumerate(_following(text, file, error), start=1)
+        found = _of_cut_array(text) if file.cut else []
+        yield from enumerate(
+            _records(found, file.entry.path_of("text")) or _following(text, file, error), start=1
+        )
         return
     yield from enumerate(_records(value, file.entry.path_of("text")), start=1)
 
@@ -51,6 +55,18 @@ def _following(text: str, file: File, error: ValueError) -> Iterator[object]:
     except ValueError as why:
         read = f"after {count:,} objects: " if count else ""
         yield Reject("bad json", f"{file.name}: {read}{why if count else error}")
+
+
+def _of_cut_array(text: str) -> list[object]:
+    """Read the elements of an array that ends early, as compressed data do."""
+    begin = text.find("[") + 1
+    if text[: max(0, begin - 1)].strip():
+        return []
+    found: list[object] = []
+    with suppress(ValueError):
+        for element in parse_each(text[begin:].lstrip(), SPACE_OR_COMMA):
+            found.append(element)  # noqa: PERF402 - those before an error, too
+    return found
 
 
 def _is_lines(text: str) -> bool:

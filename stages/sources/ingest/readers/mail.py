@@ -103,7 +103,7 @@ def _letters(file: File) -> Iterator[tuple[int, bytes]]:
                 lines.append(line)
                 size += len(line)
             blank = not line.strip()
-    if lines:
+    if lines and not file.cut:  # else the last message is not complete
         yield begin, b"".join(lines)
 
 
