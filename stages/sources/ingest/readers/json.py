@@ -65,7 +65,7 @@ def _of_cut_array(text: str) -> list[object]:
     found: list[object] = []
     with suppress(ValueError):
         for element in parse_each(text[begin:].lstrip(), SPACE_OR_COMMA):
-            found.append(element)  # noqa: PERF402 - those before an error, too
+            found.append(element)  # those before an error, too
     return found
 
 
