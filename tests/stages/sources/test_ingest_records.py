@@ -18,6 +18,8 @@ from datagen.errors import UserError
 from datagen.recipe.sections import Source
 from datagen.stages.sources.ingest.front_matter import split_front_matter
 from datagen.stages.sources.ingest.metadata import written
+from datagen.stages.sources.ingest.readers.json import records
+from datagen.stages.sources.ingest.record import File
 from tests.support.corpora import checked, ingested, only, reasons, write
 
 
@@ -344,6 +346,13 @@ def test_a_wrapped_record_keeps_what_is_beside_it(tmp_path):
     write(tmp_path, "a.json", json.dumps({"title": "Pumps", "rating": 4, "content": {"text": "One."}}))
     row = only(tmp_path, "a.json")
     assert (row["text"], row["title"], metadata(row)["rating"]) == ("One.", "Pumps", 4)
+
+
+def test_pairs_are_not_looked_for_within_their_records(tmp_path):
+    data = [{"prompt": "Who?", "completion": "I.", "context": {"text": "It was I."}}]
+    write(tmp_path, "a.json", json.dumps(data))
+    file = File(tmp_path / "a.json", "a.json", Source(path="a.json"), len(json.dumps(data)))
+    assert list(records(file)) == [(1, data[0])]
 
 
 def test_objects_before_an_error_are_read(tmp_path):

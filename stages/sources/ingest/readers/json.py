@@ -5,8 +5,9 @@ An object without the text field may wrap records that have it, ``{"status": "ok
 and each record may be wrapped, ``{"node": {...}}``. They are the documents where that is clear (`_find`).
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from typing import TypeGuard
 
 from datagen.outside_json import SPACE_OR_COMMA, parse, parse_each
@@ -21,12 +22,22 @@ MAX_SHORT = 200  # characters of a string that is no text
 
 def read(file: File) -> Iterator[Record | Reject]:
     """Read the file's documents."""
-    yield from documents(records(file), file)
+    yield from documents(records(file, are_wrapped=True), file)
 
 
-def records(file: File) -> Iterator[tuple[int, object]]:
-    """Read the objects of the file, numbered from 1; the file may also hold JSON lines."""
+def records(file: File, are_wrapped: bool = False) -> Iterator[tuple[int, object]]:
+    """
+    Read the objects of the file, numbered from 1; the file may also hold JSON lines.
+
+    Parameters
+    ----------
+    file
+        The file.
+    are_wrapped
+        Look for the records with the text field within others (`_find`); pairs have no such field.
+    """
     text, _ = file.text()
+    split = partial(_records, text=file.entry.path_of("text"), are_wrapped=are_wrapped)
     try:
         value = parse(text)
     except ValueError as error:
@@ -34,21 +45,21 @@ def records(file: File) -> Iterator[tuple[int, object]]:
             yield from json_lines.records(file)
             return
         found = _of_cut_array(text) if file.cut else []
-        yield from enumerate(
-            _records(found, file.entry.path_of("text")) or _following(text, file, error), start=1
-        )
+        yield from enumerate(split(found) or _following(text, file, split, error), start=1)
         return
-    yield from enumerate(_records(value, file.entry.path_of("text")), start=1)
+    yield from enumerate(split(value), start=1)
 
 
-def _following(text: str, file: File, error: ValueError) -> Iterator[object]:
-    """Read the objects that follow one another; `error` is why the text is not one value."""
+def _following(
+    text: str, file: File, split: Callable[[object], list[object]], error: ValueError
+) -> Iterator[object]:
+    """Read the objects that follow one another, `split` each; `error` is why the text is not one value."""
     count = 0
     try:
         for value in parse_each(text.lstrip()):
             if not isinstance(value, dict):
                 raise error
-            yield from _records(value, file.entry.path_of("text"))
+            yield from split(value)
             count += 1
         if not count:
             raise error
@@ -77,18 +88,20 @@ def _is_lines(text: str) -> bool:
         return False
 
 
-def _records(value: object, text: str) -> list[object]:
+def _records(value: object, text: str, are_wrapped: bool) -> list[object]:
     if isinstance(value, list):
         elements = [{text: element} if isinstance(element, str) else element for element in value]
-        return [_unwrapped(element, text) for element in elements]
+        return [_unwrapped(element, text) for element in elements] if are_wrapped else elements
     if not isinstance(value, dict) or has(value, text):
         return [value]
-    found = _find(value, text)
-    if found is None:  # without the text field: each record is rejected with its fields
-        lists = [part for part in value.values() if _is_records(part)]
-        is_clear = len(lists) == 1 and not _is_chat(lists[0])
-        found = lists[0] if is_clear and not any(has(record, text) for record in lists[0]) else value
-    return found if isinstance(found, list) else [found]
+    found = _find(value, text) if are_wrapped else None
+    if found is not None:
+        return found if isinstance(found, list) else [found]
+    lists = [part for part in value.values() if _is_records(part)]
+    if len(lists) != 1 or _is_chat(lists[0]):
+        return [value]
+    is_unclear = are_wrapped and any(has(record, text) for record in lists[0])
+    return [value] if is_unclear else list[object](lists[0])
 
 
 def _find(value: object, text: str, level: int = 0) -> dict[str, object] | list[object] | None:
