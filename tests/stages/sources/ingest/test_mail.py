@@ -64,6 +64,11 @@ def parts(kind, *inner):
             message("text/plain", "Set a=1, b=two and url?c=d&e=f", "quoted-printable"),
             "Set a=1, b=two and url?c=d&e=f",
         ),
+        (
+            message("text/plain; charset=iso-8859-1", "The caf=E9 opens at nine, as they say=\n.", "7bit"),
+            "The café opens at nine, as they say.",
+        ),
+        (message("text/plain", "Set a=1, b=two and c=4F", "quoted-printable"), "Set a=1, b=two and c=4F"),
         (message("application/octet-stream", "The café opens."), "The café opens."),
         (f"\n\n{HEADER}\nThe café opens.", "The café opens."),
     ],

@@ -4,6 +4,7 @@ import io
 import json
 import struct
 import zipfile
+from itertools import islice, product
 
 import pytest
 
@@ -283,6 +284,15 @@ FAR = f'<row r="1048576">{string("XFD1048576", "far")}</row>'
 )
 def test_a_far_cell_is_known_however_its_place_is_written(text_of, far):
     assert text_of("a.xlsx", workbook(FRUIT + far)) == f"{PEAR}\n\nfar"
+
+
+def test_cells_in_too_many_rows_and_columns_are_a_reason(read):
+    columns = map("".join, islice(product("ABCDEFGHIJKLMNOPQRSTUVWXYZ", repeat=3), 2100))
+    places = [(400 * at, f"{column}{400 * at}") for at, column in enumerate(columns, start=1)]
+    (row,) = read(
+        "a.xlsx", workbook("".join(f'<row r="{at}">{string(place, "x")}</row>' for at, place in places))
+    )
+    assert (row["reason"], row["detail"]) == ("too large", "2,100 rows with cells in 2,100 columns")
 
 
 def test_a_far_cell_is_known_in_any_folder_of_the_workbook(text_of):
