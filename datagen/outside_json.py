@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 
 SPACE = re.compile(r"[\s\x1e]*")
+SPACE_OR_COMMA = re.compile(r"[\s,]*")  # between the elements of an array
 
 
 def parse(text: str | bytes) -> object:
@@ -23,9 +24,9 @@ def parse(text: str | bytes) -> object:
         raise ValueError("it is nested too deeply") from None
 
 
-def parse_each(text: str) -> Iterator[object]:
+def parse_each(text: str, between: re.Pattern[str] = SPACE) -> Iterator[object]:
     """
-    Parse JSON values that follow one another, with or without space between them.
+    Parse JSON values that follow one another, with or without space `between` them.
 
     Raises
     ------
@@ -37,7 +38,7 @@ def parse_each(text: str) -> Iterator[object]:
         while at < len(text):
             value, at = decoder.raw_decode(text, at)
             yield value
-            at = SPACE.match(text, at).end()  # type: ignore[union-attr]  # it matches anywhere
+            at = between.match(text, at).end()  # type: ignore[union-attr]  # it matches anywhere
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
 

@@ -8,6 +8,7 @@ and each distinct one is encoded once for all texts, in a third of the time.
 
 import json
 from collections.abc import Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -77,12 +78,13 @@ class WordCounter:
 
     def _of_pieces(self, pieces: pa.Array) -> Counts:
         texts = pieces.to_pylist()
-        if len(self._known) > KEPT:
-            self._known.clear()
         new = [text for text in texts if text not in self._known]
         encoded = self._tokenizer.encode_batch_fast(new, add_special_tokens=False)
         counted = dict(zip(new, map(len, encoded), strict=True))
         counts = (counted[text] if text in counted else self._known[text] for text in texts)
         result = np.fromiter(counts, np.int64, len(texts))
-        self._known |= {text: count for text, count in counted.items() if len(text) <= SHORT}
+        short = {text: count for text, count in counted.items() if len(text) <= SHORT}
+        if len(self._known) + len(short) > KEPT:
+            self._known.clear()
+        self._known |= islice(short.items(), KEPT)
         return result

@@ -37,7 +37,7 @@ class Drops:
     ) -> Counter[str]:
         """Drop rows of a partition, each for its reason unless that is None; return how many by reason."""
         found = np.array(reasons, object)
-        new = ~_absent(found) & self.kept[part]
+        new = ~_absent(found) & _absent(self.reasons[part])  # of this partition only: it is called for each
         self.reasons[part][new], self.details[part][new] = found[new], np.array(details, object)[new]
         return Counter(found[new].tolist())
 

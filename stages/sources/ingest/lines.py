@@ -20,7 +20,8 @@ def numbered_lines(file: File, escaped: bool = False) -> Iterator[tuple[int, str
     Read a file's lines, numbered from 1, with their ends: \n, \r\n or \r.
 
     The encoding is that of the byte-order mark, else ``encoding:`` in the recipe, else that found by `wide`,
-    else UTF-8; a line that is not UTF-8 is yielded as a `Reject`.
+    else UTF-8; a line that is not UTF-8 is yielded as a `Reject`. The last line of data that end early is not
+    complete, and is left out.
 
     Parameters
     ----------
@@ -53,6 +54,8 @@ def _utf8_lines(stream: IO[bytes], file: File, escaped: bool) -> Iterator[tuple[
     while data := stream.readline(limit + 1):
         if len(data) > limit:
             raise too_large(file.limits)
+        if file.cut and not data.endswith((b"\n", b"\r")):
+            return
         for line in data.splitlines(keepends=True) if b"\r" in data else [data]:
             number += 1
             try:
@@ -70,5 +73,7 @@ def _text_lines(stream: IO[bytes], encoding: str, file: File) -> Iterator[tuple[
     while line := text.readline(limit + 1):
         if len(line) > limit:
             raise too_large(file.limits)
+        if file.cut and not line.endswith(("\n", "\r")):
+            return
         number += 1
         yield number, line.removeprefix(MARK)

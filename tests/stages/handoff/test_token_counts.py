@@ -3,6 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import AddedToken, Regex, Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 
+from datagen.stages.handoff import token_counts
 from datagen.stages.handoff.token_counts import CONTRACTION, REST, WordCounter, is_by_word
 
 TEXT = "The court's order, § 12(b)(1) of 2001 -- café “quoted” 10 000 x\n\n a b\u0301 don't I'LL \t end. 漢字 done"
@@ -93,3 +94,13 @@ def test_a_text_without_blanks_is_not_remembered():
     for text in ("漢字" * 40, "漢字"):
         counter.count([text])
     assert [*counter._known] == ["漢字"]
+
+
+def test_the_number_of_remembered_pieces_is_bounded(tokenizers, monkeypatch):
+    monkeypatch.setattr(token_counts, "KEPT", 100)
+    counter = WordCounter(tokenizers["gpt-2"])
+    for start in (0, 70, 500):
+        texts = [" ".join(f"w{number}" for number in range(start, start + 90 + start))]
+        (tokens,) = tokenizers["gpt-2"].encode_batch(texts, add_special_tokens=False)
+        assert counter.count(texts).tolist() == [len(tokens)]
+        assert len(counter._known) <= 100

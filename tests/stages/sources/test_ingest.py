@@ -183,6 +183,29 @@ def test_a_damaged_file_is_one_dropped_row(tmp_path):
     }
 
 
+SEALS = [f"The seal of pump {number * 7919} is pressed in." for number in range(3000)]
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("a.csv", "id,text\n" + "".join(f"{at},{text}\n" for at, text in enumerate(SEALS))),
+        ("a.jsonl", "".join(f'{{"text": "{text}"}}\n' for text in SEALS)),
+        ("a.json", "[\n" + ",\n".join(f'{{"text": "{text}"}}' for text in SEALS) + "\n]"),
+        ("a.mbox", "".join(f"From a\nSubject: S\n\n{text}\n\n" for text in SEALS)),
+        ("a.xml", "<a>" + "".join(f"<p>{text}</p>\n" for text in SEALS) + "</a>"),
+    ],
+)
+def test_compressed_records_that_end_early_are_complete_ones(tmp_path, name, data):
+    compressed = gzip.compress(data.encode())
+    for share in (0.5, 0.51, 0.52, 0.53):
+        write(tmp_path, f"{name}.gz", compressed[: int(len(compressed) * share)])
+        kept, (dropped,) = ingested(tmp_path, f"{name}.gz")
+        texts = "\n\n".join(row["text"] for row in kept.values()).split("\n\n")
+        assert len(texts) > 1000 and set(texts) <= set(SEALS)
+        assert dropped["reason"] == "truncated file"
+
+
 def test_binary_in_a_text_file_is_dropped(tmp_path):
     shutil.copy(DOCUMENTS / "picture.png", tmp_path / "a.txt")
     kept, dropped = ingested(tmp_path, "a.txt")

@@ -18,6 +18,8 @@ from datagen.errors import UserError
 from datagen.recipe.sections import Source
 from datagen.stages.sources.ingest.front_matter import split_front_matter
 from datagen.stages.sources.ingest.metadata import written
+from datagen.stages.sources.ingest.readers.json import records
+from datagen.stages.sources.ingest.record import File
 from tests.support.corpora import checked, ingested, only, reasons, write
 
 
@@ -264,6 +266,8 @@ def test_an_entry_without_any_text_stops_the_run_and_one_of_pictures_does_not(tm
         ("a.json", {"data": {"total": 2, "items": [{"text": "One."}, {"text": "Two."}]}}, ["One.", "Two."]),
         ("a.json", {"hits": {"total": {"value": 1}, "hits": [{"_source": {"text": "One."}}]}}, ["One."]),
         ("a.json", [{"node": {"text": "One."}}, {"text": "Two.", "meta": {"text": "no"}}], ["One.", "Two."]),
+        ("a.json", {"data": {"repository": {"issues": {"edges": [{"node": {"text": "One."}}]}}}}, ["One."]),
+        ("a.json", {"data": [{"attributes": {"text": "One."}}], "included": [{"name": "A"}]}, ["One."]),
         ("a.json", '{\n "text": "One."\n}\n{\n "text": "Two."\n}\n', ["One.", "Two."]),
         ("a.jsonl", f'{{\n "text": "One.", "n": {"9" * 9000}\n}}{{"text": "Two."}}', ["One.", "Two."]),
         ("a.csv", 'id,text\n1,One.\n2,"Two,\nlines"\n', ["One.", "Two,\nlines"]),
@@ -316,6 +320,39 @@ def test_an_invalid_record_is_dropped_with_its_reason(tmp_path, name, data, reas
     write(tmp_path, name, data)
     kept, dropped = ingested(tmp_path, name)
     assert not kept and [row["reason"] for row in dropped] == [reason]
+
+
+LONG = "The pump is primed first. " * 12
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"query": {"text": "pumps"}, "documents": [{"body": LONG}]},
+        {"hits": {"hits": [{"_source": {"body": LONG}}]}, "suggest": [{"text": "pump"}]},
+        {"title": "Pumps", "body": LONG, "comments": [{"text": "Thanks!"}, {"text": "Good."}]},
+        {"article": {"text": LONG}, "comments": [{"text": "Thanks!"}, {"text": "Good."}]},
+        {"info": {"text": "Questions about pumps"}, "items": [{"question": "Who?", "answer": "I."}]},
+        [{"question": {"text": "How?"}, "answer": {"body": LONG}}],
+    ],
+)
+def test_a_text_beside_the_documents_does_not_replace_them(tmp_path, data):
+    write(tmp_path, "a.json", json.dumps(data))
+    kept, dropped = ingested(tmp_path, "a.json")
+    assert not kept and [row["reason"] for row in dropped] == ["no text field"]
+
+
+def test_a_wrapped_record_keeps_what_is_beside_it(tmp_path):
+    write(tmp_path, "a.json", json.dumps({"title": "Pumps", "rating": 4, "content": {"text": "One."}}))
+    row = only(tmp_path, "a.json")
+    assert (row["text"], row["title"], metadata(row)["rating"]) == ("One.", "Pumps", 4)
+
+
+def test_pairs_are_not_looked_for_within_their_records(tmp_path):
+    data = [{"prompt": "Who?", "completion": "I.", "context": {"text": "It was I."}}]
+    write(tmp_path, "a.json", json.dumps(data))
+    file = File(tmp_path / "a.json", "a.json", Source(path="a.json"), len(json.dumps(data)))
+    assert list(records(file)) == [(1, data[0])]
 
 
 def test_objects_before_an_error_are_read(tmp_path):

@@ -1,6 +1,5 @@
 """E-mail: a single message, or a mailbox."""
 
-import binascii
 import re
 from collections.abc import Iterator, Mapping
 from email import message_from_bytes
@@ -14,10 +13,17 @@ from datagen.request import Reject
 from datagen.stages.sources.ingest.decoding import decode, decode_declared
 from datagen.stages.sources.ingest.formats import by_name
 from datagen.stages.sources.ingest.readers.digest import Message, split_digest
-from datagen.stages.sources.ingest.readers.webpage import read_webpage
+from datagen.stages.sources.ingest.readers.mail_parts import (
+    RULE,
+    SIGNATURE,
+    attachments,
+    body_of,
+    content_of,
+    header_of,
+    repair_boundaries,
+)
 from datagen.stages.sources.ingest.record import File, Record
 
-SIGNATURE = re.compile(r"^-- ?$.*\Z", re.MULTILINE | re.DOTALL)
 # Before a copy of the message that is answered, as Outlook and web mail write it.
 ORIGINAL = re.compile(r"-{2,} ?[\w ’']{4,30} ?-{2,}|_{10,}|")
 # Written by mail programs in the language of their user, not of the message.
@@ -36,7 +42,6 @@ LINK = re.compile(r"[ \t]?<((?:https?://|mailto:)[^<>\s]*)>|(?<![\w<])https?://[
 TRACKING = re.compile(r"[\w%~=+-]{40,}|[?&](?:utm_\w+|mkt_tok|trk|token|upn|sig)=")
 REPORTS = ("delivery-status", "disposition-notification")
 MAILER = re.compile(r"mailer-daemon(?:@|\Z)", re.IGNORECASE)
-RULE = re.compile(r"[ \t]*[_=*~#-]{5,}[ \t]*")
 SPACE = re.compile(r"\n(?:[ \t]*\n){2,}")  # several blank lines
 # What mail programs write into the plain version in place of a picture.
 PICTURE = re.compile(
@@ -54,12 +59,6 @@ LEAVE = re.compile(
 HOW = re.compile(r"://|www\.|@|\b(?:click|here|reply|hier|ici|aquí|qui|здесь)\b", re.IGNORECASE)
 MAX_LEAVE, MAX_FOOTER = 400, 3  # characters of such a paragraph; paragraphs from it to the end
 ESCAPED = re.compile(rb"^>(>*From )", re.MULTILINE)
-BASE64 = re.compile(rb"[A-Za-z0-9+/]+={0,2}")
-MIN_BASE64 = 60  # characters that are decoded although no header says so
-MIN_LINE = 40  # characters of a line without spaces that counts as base64, however long
-CONTROL = re.compile(rb"[\0-\x08\x0e-\x1f]")  # not in text
-PAGE = re.compile(r"\s*(?:<!doctype html|<html)\b", re.IGNORECASE)
-MAX_NOTE, NOTE_RATIO = 300, 4  # characters of a plain part that only says "see the page", which is longer
 
 
 class _Policy(EmailPolicy):
@@ -103,31 +102,26 @@ def _letters(file: File) -> Iterator[tuple[int, bytes]]:
                 lines.append(line)
                 size += len(line)
             blank = not line.strip()
-    if lines:
+    if lines and not file.cut:  # else the last message is not complete
         yield begin, b"".join(lines)
 
 
 def _letter(data: bytes, file: File, line: int) -> Iterator[Record | File | Reject]:
-    letter = message_from_bytes(ESCAPED.sub(rb"\1", data) if line else data, policy=POLICY)
+    letter = message_from_bytes(ESCAPED.sub(rb"\1", data) if line else data.lstrip(b"\r\n"), policy=POLICY)
     if not isinstance(letter, EmailMessage) or not letter.keys():
         yield Reject("unreadable file", "it has no message header")
         return
-    for part in letter.walk():
-        if part.get_content_maintype() == "multipart" and not part.is_multipart():
-            del part[
-                "Content-Type"
-            ]  # its parts cannot be told apart, as where an archive has cut their boundary
-            part["Content-Type"] = "text/plain"
+    repair_boundaries(letter)
     _decode_headers(letter)
-    message_id = _header(letter, "Message-ID").strip("<>") if line else None
+    message_id = header_of(letter, "Message-ID").strip("<>") if line else None
     metadata: dict[str, object] = {
-        key: value for key, header in HEADERS.items() if (value := _header(letter, header))
+        key: value for key, header in HEADERS.items() if (value := header_of(letter, header))
     }
-    subject = _header(letter, "Subject")
+    subject = header_of(letter, "Subject")
     where = f"{file.name}{f', line {line}' if line else ''}: {subject or 'no subject'}"
     why, body, footer = _no_letter(letter), "", 0
     try:
-        body, footer = ("", 0) if why else _body(letter, file.entry.encoding)
+        body, footer = ("", 0) if why else body_of(letter, file.entry.encoding)
     except Reject as error:  # the other messages of a mailbox, and the attachments, are read all the same
         why, where = error.reason, f"{where}: {error.detail}"
     messages, lines = split_digest(body)
@@ -140,8 +134,8 @@ def _letter(data: bytes, file: File, line: int) -> Iterator[Record | File | Reje
     else:
         kinds = sorted({part.get_content_type() for part in letter.walk() if not part.is_multipart()})
         yield Reject("empty document", f"{where}: a message without text, of {', '.join(kinds)}")
-    for number, attachment in enumerate(_attachments(letter), start=1):
-        content, name = _content(attachment), attachment.get_filename() or ""
+    for number, attachment in enumerate(attachments(letter), start=1):
+        content, name = content_of(attachment), attachment.get_filename() or ""
         if attachment.get_content_type() == "message/rfc822" and not name.lower().endswith(".eml"):
             name = f"{name or 'message'}-{number}.eml"
         if name and by_name(name):
@@ -151,12 +145,12 @@ def _letter(data: bytes, file: File, line: int) -> Iterator[Record | File | Reje
 
 def _no_letter(letter: EmailMessage) -> str:
     """Return why a message is not one that a person wrote, or ""; its attachments are read all the same."""
-    if _header(letter, "X-Spam-Flag").lower() == "yes":
+    if header_of(letter, "X-Spam-Flag").lower() == "yes":
         return "marked as spam"
     report = letter.get_content_type() == "multipart/report" and letter.get_param("report-type")
-    if report in REPORTS or MAILER.search(_header(letter, "From")):
+    if report in REPORTS or MAILER.search(header_of(letter, "From")):
         return "delivery report"
-    if _header(letter, "Auto-Submitted").lower().startswith("auto-replied"):
+    if header_of(letter, "Auto-Submitted").lower().startswith("auto-replied"):
         return "automatic reply"
     return ""
 
@@ -200,31 +194,6 @@ def _messages(messages: list[Message], digest: str, line: int, left_out: int) ->
         counts = {"lines of the digest": left_out}
         yield _record(text, subject, name, line, metadata | {"digest": digest}, counts)
         left_out = 0
-
-
-def _attachments(part: EmailMessage) -> Iterator[EmailMessage]:
-    """Find the attachments of a message, and the messages of a digest (``multipart/digest``)."""
-    if part.is_attachment():
-        yield part
-    for attachment in part.iter_attachments():
-        if not isinstance(attachment, EmailMessage):
-            continue
-        if attachment.get_content_subtype() == "digest":
-            yield from (inner for inner in attachment.iter_parts() if isinstance(inner, EmailMessage))
-        else:
-            yield attachment
-
-
-def _content(attachment: EmailMessage) -> bytes:
-    """Return an attachment's bytes; of an attached message, its source."""
-    inner = attachment.get_payload()
-    if attachment.get_content_type() == "message/rfc822" and isinstance(inner, list) and inner:
-        try:
-            return bytes(inner[0])  # type: ignore[arg-type]
-        except (ValueError, LookupError, AttributeError, TypeError):  # raised by the writer on broken headers
-            return b""
-    content = attachment.get_payload(decode=True)
-    return content if isinstance(content, bytes) else b""
 
 
 def without_quote(text: str) -> tuple[str, int]:
@@ -324,90 +293,6 @@ def _decode_headers(letter: EmailMessage) -> None:
 def _is_header(lines: list[str]) -> bool:
     """Check whether lines are the sender, date and recipients of a message, as mail programs copy them."""
     return len(lines) > 2 and bool(SENDER.match(lines[0])) and all(HEADER.match(line) for line in lines[1:3])
-
-
-def _header(letter: EmailMessage, name: str) -> str:
-    try:
-        return " ".join(str(letter[name] or "").split())
-    except (ValueError, IndexError, AttributeError, LookupError):  # raised by the parser on broken headers
-        return ""
-
-
-def _body(letter: EmailMessage, encoding: str) -> tuple[str, int]:
-    """
-    Read a message's text, without its signature: the plain version, or the page if that is blank or a note.
-
-    Parameters
-    ----------
-    letter
-        The message.
-    encoding
-        That of texts whose declared encoding is wrong; "" if unknown.
-
-    Returns
-    -------
-    The text, with further parts of it, such as below a picture; and the lines of a mailing list's footer,
-    which is such a part, too.
-    """
-    plain, page = (letter.get_body(preferencelist=(kind,)) for kind in ("plain", "html"))
-    text = _text(plain, encoding) if isinstance(plain, EmailMessage) else ""
-    if isinstance(page, EmailMessage) and page is not plain and len(text) <= MAX_NOTE:
-        markdown = _text(page, encoding)
-        text = markdown if len(markdown) > NOTE_RATIO * len(text) else text
-    texts, footer = [text], 0
-    for part in letter.iter_attachments() if letter.get_content_subtype() == "mixed" else ():
-        if not isinstance(part, EmailMessage) or part.get_content_type() != "text/plain":
-            continue
-        if part.get_filename() or part.is_attachment():
-            continue
-        more = _text(part, encoding).strip()
-        if RULE.fullmatch(more.partition("\n")[0]):
-            footer += more.count("\n") + 1
-        elif more:
-            texts.append(more)
-    return "\n\n".join([text.rstrip() for text in texts[:-1]] + texts[-1:]), footer
-
-
-def _text(part: EmailMessage, encoding: str) -> str:
-    data = _payload(part)
-    try:
-        text, _ = decode_declared(data, part.get_content_charset("") or "")
-    except Reject:
-        if not encoding:
-            raise
-        text, _ = decode(data, encoding)
-    if part.get_content_subtype() == "html" or PAGE.match(text):
-        return read_webpage(text, whole=True)[0]
-    text = text.replace("\r\n", "\n")
-    return text if split_digest(text)[0] else SIGNATURE.sub("", text)  # each message of a digest has its own
-
-
-def _payload(part: EmailMessage) -> bytes:
-    """Decode the bytes of a text; its header may state base64 for plain text, or not state it."""
-    source = part.get_payload()
-    data = part.get_payload(decode=True)
-    if not isinstance(source, str) or not isinstance(data, bytes):
-        return b""
-    encoding = _header(part, "Content-Transfer-Encoding").lower()
-    lines = source.encode("utf-8", "surrogateescape").split()
-    if encoding == "base64" and not _is_base64(source):
-        return source.encode("utf-8", "surrogateescape")
-    if encoding in ("", "7bit", "8bit") and len(source) >= MIN_BASE64 and all(map(BASE64.fullmatch, lines)):
-        try:
-            decoded = binascii.a2b_base64(b"".join(lines))
-            decoded.decode("utf-8")
-        except ValueError:
-            return data
-        return data if CONTROL.search(decoded) else decoded
-    return data
-
-
-def _is_base64(source: str) -> bool:
-    """Check the first line: base64 has no spaces, and writes three bytes as four characters."""
-    first = next((line.strip() for line in source.split("\n") if line.strip()), "")
-    if not BASE64.fullmatch(first.encode("utf-8", "replace")):
-        return not first
-    return len(first) % 4 == 0 or len(first) >= MIN_LINE
 
 
 def _open(content: bytes) -> IO[bytes]:

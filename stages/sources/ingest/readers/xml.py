@@ -42,7 +42,7 @@ def read(file: File) -> Iterator[Record | Reject]:
         yield from _pages(file)
         return
     text, encoding = _decoded(file)
-    root = _parse(text.encode("utf-8", "replace"))
+    root = _parse(text.encode("utf-8", "replace"), is_cut=bool(file.cut))
     metadata: dict[str, object] = {"root": name_of(root), **unusual(encoding)}
     if left_out := substitute(root):
         metadata["left_out"] = dict(left_out)
@@ -57,16 +57,16 @@ def _decoded(file: File) -> tuple[str, str]:
     return XML_DECLARATION.sub("", text.removeprefix("\ufeff"), count=1), encoding
 
 
-def _parse(data: bytes) -> Element:
-    """Parse a document in UTF-8, in spite of errors that leave its text unambiguous (`HARMLESS`)."""
+def _parse(data: bytes, is_cut: bool = False) -> Element:
+    """Parse a document in UTF-8, in spite of errors that leave its text unambiguous (`HARMLESS`) or cut."""
     parser = _parser(recover=False)
     try:
         return etree.fromstring(data, parser)
     except etree.XMLSyntaxError as error:
         if DTD not in data and any(entry.type_name == UNDECLARED for entry in parser.error_log):
             # A part of a document: with a DTD elsewhere, its entities are references and no errors.
-            return _parse(DTD + b' part SYSTEM "elsewhere">' + data)
-        if not {entry.type_name for entry in parser.error_log} <= HARMLESS:
+            return _parse(DTD + b' part SYSTEM "elsewhere">' + data, is_cut)
+        if not is_cut and not {entry.type_name for entry in parser.error_log} <= HARMLESS:
             raise Reject("unreadable file", f"{error}") from error
         return etree.fromstring(data, _parser(recover=True))
 

@@ -1,6 +1,7 @@
 """The elements of an XML document as paragraphs of Markdown."""
 
 import re
+from itertools import takewhile
 
 from lxml import etree
 
@@ -170,7 +171,8 @@ def _rows(table: Element) -> list[list[str]]:
     """Return the cells of a table's rows; of a table within a cell, the text is a part of the cell."""
     rows = []
     for row in table.iter():
-        if name_of(row) not in ROWS or any(name_of(above) in CELLS for above in row.iterancestors()):
+        above = takewhile(lambda element: element is not table, row.iterancestors())
+        if name_of(row) not in ROWS or any(name_of(element) in CELLS for element in above):
             continue
         cells: list[str] = []
         for cell in row:

@@ -10,7 +10,8 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 
-from datagen.stages.sources.ingest.redact.codes import find_codes, find_in_columns
+from datagen.stages.sources.ingest.redact.codes import find_codes
+from datagen.stages.sources.ingest.redact.columns import find_in_columns
 from datagen.stages.sources.ingest.redact.contacts import find_emails, find_ips, find_phones
 from datagen.stages.sources.ingest.redact.identifiers import find_cards, find_ibans, find_national_ids
 from datagen.stages.sources.ingest.redact.secrets import find_secrets

@@ -52,6 +52,25 @@ def parts(kind, *inner):
         (message("text/plain; charset=us-ascii", TEXT), TEXT),
         (message("text/plain; charset=utf-7", TEXT.encode("utf-7").decode()), TEXT),
         (message("text/plain", PAGE), OF_PAGE),
+        (
+            message("text/html", "Dear <b@x.org>,\n\nif a < b\nand c > d"),
+            "Dear <b@x.org>,\n\nif a < b\nand c > d",
+        ),
+        (
+            message("text/plain; charset=utf-8", "The caf=C3=A9 opens at nine, as they say=\n.", "7bit"),
+            "The café opens at nine, as they say.",
+        ),
+        (
+            message("text/plain", "Set a=1, b=two and url?c=d&e=f", "quoted-printable"),
+            "Set a=1, b=two and url?c=d&e=f",
+        ),
+        (
+            message("text/plain; charset=iso-8859-1", "The caf=E9 opens at nine, as they say=\n.", "7bit"),
+            "The café opens at nine, as they say.",
+        ),
+        (message("text/plain", "Set a=1, b=two and c=4F", "quoted-printable"), "Set a=1, b=two and c=4F"),
+        (message("application/octet-stream", "The café opens."), "The café opens."),
+        (f"\n\n{HEADER}\nThe café opens.", "The café opens."),
     ],
 )
 def test_a_text_is_not_what_its_header_says(read, data, text):
@@ -60,6 +79,8 @@ def test_a_text_is_not_what_its_header_says(read, data, text):
 
 
 OF_HTML = f"Content-Type: text/html\n\n{PAGE}"
+LONG = "The harbour opens at nine and closes at five. " * 9
+PLAN = 'Content-Type: text/markdown; name="plan.md"\nContent-Disposition: attachment; filename="plan.md"\n\n# Plan\n\nGo.'
 
 
 @pytest.mark.parametrize(
@@ -73,11 +94,30 @@ OF_HTML = f"Content-Type: text/html\n\n{PAGE}"
             parts("mixed", "Content-Type: text/plain\n\nOne.", "Content-Type: image/png\n\nx", "\nTwo."),
             "One.\n\nTwo.",
         ),
+        (parts("mixed", f"\n{LONG}", "Content-Type: image/png\n\nx", OF_HTML), f"{LONG.rstrip()}\n\n{OF_PAGE}"),
+        (parts("mixed", "\nDear Bea,\n\nthe café opens at nine.", OF_HTML), "Dear Bea,\n\nthe café opens at nine."),
+        (parts("mixed", "\nOne.", "Content-Type: text/x-diff\n\n-a\n+b"), "One.\n\n-a\n+b"),
+        (parts("signed", parts("mixed", "\nOne.", "\nTwo."), "Content-Type: application/pgp-signature\n\nx"), "One.\n\nTwo."),
+        (parts("mixed", "Content-Type: text/plain\n\nOne.").replace("boundary=x", "boundary=y"), "One."),
+        (parts("mixed", "Content-Type: text/plain\n\nOne.").partition(";")[0] + "\n\n--a\nContent-Type: text/plain\n\nOne.\n--a--", "One."),
     ],
 )  # fmt: skip
 def test_the_text_of_a_message_in_parts(read, body, text):
     (letter,), dropped = read("a.eml", HEADER + body)
     assert (letter["text"], dropped) == (text, [])
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        parts("signed", parts("mixed", "\nOne.", PLAN), "Content-Type: application/pgp-signature\n\nx"),
+        parts("alternative", "Content-Type: text/plain\n\nOne.", parts("mixed", OF_HTML, PLAN)),
+        parts("mixed", parts("mixed", "\nOne.", PLAN)),
+    ],
+)
+def test_attachments_of_parts_are_read(read, body):
+    kept, _ = read("a.eml", HEADER + body)
+    assert [row["source"] for row in kept] == ["a.eml", "a.eml!plan.md"]
 
 
 def test_the_footer_of_a_mailing_list_is_left_out_and_counted(read):

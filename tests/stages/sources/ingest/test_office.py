@@ -4,6 +4,7 @@ import io
 import json
 import struct
 import zipfile
+from itertools import islice, product
 
 import pytest
 
@@ -266,6 +267,51 @@ PEAR = "| Name | Price |\n| --- | --- |\n| Pear | 3 |"
 )
 def test_a_cell_far_from_the_others_costs_no_memory(text_of, far, written):
     assert text_of("a.xlsx", workbook(FRUIT + far)) == PEAR + written
+
+
+FAR = f'<row r="1048576">{string("XFD1048576", "far")}</row>'
+
+
+@pytest.mark.parametrize(
+    "far",
+    [
+        FAR.replace('"', "'"),
+        FAR.replace("r=", "r = "),
+        FAR.replace("XFD", "xfd"),
+        FAR.replace("1048576", "99999999999"),
+        FAR.replace("XFD", "ZZZZZ"),
+    ],
+)
+def test_a_far_cell_is_known_however_its_place_is_written(text_of, far):
+    assert text_of("a.xlsx", workbook(FRUIT + far)) == f"{PEAR}\n\nfar"
+
+
+def test_cells_in_too_many_rows_and_columns_are_a_reason(read):
+    columns = map("".join, islice(product("ABCDEFGHIJKLMNOPQRSTUVWXYZ", repeat=3), 2100))
+    places = [(400 * at, f"{column}{400 * at}") for at, column in enumerate(columns, start=1)]
+    (row,) = read(
+        "a.xlsx", workbook("".join(f'<row r="{at}">{string(place, "x")}</row>' for at, place in places))
+    )
+    assert (row["reason"], row["detail"]) == ("too large", "2,100 rows with cells in 2,100 columns")
+
+
+def test_a_far_cell_is_known_in_any_folder_of_the_workbook(text_of):
+    with zipfile.ZipFile(io.BytesIO(workbook(FRUIT + FAR))) as archive:
+        parts = {
+            name.replace("worksheets/", ""): archive.read(name).replace(b"worksheets/", b"")
+            for name in archive.namelist()
+        }
+    assert text_of("a.xlsx", zipped(**parts)) == f"{PEAR}\n\nfar"
+
+
+@pytest.mark.parametrize(("old", "new"), [(b"</row></sheetData></worksheet>", b""), (b"Fig", b"Fig & Co")])
+def test_a_sheet_that_is_not_well_formed_says_so(read, old, new):
+    data = workbook(FRUIT + f'<row r="3">{string("A3", "Fig")}{number("B3", 4)}</row>')
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        parts = {name: archive.read(name).replace(old, new) for name in archive.namelist()}
+    (row,) = read("a.xlsx", zipped(**parts))
+    assert row["text"].startswith(PEAR) and "Fig" in row["text"]
+    assert json.loads(row["metadata"])["left_out"] == {"damaged cells": 1}
 
 
 def test_a_sparse_workbook_keeps_an_empty_row_between_two_tables(text_of):

@@ -506,6 +506,12 @@ def test_xml_is_its_paragraphs_under_its_titles(text_of):
     assert text_of("a.xml", DOCBOOK) == "# The Book\n\n## One\n\nSome words here.\n\n```\na\n  b\n```"
 
 
+def test_a_table_in_the_entry_of_a_dictionary_is_a_table(text_of):
+    rows = "<tr><td>a</td><td>b</td></tr><tr><td>c</td><td>d</td></tr>"
+    text = text_of("a.xml", f"<dictionary><entry><form>cat</form><table>{rows}</table></entry></dictionary>")
+    assert text == "cat\n\n| a | b |\n| --- | --- |\n| c | d |"
+
+
 @pytest.mark.parametrize("declared", ["utf-16", "windows-31j", "rot13", "undefined", "", "ascii", "latin-1"])
 @pytest.mark.parametrize("before", ["", "\n"])
 def test_xml_is_read_whatever_encoding_it_declares(text_of, declared, before):

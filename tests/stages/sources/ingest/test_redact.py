@@ -262,6 +262,14 @@ def test_a_word_is_a_secret_in_a_line_of_settings_a_query_and_a_connection(text,
         ("Username:\tann\nPassword\tTr0ub4dor3\nHost\tdb1", "Tr0ub4dor3"),
         ("user\tpassword\thost\nann\tnone\tdb1\nbob\tTr0ub4dor3\tdb2\nThe end.", "Tr0ub4dor3"),
         ("user,password\nbob,Tr0ub4dor3", "Tr0ub4dor3"),
+        ('name,password\n"Doe, Ann",none\n"Roe, Bob",Tr0ub4dor3', "Tr0ub4dor3"),
+        ("name|password\nbob|Tr0ub4dor3", "Tr0ub4dor3"),
+        ("+---+---+\n| user | password |\n+---+---+\n| ann | Tr0ub4dor3 |\n+---+---+", "Tr0ub4dor3"),
+        ("usuario;clave\nana;Tr0ub4dor3", "Tr0ub4dor3"),
+        ("| Clave | Descripción |\n| --- | --- |\n| MX-20931 | Bomba |", None),
+        ("token;lemma\nGemeinde2024Straße1;x", None),
+        ("| API key | Use |\n| --- | --- |\n| GOOGLE_MAPS_API_KEY_V2 | maps |", None),
+        ("password,user\nThe end.\nv1.2.3-beta", None),
         ('"user";"Passwort"\n"bob";"Tr0ub4dor3"', "Tr0ub4dor3"),
         ("- user ann, password Tr0ub4dor&3", "Tr0ub4dor&3"),
         ("* **Password** Tr0ub4dor&3\n", "Tr0ub4dor&3"),
@@ -316,12 +324,26 @@ def test_a_password_is_found_whatever_stands_between_its_name_and_it(text, secre
         ("Your verification code is 482913.", "482913"),
         ("one-time password: 482913", "482913"),
         ("Türcode: 482913", "482913"),
+        ("482913 is your verification code.", "482913"),
+        ("Use 482 913 as your OTP.", "482 913"),
+        ("Your OTP for the login is 482913.", "482913"),
+        ("One-Time Password: 482913", "482913"),
+        ("PIN (temporary): 4711", "4711"),
+        ("**PIN:** `4711`", "4711"),
+        ('{"pin": "4711"}', "4711"),
+        ("PUK1: 12345678", "12345678"),
         ("PIN 13 is ground, PIN: 14 and PIN: 123 too", None),
         ("The PIN has 4711 uses", None),
         ("| PIN | Signal |\n| --- | --- |\n| 12 | GND |", None),
         ("Error code: 12345, postal code: 90210, source code: 2024", None),
         ("TAN: 1234.56 and the security code is 2013-14", None),
         ("Enter the PIN: 4 digits", None),
+        ("482913 is your order number and 4711 is your postal code", None),
+        ("14 Hosur Road, Bengaluru, PIN: 560034", None),
+        ("city,state,PIN\nBengaluru,Karnataka,560034", None),
+        ("OTP: 4096 bits", None),
+        ("| OTP | 4096 | bytes |", None),
+        ("The security code is 2024-compliant", None),
     ],
 )
 def test_a_number_that_opens_something_is_a_secret_beside_its_name(text, secret):
@@ -339,6 +361,8 @@ SESSION = "8f3a9c1b2d4e5f60718293a4b5c6d7e8"
         f"curl -H 'Cookie: a=1;b={SESSION}' https://example.org",
         f"/index.php?PHPSESSID={SESSION}&page=2",
         f"Authorization: {SESSION}",
+        f"JSESSIONID: {SESSION}",
+        f"document.cookie = 'sid={SESSION}'",
         f"Authorization: ApiKey {SESSION}",
         f'"Proxy-Authorization": "Negotiate {SESSION}"',
     ],
@@ -352,6 +376,9 @@ def test_cookies_and_credentials_of_requests_are_secrets(text):
     [
         "Set-Cookie: lang=en-US; Path=/; Expires=Wed, 21 Oct 2026 07:28:00 GMT",
         "Authorization: https://example.com/docs/authorization-2024",
+        "authorization = base64.decodebytes(authorization)",
+        r'"Set-Cookie: fig=newton1\r\nSet-Cookie: sugar=wafer2"',
+        "Cookie: policy=https://example.com/cookie-policy-2024-v2",
         "Authorization: see-section-12-of-the-manual",
         "Authorization: AWS4-HMAC-SHA256 follows",
         "Authorization: Bearer $TOKEN",
@@ -372,11 +399,30 @@ def test_many_passwords_on_one_line_take_linear_time():
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize(
     "unit",
-    ["PIN: ", "user\tpassword\n", "\tpassword", "Cookie: a=b ", "Authorization: ", "password for ", "pass: "],
+    [
+        *(
+            "PIN: ",
+            "user\tpassword\n",
+            "\tpassword",
+            "Cookie: a=b ",
+            "Authorization: ",
+            "password for ",
+            "pass: ",
+        ),
+        *("Cookie:x", "Authorization1"),
+    ],
 )
 def test_many_names_without_values_take_linear_time(unit):
     """In quadratic time each takes an hour."""
     assert not [kind for kind, _ in findings(unit * 300_000) if kind == "secret"]
+
+
+@pytest.mark.timeout(60)
+def test_a_table_that_ends_in_a_backslash_takes_linear_time():
+    """In cubic time it takes a day."""
+    assert findings(f"| user | password |\n| --- | --- |\n| ann | Tr0ub4dor3 |\n| {'b' * 200_000}\\") == [
+        ("secret", "Tr0ub4dor3")
+    ]
 
 
 @pytest.mark.parametrize(
