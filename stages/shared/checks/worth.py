@@ -149,6 +149,8 @@ def _tells_something(question: str, answer: str, words: Language) -> None:
         raise Reject("answer says nothing", f"{min(indefinite)!r}: {question} {answer}")
     if answer_words and words.negations.issuperset(answer_words):
         raise Reject("answer says nothing", f"{question} {answer}")
+    if word := next((word for word in answer_words if word in words.speaking), ""):
+        raise Reject("refers to the passage", f"{word!r} in: {answer}")
     if phrase := phrase_in(answer_words, words.unspecific):
         raise Reject("refers to the passage", f"{phrase!r} in: {answer}")
 

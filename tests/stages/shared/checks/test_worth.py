@@ -113,6 +113,12 @@ def test_negated_double_and_dependent_questions_are_rejected(question, answer, e
         ("Who are elected for three years?", "The members of the board", STAFF, ""),
         ('What becomes "None"?', "The annotation values", 'The annotation values become "None".', ""),
         ("What met in May?", "The Senate", "The Senate met in May.", ""),
+        (
+            "Who sold the boat in June?",
+            "my uncle",
+            "No, my uncle sold the boat in June.",
+            "refers to the passage",
+        ),
     ],
 )
 def test_answers_that_say_nothing_are_rejected(question, answer, evidence, why):
