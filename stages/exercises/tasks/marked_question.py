@@ -125,6 +125,16 @@ def corrected(question: str, answer: str, evidence: str, words: Language) -> str
     return openers.person.capitalize() + question.lstrip()[len(openers.thing) :]
 
 
+def _uncapitalised(question: str, evidence: str, passage: Passage) -> str:
+    """Return a question without the capital of its sentence: "When must Guard evaluation stop?"."""
+    first = evidence.partition(" ")[0]
+    small = first[:1].lower() + first[1:]
+    if not first.isalpha() or not re.search(rf"(?<!\w){small}(?!\w)", passage.text):
+        return question
+    inside = re.compile(rf"(?<=\w ){first}(?!\w)")
+    return question if inside.search(passage.text) else inside.sub(small, question)  # unless it is a name
+
+
 def confirm(pair: Pair, returned: str, passage: Passage, agreement: float) -> Pair:
     """
     Return the pair with the returned answer, if that is a candidate of the marked sentence.
@@ -137,6 +147,7 @@ def confirm(pair: Pair, returned: str, passage: Passage, agreement: float) -> Pa
             suits(question, candidate, passage.words)
             evidence = leads_to(question, candidate.answer, passage)
             asked = corrected(question, candidate.answer, unwrap(evidence), passage.words)
+            asked = _uncapitalised(asked, unwrap(evidence), passage)
             holds(asked, candidate.answer, unwrap(evidence), passage.words)
             answer = phrased(candidate, passage.words)
             return pair | {"question": asked, "answer": answer, "evidence": evidence}

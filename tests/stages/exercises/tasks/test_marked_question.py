@@ -221,6 +221,22 @@ def test_a_question_about_another_sentence_than_the_marked_one_is_kept_with_that
 
 
 @pytest.mark.parametrize(
+    ("name", "rest", "asked"),
+    [
+        ("Guard duty", "A guard duty is a job.", "When must guard duty stop?"),
+        ("Guard duty", "It is a job.", "When must Guard duty stop?"),  # never written small
+        ("Guard duty", "The Guard duty is no guard duty.", "When must Guard duty stop?"),  # a name
+    ],
+)
+def test_the_capital_of_a_sentence_is_not_copied_into_its_question(name, rest, asked):
+    text = f"{name} must stop once the bell of the mint has rung. {rest}"
+    shown = Passage(passage(text), ENGLISH)
+    line = shown.sentences[0][1]
+    pair = {"question": f"When must {name} stop?", "context": text, "answer": "the mint", "evidence": line}
+    assert confirm(pair, "once the bell of the mint has rung", shown, 0.75)["question"] == asked
+
+
+@pytest.mark.parametrize(
     ("written", "marked", "own", "reason"),
     [
         ("What shall consist of a board?", "The guild", "The guild", "round trip gives another answer"),
