@@ -76,6 +76,7 @@ class Language(BaseModel):
     spellings: dict[str, str] = {}
     opposites: tuple[tuple[str, str], ...] = ()
     conditions: tuple[str, ...] = ()
+    alike: tuple[tuple[str, ...], ...] = ()
     defining: tuple[str, ...] = ()
     binding: tuple[str, ...] = ()
     placeholders: frozenset[str] = frozenset()
