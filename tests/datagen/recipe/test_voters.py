@@ -21,6 +21,7 @@ stages:
 ONE, TWO, THREE = (f"{{engine: scripted, model: 'm:{name}'}}" for name in ("one", "two", "three"))
 REVISED = "{engine: scripted, model: 'm:two', revision: '2'}"
 SERVED = "{engine: openai, model: m, base_url: 'http://localhost:1/v1'}"
+ADAPTED = "{{engine: openai, model: m, base_url: 'http://localhost:1/v1', options: {{extra_body: {{lora_path: {}}}}}}}"
 ELSEWHERE = "{engine: openai, model: m, base_url: 'http://localhost:2/v1', thinking: off}"
 COURSE = "subjects: {tree: {Law: [Leases]}}\n  syllabus:\n  coursework:\n  assess:"
 OWN = "own_pairs: {path: [pairs.jsonl]}"
@@ -42,6 +43,7 @@ def load(folder, first=ONE, second=TWO, third=THREE, rows="instruct:", judge="ge
         {"first": TWO, "third": ONE, "rows": f"instruct:\n  {OWN}"},  # own pairs have two others
         {"first": TWO, "third": ONE, "rows": OWN},
         {"rows": COURSE},
+        {"second": ADAPTED.format("law"), "third": ADAPTED.format("trade")},  # adapters of one model
     ],
 )
 def test_different_models_are_accepted(tmp_path, models):
@@ -55,6 +57,8 @@ def test_different_models_are_accepted(tmp_path, models):
         ({"third": "second"}, "10: stages.third_output: it asks the same model as second_output, m:two"),
         ({"second": SERVED, "third": ELSEWHERE}, "10: stages.third_output: it asks the same model as second_"),
         ({"second": SERVED, "third": SERVED.replace("model: m", "model: m, revision: main")},
+         "10: stages.third_output: it asks the same model as second_output, m"),
+        ({"second": ADAPTED.format("law"), "third": ADAPTED.format("law").replace(":1", ":2")},
          "10: stages.third_output: it asks the same model as second_output, m"),
         ({"third": "generator", "rows": "instruct:\n  score:", "judge": THREE},
          "12: stages.consensus: it needs outputs of 2 models other than the writer, m:one, and has those of m:two"),

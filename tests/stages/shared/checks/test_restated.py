@@ -55,6 +55,7 @@ def test_numbers_may_be_written_in_words_and_those_of_list_items_are_none():
         ("It has 1,000 seats and costs 3.0 marks.", "It has 1000 seats and costs 3 marks.", None),
         ("It ended on 1912-03-05.", "It ended on 5 March 1912.", None),
         ("The term is ١٢ years.", "The term is 12 years.", None),
+        ("It takes 20 days.", "It takes twenty days.", None),
         ("Nobody may sublet.", "No one may sublet.", None),
         ("Every tenant can object.", "All tenants may object.", None),
         ("When the term ends, it typically has to be renewed.", "If the term ends, it usually must be renewed.", None),
