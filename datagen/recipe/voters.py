@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 
+from datagen.paths import expanded
 from datagen.recipe.errors import Mistake
 from datagen.recipe.model import Recipe
 from datagen.recipe.roles import OpenAIModel
@@ -48,7 +49,9 @@ def _model(recipe: Recipe, role: str) -> Name:
     parameters = [spec.options] if isinstance(spec, OpenAIModel) else []
     parameters += [nested for of in parameters for nested in (of.get("extra_body"),) if nested]
     adapters = {name: of[name] for of in parameters for name in ADAPTERS if of.get(name)}
-    return spec.model, spec.revision or "main", json.dumps(adapters, sort_keys=True)
+    folder = expanded(spec.model)
+    model = str(folder.resolve()) if folder.is_dir() else spec.model
+    return model, spec.revision or "main", json.dumps(adapters, sort_keys=True)
 
 
 def _named(models: set[Name] | set[Name | None]) -> str:

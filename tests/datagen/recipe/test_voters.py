@@ -73,3 +73,12 @@ def test_a_model_that_would_vote_twice_is_rejected(tmp_path, models, message):
     with pytest.raises(UserError) as error:
         load(tmp_path, **models)
     assert message in str(error.value)
+
+
+def test_two_paths_of_one_folder_are_one_model(tmp_path):
+    folder = tmp_path / "m"
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    second, third = (f"{{model: '{path}'}}" for path in (folder, tmp_path / "m" / ".." / "m"))
+    with pytest.raises(UserError, match="it asks the same model as second_output"):
+        load(tmp_path, second=second, third=third)
