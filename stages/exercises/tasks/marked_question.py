@@ -21,7 +21,7 @@ from datagen.stages.exercises.task import MarkedTask, instruction
 from datagen.stages.shared import checks
 from datagen.stages.shared.checks import claims
 from datagen.stages.shared.checks.field_patterns import QUESTION_MARKS, SENTENCE_MARKS, Line
-from datagen.stages.shared.checks.gap import completes, names_subject, says_all
+from datagen.stages.shared.checks.gap import NOTE, completes, names_subject, says_all
 from datagen.stages.shared.checks.predicates import base_forms
 from datagen.stages.shared.checks.whole import whole
 from datagen.stages.shared.checks.worth import worth_asking
@@ -110,8 +110,12 @@ def corrected(question: str, answer: str, evidence: str, words: Language) -> str
     """
     Return a question with "Who" for "What" if its answer is a person who does something.
 
-    Also without an "also" after its verb, which belongs to what its sentence says before.
+    Also without an "also" after its verb, which belongs to what its sentence says before, and without a note
+    that refers elsewhere: "(see Naming)".
     """
+    refers = [note[0] for note in NOTE.finditer(question) if words.referring & {*words_of(note[0])[:1]}]
+    for note in refers:
+        question = question.replace(note, "")
     tokens, openers = words_of(question), words.inversion
     if tokens[2:3] and tokens[2] in words.additive and words.things & {tokens[0]}:
         question = re.sub(rf"(?<=\w) {re.escape(tokens[2])} ", " ", question, count=1, flags=re.IGNORECASE)

@@ -28,7 +28,7 @@ EAST_ASIAN = frozenset(
 SYMBOLIC = frozenset("βγδεζηθλμξπστφψωΓΔΘΛΞΠΣΦΨΩ")
 ACCENTS = frozenset("\u0302\u0303\u0304\u0305\u0307\u0308\u20d7")  # make a symbol of a letter: the mean x̄
 OVERLAY = 1  # the combining class of marks that strike a letter through
-MIXED = 3  # least letters of a word that mixes two scripts: "μm" is a unit
+MIXED = 3  # least letters of a word with Latin and Greek ones: "hν" is a formula
 SYMBOL = re.compile(
     "[\u231a-\u23ff\u2600-\u27bf\u2b00-\u2bff\ufe00-\ufe0f\U0001f000-\U0001faff\U000e0100-\U000e01ef]"
 )
@@ -58,7 +58,7 @@ def _own_scripts(text: str, passage: Passage) -> None:
         single = len(word) == 1  # "α" is a symbol
         foreign = (scripts & LOOKALIKE - {"GREEK"} if single else scripts - {"LATIN"}) - known
         alike = _scripts("".join(set(word) - SYMBOLIC)) & LOOKALIKE
-        mixed = "LATIN" in scripts and alike and len(word) >= MIXED
+        mixed = "LATIN" in scripts and alike and (alike != {"GREEK"} or len(word) >= MIXED)
         if (foreign and scripts == foreign) or (mixed and word not in passage.text):
             raise Reject("another script", f"{word} in: {text}")
 

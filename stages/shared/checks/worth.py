@@ -55,7 +55,7 @@ def _one_question(question: str, evidence: str, words: Language) -> None:
     question_words = words_of(question)
     finite = words.verbs | words.modals | words.actions
     for note in NOTE.finditer(question):
-        if opening(words_of(note[1]), [*words.subjectless]):
+        if words.referring & {*words_of(note[1])[:1]}:
             raise Reject("refers to the passage", f"{note[0]!r} in: {question}")  # "(see Naming)"
         if verb := next((word for word in words_of(note[1])[1:] if word in finite), ""):
             raise Reject("asks about two things", f"{verb!r} in a note: {question}")

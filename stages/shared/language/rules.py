@@ -161,6 +161,7 @@ class Language(BaseModel):
     ranges: dict[str, frozenset[str]] = {}
     personal: frozenset[str] = frozenset()
     additive: frozenset[str] = frozenset()
+    referring: frozenset[str] = frozenset()
     restricting: frozenset[str] = frozenset()
     unreal: frozenset[str] = frozenset()
     unfulfilled: frozenset[str] = frozenset()

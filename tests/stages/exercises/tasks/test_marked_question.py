@@ -174,7 +174,8 @@ TRIAL = Passage(
     passage(
         "The Registrar may inspect the scales of a smith without notice. Members of the court, on the motion of a party, "
         "shall hear the smith. The term “touchstone” means a dark stone for testing gold, or any plate of slate that the guild has "
-        "approved. A smith can also ask the court for a copy of the roll."
+        "approved. A smith can also ask the court for a copy of the roll. The oath of a smith is then read in a quiet room "
+        "(see Rooms), before a witness of the guild."
     ),
     ENGLISH,
 )
@@ -196,6 +197,9 @@ TRIAL = Passage(
         # An "also" that belongs to what the sentence says before.
         ("What can also ask the court for a copy of the roll?", "A smith", "A smith",
          "What can ask the court for a copy of the roll?", "A smith"),
+        # A "then", and a note that refers elsewhere.
+        ("What is then read in a quiet room (see Rooms)?", "The oath of a smith", "The oath of a smith",
+         "What is read in a quiet room?", "The oath of a smith"),
     ],
 )  # fmt: skip
 def test_a_confirmed_question_is_asked_and_answered_as_its_sentence_says(

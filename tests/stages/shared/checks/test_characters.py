@@ -41,6 +41,7 @@ def passage(language, more=""):
         ("en", "L\u0336a\u0336te readers pay.", SYMBOL),
         ("en", "Late re\u0301aders pay at 5 °C.", ""),
         ("en", "Late r\u0435aders pay.", SCRIPT),  # a Cyrillic letter that looks like "e"
+        ("en", "Late readers pay \u0456t.", SCRIPT),  # Cyrillic, in a word of two letters
         ("en", "Late readers p\u03b1y.", SCRIPT),  # Greek alpha
         ("en", "Late readers pay \u0430 fee.", SCRIPT),
         ("en", "Readers pay 5 μm, or α.", ""),
