@@ -40,7 +40,7 @@ def keeps(text: str, original: str, words: Language, *, asks: bool = False) -> N
         raise Reject("loses a negation", f"{original} -> {text}")
     for condition in (word for word in words.conditions if not (asks and word in words.asking)):
         same = next((group for group in words.alike if condition in group), (condition,))
-        same = [word for word in same if not (asks and word in words.asking)]
+        same = tuple(word for word in same if not (asks and word in words.asking))
         if phrase_in(original_words, [condition]) and not phrase_in(spelled, same):
             raise Reject("loses a condition", f"{condition!r} in: {text}")
     if (bound := phrase_in(original_words, words.bounding)) and not phrase_in(spelled, words.bounding):
