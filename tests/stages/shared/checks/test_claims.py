@@ -36,7 +36,10 @@ SCOPE = "The scope of a name is limited to the block."
         # One of two negations is left out; both are kept.
         ("Who shall enter a barn without a key?", "A keeper", KEEPER, "question is not true"),
         ("Who shall not enter a barn without a key?", "A keeper", KEEPER, ""),
+        ("Who shall enter a barn?", "A keeper who does not ride", "A keeper who does not ride shall not enter a barn.", "question is not true"),
         # What somebody only thinks.
+        ("Who owned the seal?", "the guild", "The warden thought highly of the guild that owned the seal.", ""),
+        ("What did the guild own?", "the seal", "It is thought the guild owned the seal.", ""),
         ("Who had sold the seal?", "the guild", THOUGHT, "question is not true"),
         ("What did the warden think the guild had sold?", "the seal", THOUGHT, ""),
         ("Who was thought to own the seal?", "Ada Holz", "Ada Holz was thought to own the seal.", ""),

@@ -93,7 +93,7 @@ def test_gaps_are_found_in_german(question, answer, evidence, asks):
         ("Who can open the gate until the bell rings?", "A guard", "A guard may open the gate until the bell rings.", ""),
         ("What are weighed in May?", "rings", "Coins, seals and the rings are weighed in May.", "cut from a longer answer"),
         ("What are weighed in May?", "rings", "Coins are struck, and the rings are weighed in May.", ""),
-        ("What are weighed in May?", "rings", "Coins stay here. Seals and rings are weighed in May.", "cut from a longer answer"),
+        ("What are weighed in May?", "rings", "Coins are kept. Seals and rings are weighed in May.", "cut from a longer answer"),
         # A consequence that repeats its condition.
         ("What happens when the tide turns?", "the bell rings when the tide turns, and the lock opens", "The bell rings when the tide turns, and the lock opens.", "answer repeats the question"),
         # The verb of the sentence after "does"; a second verb that is not inverted.

@@ -94,6 +94,7 @@ def test_questions_that_nobody_would_ask_are_rejected(question, answer, evidence
         ("What is then read in a new frame?", "The roll", "The roll is then read in a new frame.", UNLIKELY),
         ('What may have a seal, even those of the form "*x"?', "Any roll", 'Any roll may have a seal, even those of the form "*x".', UNLIKELY),
         ("What can rolls be used as names or as targets in?", "assignments", ROLLS, "ungrammatical"),
+        ("What are rolls read in May or after noon with?", "lenses", "Rolls are read in May or after noon with lenses.", ""),
         ("What can rolls be used in as targets?", "assignments", ROLLS, ""),
         ("Which clerk is called with suitable forms?", "Ada Holz", "The clerk Ada Holz is called with suitable forms.", UNLIKELY),
         ("Which clerk of Arbroath sent different forms?", "Ada Holz", "The clerk of Arbroath Ada Holz sent different forms.", ""),
