@@ -19,8 +19,9 @@ BAD = frozenset(
     {"0", "0.0", "-1", "-1.0", "false", "no", "bad", "wrong", "incorrect", "negative", "rejected"}
 )
 VOTED_DOWN = frozenset(
-    {"undesirable", "down", "downvote", "dislike", "disliked", "thumbs_down", "thumbsdown", "👎"}
+    {"undesirable", "down", "downvote", "dislike", "disliked", "thumbs down", "thumbsdown", "👎"}
 )
+SKIN = re.compile("[\U0001f3fb-\U0001f3ff]")  # tones of an emoji
 NUMBER = r"[-+]?\d+(?:\.\d+)?"
 SCALED = re.compile(rf"\s*({NUMBER})\s*(?:/|(?:out )?of|von|sur|de)\s*({NUMBER})\b", re.IGNORECASE)
 RATED = re.compile(
@@ -39,11 +40,11 @@ def not_bad(fields: Row, answer: object) -> None:
     """
     said = str(answer).strip().casefold()
     for name in LABELS:
-        mark = str(_inner(fields.get(name))).strip().casefold()
+        mark = SKIN.sub("", str(_inner(fields.get(name)))).strip().casefold().replace("_", " ")
         if mark in BAD | VOTED_DOWN and mark != said:
             raise Reject("a bad answer", f"its {name} is {mark}; {REMEDY}")
     for name in FLAGS:
-        if fields.get(name) is False or str(fields.get(name)).lower() == "false" != said:
+        if str(fields.get(name)).strip().casefold() == "false" != said:
             raise Reject("a bad answer", f"its {name} is false; {REMEDY}")
     for name in RATINGS:
         rating = _inner(fields.get(name))

@@ -21,7 +21,7 @@ from datagen.stages.exercises.task import MarkedTask, instruction
 from datagen.stages.shared import checks
 from datagen.stages.shared.checks import claims
 from datagen.stages.shared.checks.field_patterns import QUESTION_MARKS, SENTENCE_MARKS, Line
-from datagen.stages.shared.checks.gap import completes, names_subject, says_all
+from datagen.stages.shared.checks.gap import NOTE, completes, names_subject, says_all
 from datagen.stages.shared.checks.predicates import base_forms
 from datagen.stages.shared.checks.whole import whole
 from datagen.stages.shared.checks.worth import worth_asking
@@ -110,8 +110,12 @@ def corrected(question: str, answer: str, evidence: str, words: Language) -> str
     """
     Return a question with "Who" for "What" if its answer is a person who does something.
 
-    Also without an "also" after its verb, which belongs to what its sentence says before.
+    Also without an "also" after its verb, which belongs to what its sentence says before, and without a note
+    that refers elsewhere: "(see Naming)".
     """
+    refers = [note[0] for note in NOTE.finditer(question) if words.referring & {*words_of(note[0])[:1]}]
+    for note in refers:
+        question = question.replace(note, "")
     tokens, openers = words_of(question), words.inversion
     if tokens[2:3] and tokens[2] in words.additive and words.things & {tokens[0]}:
         question = re.sub(rf"(?<=\w) {re.escape(tokens[2])} ", " ", question, count=1, flags=re.IGNORECASE)
@@ -123,6 +127,16 @@ def corrected(question: str, answer: str, evidence: str, words: Language) -> str
     if any({*tokens[2:3]} & base_forms(phrase.split()[0], words) for phrase in words.defining):
         return question  # "What shall consist of seven members?" "The board"
     return openers.person.capitalize() + question.lstrip()[len(openers.thing) :]
+
+
+def _uncapitalised(question: str, evidence: str, passage: Passage) -> str:
+    """Return a question without the capital of its sentence: "When must Guard evaluation stop?"."""
+    first = evidence.partition(" ")[0]
+    small = first[:1].lower() + first[1:]
+    if not first.isalpha() or not re.search(rf"(?<!\w){small}(?!\w)", passage.text):
+        return question
+    inside = re.compile(rf"(?<=\w ){first}(?!\w)")
+    return question if inside.search(passage.text) else inside.sub(small, question)  # unless it is a name
 
 
 def confirm(pair: Pair, returned: str, passage: Passage, agreement: float) -> Pair:
@@ -137,6 +151,7 @@ def confirm(pair: Pair, returned: str, passage: Passage, agreement: float) -> Pa
             suits(question, candidate, passage.words)
             evidence = leads_to(question, candidate.answer, passage)
             asked = corrected(question, candidate.answer, unwrap(evidence), passage.words)
+            asked = _uncapitalised(asked, unwrap(evidence), passage)
             holds(asked, candidate.answer, unwrap(evidence), passage.words)
             answer = phrased(candidate, passage.words)
             return pair | {"question": asked, "answer": answer, "evidence": evidence}

@@ -40,7 +40,7 @@ def needs_no_passage(question: str, words: Language) -> None:
         raise Reject(REASON, f"does not name whose {word!r} it asks for: {question}")
     small = (
         words.vague | words.negations | frozenset(word for text in words.happening for word in text.split())
-    )
+    ) | frozenset(text.partition(" ")[0] for text in words.connectives)
     content = {words.stem(word) for word in text_words if word not in words.stop | small}
     if words.stop and len(content) < FEWEST:
         raise Reject(REASON, f"names nothing and has fewer than {FEWEST} content words: {question}")

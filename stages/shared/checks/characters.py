@@ -22,9 +22,13 @@ JOINERS = frozenset("\u200c\u200d")
 PLAIN = frozenset({"LATIN", "GREEK", "CYRILLIC", "EAST ASIAN"})
 LOOKALIKE = frozenset({"GREEK", "CYRILLIC", "ARMENIAN", "CHEROKEE"})  # have letters that look like Latin ones
 EAST_ASIAN = frozenset(
-    {"CJK", "HIRAGANA", "KATAKANA", "KATAKANA-HIRAGANA", "BOPOMOFO", "FULLWIDTH", "HALFWIDTH"}
+    {"CJK", "IDEOGRAPHIC", "HIRAGANA", "KATAKANA", "KATAKANA-HIRAGANA", "BOPOMOFO", "FULLWIDTH", "HALFWIDTH"}
 )
-MIXED = 3  # least letters of a word that mixes two scripts: "μm" is a unit
+# Symbols of formulas, unlike any Latin letter: "Δmax", "πr²".
+SYMBOLIC = frozenset("βγδεζηθλμξπστφψωΓΔΘΛΞΠΣΦΨΩ")
+ACCENTS = frozenset("\u0302\u0303\u0304\u0305\u0307\u0308\u20d7")  # make a symbol of a letter: the mean x̄
+OVERLAY = 1  # the combining class of marks that strike a letter through
+MIXED = 3  # least letters of a word with Latin and Greek ones: "hν" is a formula
 SYMBOL = re.compile(
     "[\u231a-\u23ff\u2600-\u27bf\u2b00-\u2bff\ufe00-\ufe0f\U0001f000-\U0001faff\U000e0100-\U000e01ef]"
 )
@@ -53,18 +57,36 @@ def _own_scripts(text: str, passage: Passage) -> None:
         scripts = _scripts(word)
         single = len(word) == 1  # "α" is a symbol
         foreign = (scripts & LOOKALIKE - {"GREEK"} if single else scripts - {"LATIN"}) - known
-        mixed = "LATIN" in scripts and scripts & LOOKALIKE and len(word) >= MIXED
+        alike = _scripts("".join(set(word) - SYMBOLIC)) & LOOKALIKE
+        mixed = "LATIN" in scripts and alike and (alike != {"GREEK"} or len(word) >= MIXED)
         if (foreign and scripts == foreign) or (mixed and word not in passage.text):
             raise Reject("another script", f"{word} in: {text}")
 
 
 def _own_marks(text: str, passage: Passage) -> None:
-    """Reject marks on Latin letters that form no letter together: struck through, or several at once."""
+    """
+    Reject marks on Latin letters that form no letter together: struck through, or several at once.
+
+    Not one mark in a language that has such letters ("ọ̀"), or on a symbol.
+    """
+    known = passage.once(_marks_of)
     composed = unicodedata.normalize("NFC", text)
-    for letter, mark in pairwise(composed):
+    for place, (letter, mark) in enumerate(pairwise(composed)):
         marked = unicodedata.category(mark) in ("Mn", "Me") and _scripts(letter) == {"LATIN"}
-        if marked and letter + mark not in passage.text:
+        around = composed[max(0, place - 1) : place] + composed[place + 2 : place + 3]
+        single = not any(map(unicodedata.combining, around))
+        symbol = mark in ACCENTS and not any(map(str.isalpha, around))
+        spelt = known and unicodedata.combining(mark) > OVERLAY
+        if marked and letter + mark not in passage.text and not (single and (symbol or spelt)):
             raise Reject("stray symbol", f"U+{ord(mark):04X} in: {text}")
+
+
+def _marks_of(passage: Passage) -> bool:
+    """Check whether a passage has Latin letters with a mark that Unicode does not compose."""
+    pairs = pairwise(unicodedata.normalize("NFC", passage.text))
+    return any(
+        unicodedata.combining(mark) > OVERLAY and _scripts(letter) == {"LATIN"} for letter, mark in pairs
+    )
 
 
 def _scripts_of(passage: Passage) -> frozenset[str]:

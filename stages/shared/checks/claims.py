@@ -8,6 +8,7 @@ raises `datagen.request.Reject`. Languages without the word lists have no such c
 """
 
 import re
+from collections import Counter
 from itertools import takewhile
 
 from datagen.request import Reject
@@ -141,29 +142,62 @@ def _whole_clause(answer: str, evidence: str, words: Language) -> None:
 
 
 def _reason_or_time(question: str, answer: str, words: Language) -> None:
-    """Reject a reason for a question that asks for a time, and the reverse: "Why ...?" "After Costa"."""
-    for asks, others in ((words.of_time, words.reasons), (words.of_reason, words.of_order)):
-        if opening(words_of(question), asks) and (phrase := opening(words_of(answer), others)):
+    """
+    Reject a reason for a question that asks for a time, and a time for one that asks for something else.
+
+    "Why ...?" "After Costa"; "Where ...?" "Until 1911"; "How was it built?" "1911", but not "How old ...?".
+    """
+    asked, tokens = words_of(question), words_of(answer)
+    for asks, others in (
+        (words.of_time, words.reasons),
+        (words.of_reason, words.of_order),
+        (words.of_place, (*words.of_order, *words.connectives)),
+    ):
+        if opening(asked, asks) and (phrase := opening(tokens, others)):
             raise Reject("answer of another kind", f"{phrase!r}: {question} {answer}")
+    verbs = words.verbs | words.modals | words.support
+    dated = [word for word in tokens if word.isdigit() or word in words.months]
+    small = words.prepositions | words.articles
+    if opening(asked, words.of_manner) and verbs & {*asked[1:2]}:
+        phrase = opening(tokens, words.of_order)
+        if phrase or (dated and all(word in small or word in dated for word in tokens)):
+            raise Reject("answer of another kind", f"a time: {question} {answer}")
 
 
 def _same_negation(question: str, answer: str, evidence: str, words: Language) -> None:
-    """Reject a question that omits a negation of its sentence."""
+    """
+    Reject a question that omits a negation of its sentence.
+
+    Also one of several: "enters without a warrant", by "shall not enter without a warrant".
+    """
     claimed, evidence_words = words.spelled(f"{question} {answer}"), words.spelled(QUOTED.sub(" ", evidence))
-    if words.negations & set(claimed):
+    kept = Counter(word for word in claimed if word in words.negations)
+    if kept.total() >= sum(word in words.negations for word in evidence_words):
         return
     stems = {words.stem(word) for word in claimed if word not in words.stop}
     small = words.stop | words.modals | words.verbs | words.prepositions
     for place, word in enumerate(evidence_words):
-        if word in words.negations:
+        if kept[word] > 0:
+            kept[word] -= 1
+        elif word in words.negations:
             denied = next((later for later in evidence_words[place + 1 :] if later not in small), "")
             if words.stem(denied) in stems and set(evidence_words[max(0, place - 2) : place]) & set(claimed):
                 raise Reject("question is not true", f"{word!r} of: {evidence}, is missing in: {question}")
 
 
 def _not_disowned(question: str, evidence: str, words: Language) -> None:
-    """Reject a question about what its sentence denies: "What had they sold?" by "He denied they had"."""
+    """
+    Reject a question about what its sentence denies or only supposes.
+
+    "What had they sold?" by "He denied that they had sold it", or by "He thought the guild had sold it".
+    """
     asked, line = set(words_of(question)), words_of(evidence)
+    supposed = next((at for at, word in enumerate(line) if at and word in words.supposing), None)
+    if supposed is not None and not asked & words.supposing and not words.being & {line[supposed - 1]}:
+        opens = words.relative | words.articles | words.pointing
+        content = asked - words.stop
+        if opens & {*line[supposed + 1 : supposed + 2]} and not content & {*line[:supposed]}:
+            raise Reject("question is not true", f"only supposed in: {evidence}, but asked in: {question}")
     place = next((at for at, word in enumerate(line) if word in words.disowning), None)
     if place is None or asked & words.disowning or not words.relative & set(line[place + 1 : place + 2]):
         return

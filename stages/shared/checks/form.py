@@ -14,7 +14,7 @@ from datagen.stages.shared.passage import Passage, opening, phrase_in
 CLOSING = " \"'”’»)]*_」』）】`"
 # Leftovers of templates and markup; not if the passage contains the same text.
 LEFTOVER = re.compile(
-    r"\{\{|\}\}|\{%|</?[A-Za-z_][A-Za-z0-9_]{0,19}>|\[[A-Z][A-Za-z_ ]{2,20}\]|```|\\n|<\||_{4,}"
+    r"\{\{|\}\}|\{%|</?[A-Za-z_][A-Za-z0-9_]{0,19}>|(?<!\w)\[[A-Z][A-Za-z_ ]{2,20}\]|```|\\n|<\||_{4,}"
     r"|[\"”][}\]]|https?://[^\s)\]]+|\A(?:null|undefined|NaN|nil)\.?\Z"
     # Escapes, entities, text read in a wrong encoding, and the signs of blanks in tokenizers.
     r"|\\u[0-9a-fA-F]{4}|&(?:[a-z]{2,8}|#x?[0-9a-fA-F]{1,6});|<0x[0-9A-F]{2}>|â€|Ã[\xa0-\xbf]|▁|(?<!\w)[ĠĊ](?=\w)"

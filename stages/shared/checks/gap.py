@@ -26,6 +26,8 @@ INSERTED = re.compile(r", (\w+) [^,;:()]*, ")  # "The clerk, in the absence of t
 OPENING_COMMA = re.compile(r", (?:\w{1,3} )?[\"'“‘*`(]*\Z")  # before a subject, with its article
 ITEM = re.compile(r"\W*(\w+(?: \w+)?), (\w+) ")  # the last item but one of a list: "wages, and costs"
 SUBJECT_WORDS = 6  # within which the verb of a second main clause follows its conjunction
+SENTENCE_START = re.compile(r"[;:.!?] ")
+LIST_WORDS = 8  # before the last item of a list that is a subject
 OPENERS = 3  # maximum words of "which kind of thing"
 
 
@@ -150,6 +152,7 @@ def completes(question: str, answer: str, evidence: str, words: Language) -> Non
     _one_predicate(question, asks, words)
     _moved_verb(question, asks, evidence, words)
     _not_from_list(question, answer, asks, words)
+    _not_repeated(question, answer, words)
     if asks not in (Asks.SUBJECT, Asks.OBJECT):
         return
     place = evidence.casefold().find(answer.casefold())
@@ -157,11 +160,34 @@ def completes(question: str, answer: str, evidence: str, words: Language) -> Non
         return
     before, after = words_of(evidence[:place]), evidence[place + len(answer) :].lstrip(CLOSING)
     outer = next((word for word in reversed(before) if word not in words.articles), "")
-    if asks is Asks.SUBJECT and outer in words.prepositions:
+    if asks is Asks.SUBJECT and (outer in words.prepositions or _last_item(evidence[:place], words)):
         raise Reject("cut from a longer answer", f"{question} {answer}, by: {evidence}")
+    if asks is Asks.SUBJECT and (limit := _limit_behind(question, answer, evidence, words)):
+        raise Reject("cut from its condition", f"{limit!r} is not in: {question}, by: {evidence}")
     condition = opens_condition(words_of(after), words) if after[:1] == " " else ""
     if asks is Asks.OBJECT and condition and condition not in " ".join(words_of(question)):
         raise Reject("cut from its condition", f"{question} {answer}, by: {evidence}")
+
+
+def _last_item(before: str, words: Language) -> bool:
+    """Check whether words without a verb end in a conjunction: "Ferries, barges and", before "rafts"."""
+    tokens = [word for word in words_of(SENTENCE_START.split(before)[-1]) if word not in words.articles]
+    if not tokens or tokens[-1] not in words.coordinating or len(tokens) > LIST_WORDS:
+        return False
+    finite = words.verbs | words.modals | words.actions | words.pasts
+    return not finite & {*tokens} and not opening(tokens, words.connectives)
+
+
+def _limit_behind(question: str, answer: str, evidence: str, words: Language) -> str:
+    """Return what limits a sentence behind the words of a question for its subject: "unless", "except"."""
+    asked = words_of(question)
+    for asks, moved, rest in _readings(asked, words):
+        for gapped in _gapped(words_of(evidence), words_of(answer)) if asks is Asks.SUBJECT else ():
+            run = _repeated(rest, gapped, moved, words)
+            if run and _adjoins(run, gapped, asks, moved, words):
+                behind = gapped[run.end :]
+                return opens_condition(behind, words) or opening(behind, words.excepting)
+    return ""
 
 
 def opens_condition(tokens: Sequence[str], words: Language) -> str:
@@ -197,6 +223,14 @@ def _not_from_list(question: str, answer: str, asks: Asks | None, words: Languag
     verbs = words.verbs | words.modals | words.actions
     if item and item[2] in words.coordinating and not (words.articles | verbs) & set(words_of(item[1])):
         raise Reject("answer is cut from a clause", f"{question} {answer}")
+
+
+def _not_repeated(question: str, answer: str, words: Language) -> None:
+    """Reject a consequence that repeats its condition: "The pump starts when the valve opens, and ..."."""
+    happens = opening(words_of(question), words.happening)
+    condition = words_of(question)[happens.count(" ") + 1 :]
+    if happens and len(condition) > 2 and phrase_in(words_of(answer), [" ".join(condition)]):
+        raise Reject("answer repeats the question", f"{question} {answer}")
 
 
 def _shares_subject(run: _Run, sentence: Sequence[str], asks: Asks, words: Language) -> bool:

@@ -6,6 +6,7 @@ words cannot show that a rewritten answer says the same.
 """
 
 import re
+import unicodedata
 
 from datagen.request import Reject
 from datagen.stages.shared.checks.entailment import verdict
@@ -16,24 +17,39 @@ from datagen.stages.shared.passage import Passage, overlap, phrase_in
 
 SHORTEST = 2  # content words of a sentence that can be compared
 SAME = 0.75  # share of a sentence's content words in another from which it restates that one
+DATE = re.compile(r"\d[-/.]\d")  # which may have a month in digits
+GROUPS = re.compile(r"(?<=\d)[.,](?=\d{3}(?:\D|\Z))")  # of thousands
+EMPTY_DECIMALS = re.compile(r"[.,]0+\Z")
 NUMBERED = re.compile(r"(?m)^\s*\d+[.)] ")  # the number of a list item
 
 
 def keeps(text: str, original: str, words: Language, *, asks: bool = False) -> None:
     """
-    Reject a text that lacks a number, a negation or a condition of the text that it restates.
+    Reject a text that lacks a number, a month, a negation or a condition of the text that it restates.
 
-    With `asks` both are questions, whose question words ("when", "may") are not conditions.
+    Also one with a sentence that says the opposite of one there. Another word for the same condition
+    ("all", "every") is enough. With `asks` both are questions, whose question words ("when", "may") are not
+    conditions.
     """
-    numbers, spelled = _numbers(text, words), words.spelled(text)
-    if lost := sorted(_numbers(original, words) - numbers):
-        raise Reject("loses a number", f"{', '.join(lost)} in: {text}")
-    original_words = words.spelled(original)
+    spelled, original_words = words.spelled(text), words.spelled(original)
+    lost = _numbers(original, words, articles=False) - _numbers(text, words)
+    named = _magnitudes(words) if DATE.search(text) else _magnitudes(words) | _months(words)
+    if lost := lost | (named & {*original_words}) - {*spelled}:
+        raise Reject("loses a number", f"{', '.join(sorted(lost))} in: {text}")
     if _negations(spelled, words) < _negations(original_words, words):
         raise Reject("loses a negation", f"{original} -> {text}")
     for condition in (word for word in words.conditions if not (asks and word in words.asking)):
-        if phrase_in(original_words, [condition]) and not phrase_in(spelled, [condition]):
+        same = next((group for group in words.alike if condition in group), (condition,))
+        same = tuple(word for word in same if not (asks and word in words.asking))
+        if phrase_in(original_words, [condition]) and not phrase_in(spelled, same):
             raise Reject("loses a condition", f"{condition!r} in: {text}")
+    if (bound := phrase_in(original_words, words.bounding)) and not phrase_in(spelled, words.bounding):
+        raise Reject("loses a condition", f"{bound!r} in: {text}")
+    denied = _negations(spelled, words) > _negations(original_words, words)  # `denies_no_more`
+    for sentence in () if asks or denied else sentences(_in_digits(text)):
+        verdicts = [verdict(sentence, line, words) for line in sentences(_in_digits(original))]
+        if False in verdicts and True not in verdicts:
+            raise Reject("says the opposite", f"{original} -> {text}")
 
 
 def denies_no_more(text: str, original: str, words: Language) -> None:
@@ -52,7 +68,7 @@ def not_reversed(text: str, passage: Passage) -> None:
     """
     words, lines = passage.words, [line for _, line in passage.sentences]
     for sentence in sentences(text):
-        verdicts = [verdict(sentence, line, words) for line in lines]
+        verdicts = [verdict(_in_digits(sentence), _in_digits(line), words) for line in lines]
         opposite = [line for line, told in zip(lines, verdicts, strict=True) if told is False]
         if True not in verdicts and (opposite := opposite or _denied(sentence, lines, words)):
             raise Reject("says the opposite", f"{sentence}, by: {opposite[0]}")
@@ -76,8 +92,32 @@ def _negations(spelled: list[str], words: Language) -> int:
     return sum(word in words.negations for word in spelled)
 
 
-def _numbers(text: str, words: Language) -> set[str]:
-    """Return the numbers of a text, those in words as digits; items of a list are not numbers."""
+def _numbers(text: str, words: Language, *, articles: bool = True) -> set[str]:
+    """
+    Return the numbers of a text in one spelling: "1000" for "1,000", "12" for "twelve", "5" for "05".
+
+    Items of a list are not numbers, nor, without `articles`, is a word for one: "ein", "one of them".
+    """
     plain = NUMBERED.sub("", text)
-    written = " ".join(words.written_out.get(word, "") for word in words_of(plain))
-    return {*NUMBER.findall(plain), *NUMBER.findall(written)}
+    spelled = [words.written_out.get(word, "") for word in words_of(plain)]
+    digits = " ".join(digit for digit in spelled if articles or digit != "1")
+    return {_spelt(number) for number in (*NUMBER.findall(plain), *NUMBER.findall(digits))}
+
+
+def _in_digits(text: str) -> str:
+    """Write the numbers of a text as `_numbers` compares them."""
+    return NUMBER.sub(lambda number: _spelt(number[0]), text)
+
+
+def _spelt(number: str) -> str:
+    digits = "".join(str(unicodedata.digit(sign, sign)) for sign in GROUPS.sub("", number))
+    return EMPTY_DECIMALS.sub("", digits).lstrip("0") or "0"
+
+
+def _magnitudes(words: Language) -> frozenset[str]:
+    """Return words such as "million", which belong to a number."""
+    return words.numerals - words.written_out.keys() - words.negations
+
+
+def _months(words: Language) -> frozenset[str]:
+    return words.months - {*words.conditions}

@@ -21,6 +21,9 @@ from datagen.stages.shared.passage import opening, phrase_in
 
 SHORT = 5  # maximum words of an answer that one empty word makes useless
 BARE = 2  # maximum words of a reference such as "the file", which names nothing
+FEW = (
+    3  # maximum content words of a question that ends in an empty phrase: "called with appropriate arguments"
+)
 REFERENCE = 3  # maximum words of a reference in a question without a name
 UNENDED = re.compile(r"[-–—,;:]\s*[?？؟]\W*\Z")
 NOTE = re.compile(r"\(([^()]*)\)")
@@ -33,6 +36,7 @@ def worth_asking(question: str, answer: str, evidence: str, words: Language) -> 
     _one_question(question, evidence, words)
     _specific(question, words)
     _no_ellipsis(question, answer, words)
+    _one_place(question, words)
     _no_obligation(question, answer, evidence, words)
     _tells_something(question, answer, words)
     asks_subject = fills(question, answer, evidence, words) is Asks.SUBJECT
@@ -51,6 +55,8 @@ def _one_question(question: str, evidence: str, words: Language) -> None:
     question_words = words_of(question)
     finite = words.verbs | words.modals | words.actions
     for note in NOTE.finditer(question):
+        if words.referring & {*words_of(note[1])[:1]}:
+            raise Reject("refers to the passage", f"{note[0]!r} in: {question}")  # "(see Naming)"
         if verb := next((word for word in words_of(note[1])[1:] if word in finite), ""):
             raise Reject("asks about two things", f"{verb!r} in a note: {question}")
     if words.genitive & set(question_words[-1:]) & set(question_words[:-1]):
@@ -83,12 +89,31 @@ def _specific(question: str, words: Language) -> None:
     after = next((place + 1 for place, word in enumerate(question_words) if word in small), 0)
     if after and after < len(question_words) and question_words[after] in words.adrift:
         raise Reject(UNLIKELY, f"{question_words[after]!r} in: {question}")
+    empty = words.indefinite & set(question_words[-2:])
+    if (
+        empty
+        and not NAMED.search(question)
+        and len(set(words.content(question)) - {*map(words.stem, empty)}) <= FEW
+    ):
+        raise Reject(UNLIKELY, f"{min(empty)!r} in: {question}")
     if word := _likened(question_words, words):
         raise Reject("refers to the passage", f"{word!r} in: {question}")
     if word := _distant(question_words, words):
         raise Reject("refers to the passage", f"{word!r} in: {question}")
     if opening(question_words, words.choosing) and question_words[1] in small:
         raise Reject(UNLIKELY, f"does not name what to choose from: {question}")
+
+
+def _one_place(question: str, words: Language) -> None:
+    """Reject a preposition that belongs to one of two phrases: "used as names or as targets in?"."""
+    tokens = words_of(question)
+    small = words.prepositions - words.infinitive
+    if not small & {*tokens[-1:]}:
+        return
+    for place, word in enumerate(tokens[1:-2], 1):
+        joined = word in words.coordinating and tokens[place + 1] in small
+        if joined and tokens[place + 1] in tokens[:place] and tokens[-2] not in small:
+            raise Reject("ungrammatical", f"{tokens[-1]!r} is of one of two phrases: {question}")
 
 
 def _no_ellipsis(question: str, answer: str, words: Language) -> None:
@@ -149,6 +174,8 @@ def _tells_something(question: str, answer: str, words: Language) -> None:
         raise Reject("answer says nothing", f"{min(indefinite)!r}: {question} {answer}")
     if answer_words and words.negations.issuperset(answer_words):
         raise Reject("answer says nothing", f"{question} {answer}")
+    if word := next((word for word in answer_words if word in words.speaking), ""):
+        raise Reject("refers to the passage", f"{word!r} in: {answer}")
     if phrase := phrase_in(answer_words, words.unspecific):
         raise Reject("refers to the passage", f"{phrase!r} in: {answer}")
 

@@ -76,6 +76,7 @@ class Language(BaseModel):
     spellings: dict[str, str] = {}
     opposites: tuple[tuple[str, str], ...] = ()
     conditions: tuple[str, ...] = ()
+    alike: tuple[tuple[str, ...], ...] = ()
     defining: tuple[str, ...] = ()
     binding: tuple[str, ...] = ()
     placeholders: frozenset[str] = frozenset()
@@ -160,6 +161,7 @@ class Language(BaseModel):
     ranges: dict[str, frozenset[str]] = {}
     personal: frozenset[str] = frozenset()
     additive: frozenset[str] = frozenset()
+    referring: frozenset[str] = frozenset()
     restricting: frozenset[str] = frozenset()
     unreal: frozenset[str] = frozenset()
     unfulfilled: frozenset[str] = frozenset()
@@ -168,6 +170,10 @@ class Language(BaseModel):
     exemplifying: tuple[str, ...] = ()
     of_reason: tuple[str, ...] = ()
     of_order: tuple[str, ...] = ()
+    of_place: tuple[str, ...] = ()
+    of_manner: tuple[str, ...] = ()
+    supposing: frozenset[str] = frozenset()
+    speaking: frozenset[str] = frozenset()
     object_pronouns: frozenset[str] = frozenset()
     limiting: frozenset[str] = frozenset()
     needs_subject: frozenset[str] = frozenset()

@@ -21,6 +21,7 @@ stages:
 ONE, TWO, THREE = (f"{{engine: scripted, model: 'm:{name}'}}" for name in ("one", "two", "three"))
 REVISED = "{engine: scripted, model: 'm:two', revision: '2'}"
 SERVED = "{engine: openai, model: m, base_url: 'http://localhost:1/v1'}"
+ADAPTED = "{{engine: openai, model: m, base_url: 'http://localhost:1/v1', options: {{extra_body: {{lora_path: {}}}}}}}"
 ELSEWHERE = "{engine: openai, model: m, base_url: 'http://localhost:2/v1', thinking: off}"
 COURSE = "subjects: {tree: {Law: [Leases]}}\n  syllabus:\n  coursework:\n  assess:"
 OWN = "own_pairs: {path: [pairs.jsonl]}"
@@ -42,6 +43,7 @@ def load(folder, first=ONE, second=TWO, third=THREE, rows="instruct:", judge="ge
         {"first": TWO, "third": ONE, "rows": f"instruct:\n  {OWN}"},  # own pairs have two others
         {"first": TWO, "third": ONE, "rows": OWN},
         {"rows": COURSE},
+        {"second": ADAPTED.format("law"), "third": ADAPTED.format("trade")},  # adapters of one model
     ],
 )
 def test_different_models_are_accepted(tmp_path, models):
@@ -56,6 +58,8 @@ def test_different_models_are_accepted(tmp_path, models):
         ({"second": SERVED, "third": ELSEWHERE}, "10: stages.third_output: it asks the same model as second_"),
         ({"second": SERVED, "third": SERVED.replace("model: m", "model: m, revision: main")},
          "10: stages.third_output: it asks the same model as second_output, m"),
+        ({"second": ADAPTED.format("law"), "third": ADAPTED.format("law").replace(":1", ":2")},
+         "10: stages.third_output: it asks the same model as second_output, m"),
         ({"third": "generator", "rows": "instruct:\n  score:", "judge": THREE},
          "12: stages.consensus: it needs outputs of 2 models other than the writer, m:one, and has those of m:two"),
         ({"third": "generator", "rows": COURSE, "judge": THREE}, "14: stages.consensus: it needs outputs of 2 models other than the"),
@@ -69,3 +73,12 @@ def test_a_model_that_would_vote_twice_is_rejected(tmp_path, models, message):
     with pytest.raises(UserError) as error:
         load(tmp_path, **models)
     assert message in str(error.value)
+
+
+def test_two_paths_of_one_folder_are_one_model(tmp_path):
+    folder = tmp_path / "m"
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    second, third = (f"{{model: '{path}'}}" for path in (folder, tmp_path / "m" / ".." / "m"))
+    with pytest.raises(UserError, match="it asks the same model as second_output"):
+        load(tmp_path, second=second, third=third)

@@ -163,7 +163,18 @@ def test_preferences_and_texts_are_read():
     "mark",
     [
         *({name: value} for name in ("label", "kto_tag", "vote") for value in (False, 0, "0", 0.0, "false")),
-        *({"feedback": value} for value in ("negative", -1, "Thumbs_Down", {"rating": "down"}, {"value": 0})),
+        *(
+            {"feedback": value}
+            for value in (
+                "negative",
+                -1,
+                "Thumbs_Down",
+                "thumbs down",
+                "👎🏽",
+                {"rating": "down"},
+                {"value": 0},
+            )
+        ),
         *({name: value} for name in ("correct", "is_good", "accepted") for value in (False, "False")),
         *({"rating": value} for value in ("1 of 5", "2/5", "4 out of 10", "1 von 5", -1, {"score": "0/1"})),
     ],
@@ -186,6 +197,7 @@ def test_a_marked_answer_is_bad(mark):
         {"correct": "No", "answer": "No"},
         {"correct": "The first."},
         {"correct": "False", "answer": "False"},
+        {"correct": False, "answer": "False"},
         {"liked": True},
         *(
             {"rating": value}

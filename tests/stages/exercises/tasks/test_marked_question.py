@@ -174,7 +174,8 @@ TRIAL = Passage(
     passage(
         "The Registrar may inspect the scales of a smith without notice. Members of the court, on the motion of a party, "
         "shall hear the smith. The term “touchstone” means a dark stone for testing gold, or any plate of slate that the guild has "
-        "approved. A smith can also ask the court for a copy of the roll."
+        "approved. A smith can also ask the court for a copy of the roll. The oath of a smith is then read in a quiet room "
+        "(see Rooms), before a witness of the guild."
     ),
     ENGLISH,
 )
@@ -196,6 +197,9 @@ TRIAL = Passage(
         # An "also" that belongs to what the sentence says before.
         ("What can also ask the court for a copy of the roll?", "A smith", "A smith",
          "What can ask the court for a copy of the roll?", "A smith"),
+        # A "then", and a note that refers elsewhere.
+        ("What is then read in a quiet room (see Rooms)?", "The oath of a smith", "The oath of a smith",
+         "What is read in a quiet room?", "The oath of a smith"),
     ],
 )  # fmt: skip
 def test_a_confirmed_question_is_asked_and_answered_as_its_sentence_says(
@@ -218,6 +222,22 @@ def test_a_question_about_another_sentence_than_the_marked_one_is_kept_with_that
     assert (confirmed["answer"], confirmed["evidence"]) == ("the scales of a smith", TRIAL.sentences[0][1])
     with pytest.raises(Reject, match="another answer"):
         confirm(pair, "the court", TRIAL, 0.75)
+
+
+@pytest.mark.parametrize(
+    ("name", "rest", "asked"),
+    [
+        ("Guard duty", "A guard duty is a job.", "When must guard duty stop?"),
+        ("Guard duty", "It is a job.", "When must Guard duty stop?"),  # never written small
+        ("Guard duty", "The Guard duty is no guard duty.", "When must Guard duty stop?"),  # a name
+    ],
+)
+def test_the_capital_of_a_sentence_is_not_copied_into_its_question(name, rest, asked):
+    text = f"{name} must stop once the bell of the mint has rung. {rest}"
+    shown = Passage(passage(text), ENGLISH)
+    line = shown.sentences[0][1]
+    pair = {"question": f"When must {name} stop?", "context": text, "answer": "the mint", "evidence": line}
+    assert confirm(pair, "once the bell of the mint has rung", shown, 0.75)["question"] == asked
 
 
 @pytest.mark.parametrize(

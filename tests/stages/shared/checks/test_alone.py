@@ -20,6 +20,7 @@ NEEDS = "needs its context"
         "What can be retrieved from its code object?",
         "Which option rounds negative zero to positive zero before formatting?",
         "What happens if no arguments are given?",
+        "What happens if any comparison operations fail?",
         "When are all aliases listed?",
         "What is the new copy wrapped in?",
         "What is printed directly before the first word of the command line?",

@@ -11,6 +11,7 @@ TEXT = {
     "en": "A reader who returns a book late pays a fee of 50 cents a day.",
     "fa": "خواننده ای که کتاب را دیر برمی گرداند جریمه می پردازد.",
     "ru": "Читатель платит за опоздание 50 копеек в день.",
+    "yo": "Ilé náà jẹ\u0301 ti ọba.",
     "ja": "本を遅れて返す人は一日五十円を払う。",
 }
 HIDDEN, SYMBOL, SCRIPT = "invisible character", "stray symbol", "another script"
@@ -40,9 +41,19 @@ def passage(language, more=""):
         ("en", "L\u0336a\u0336te readers pay.", SYMBOL),
         ("en", "Late re\u0301aders pay at 5 °C.", ""),
         ("en", "Late r\u0435aders pay.", SCRIPT),  # a Cyrillic letter that looks like "e"
+        ("en", "Late readers pay \u0456t.", SCRIPT),  # Cyrillic, in a word of two letters
         ("en", "Late readers p\u03b1y.", SCRIPT),  # Greek alpha
         ("en", "Late readers pay \u0430 fee.", SCRIPT),
         ("en", "Readers pay 5 μm, or α.", ""),
+        ("en", "Readers pay πr², Δmax, 5 kΩm or sinθ.", ""),
+        ("en", "Readers pay Δ\u03bfne.", SCRIPT),  # omicron looks like "o"
+        ("en", "Readers pay the mean x\u0304, or p\u0302.", ""),
+        ("en", "Readers pay the mean x\u0336.", SYMBOL),
+        ("en", "Readers pay the mea\u0304x\u0304.", SYMBOL),  # inside a word
+        ("yo", "Ọ\u0300rọ\u0300 náà jẹ\u0301 ti ọba.", ""),
+        ("yo", "Ọ\u0300\u0301rọ náà jẹ\u0301 ti ọba.", SYMBOL),
+        ("ja", "人々は〇を払う。", ""),
+        ("ja", "々", ""),
         ("en", "Late readers pay, потому что так.", SCRIPT),
         ("en", "Late readers pay, 因为法律规定.", SCRIPT),
         ("en", "Ｌａｔｅ readers pay.", SCRIPT),

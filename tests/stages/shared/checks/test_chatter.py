@@ -21,6 +21,9 @@ AROUND = {
         "Here is the answer: {}", "Here's a possible answer:\n\n{}", "**Sure!** {}", "Below is my answer: {}",
         "{} I hope this helps!", "{} Hope this helps!", "{} At least, I think so.", "{} Please let me know if you have questions.", "{} Feel free to ask for more.",
         "{} Is there anything else you would like to know?", "{}\n\nNote: This answer is based on the text.",
+        "Sure thing — {}", "Hi! {}", "Hello there! {}", "Ok so {}", "As a language model, I say: {}", "{} I am happy to help.",
+        "{} I’m glad to assist!", "{} Hope that's clear!", "{} Is there anything else?", "{} — ChatGPT", "{} ~ by GPT-4",
+        "{} [citation needed]", "{} (see above)",
         "{}\n\nI used the first sentence of the passage.", "{} (Word count: 31)",
     ],
     "de": [

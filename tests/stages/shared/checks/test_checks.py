@@ -104,6 +104,9 @@ class TestClean:
         assert self.rejection('What does the "with" statement do?') == ""
         assert self.rejection('"The answer"') == "template leftover"
 
+    def test_a_type_in_brackets_is_not_a_leftover(self):
+        assert self.rejection("It returns a List[Term].") == ""
+
     def test_braces_in_the_passage_are_not_leftovers(self):
         about_braces = passage("A replacement field is written in {{ and }} pairs. Note: <b> is text.")
         assert rejection(checks.clean, "What do {{ and }} mean?", about_braces, self.PROMPT) == ""

@@ -21,6 +21,8 @@ LOG = 'The log is written by the "flush()" function whenever the buffer is full.
 STAFF = "The members of the board and the auditor are elected for three years."
 FORMAT = "ASCII characters have code points in the range U+0000-U+007F."
 OWLS = "The owls are found on every island except Gotland, unlike the main island."
+KEEPER = "A keeper shall not enter a barn without a key."
+THOUGHT = "The warden thought the guild had sold the seal."
 SCOPE = "The scope of a name is limited to the block."
 
 
@@ -31,6 +33,23 @@ SCOPE = "The scope of a name is limited to the block."
         ("Which island are the owls found on?", "Gotland", OWLS, "question is not true"),
         ("What are the owls found on?", "the main island", OWLS, "question is not true"),
         ("What are found on every island except Gotland?", "The owls", OWLS, ""),
+        # One of two negations is left out; both are kept.
+        ("Who shall enter a barn without a key?", "A keeper", KEEPER, "question is not true"),
+        ("Who shall not enter a barn without a key?", "A keeper", KEEPER, ""),
+        ("Who shall enter a barn?", "A keeper who does not ride", "A keeper who does not ride shall not enter a barn.", "question is not true"),
+        # What somebody only thinks.
+        ("Who owned the seal?", "the guild", "The warden thought highly of the guild that owned the seal.", ""),
+        ("What did the guild own?", "the seal", "It is thought the guild owned the seal.", ""),
+        ("Who had sold the seal?", "the guild", THOUGHT, "question is not true"),
+        ("What did the warden think the guild had sold?", "the seal", THOUGHT, ""),
+        ("Who was thought to own the seal?", "Ada Holz", "Ada Holz was thought to own the seal.", ""),
+        # A time for a question that asks for a place or a manner.
+        ("Where was the tower closed?", "After its stairs had rotted", TOWER, "answer of another kind"),
+        ("Where was the tower closed?", "because its stairs had rotted", TOWER, "answer of another kind"),
+        ("How was the tower closed?", "in 1911", TOWER, "answer of another kind"),
+        ("How was the lamp lit?", "before noon", "The lamp was lit before noon.", "answer of another kind"),
+        ("How long was the tower closed?", "until May 1911", "The tower was closed until May 1911.", ""),
+        ("How was the tower closed?", "in three steps", "The tower was closed in three steps.", ""),
         # Who did it, and to whom.
         ("Where was Andres Manuel del Rio discovered?", "Mexico City", VANADIUM, "confuses who does what"),
         ("When was Andres Manuel del Rio discovered?", "in 1801", VANADIUM, "confuses who does what"),

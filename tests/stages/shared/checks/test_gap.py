@@ -87,6 +87,15 @@ def test_gaps_are_found_in_german(question, answer, evidence, asks):
         ("What is the kiln treated as?", "cold", KILN, "cut from its condition"),
         ("What is the kiln treated as if its sensor fails?", "cold", KILN, ""),
         ("Which module is available for sailors and pilots?", "vane", FRAME, "cut from a longer answer"),
+        # Limited behind the question's words; the last item of a list, but not the subject of a second clause.
+        ("Who can open the gate?", "A guard", "A guard may open the gate, except for the gate of the mint.", "cut from its condition"),
+        ("Who can open the gate?", "A guard", "A guard may open the gate until the bell rings.", "cut from its condition"),
+        ("Who can open the gate until the bell rings?", "A guard", "A guard may open the gate until the bell rings.", ""),
+        ("What are weighed in May?", "rings", "Coins, seals and the rings are weighed in May.", "cut from a longer answer"),
+        ("What are weighed in May?", "rings", "Coins are struck, and the rings are weighed in May.", ""),
+        ("What are weighed in May?", "rings", "Coins are kept. Seals and rings are weighed in May.", "cut from a longer answer"),
+        # A consequence that repeats its condition.
+        ("What happens when the tide turns?", "the bell rings when the tide turns, and the lock opens", "The bell rings when the tide turns, and the lock opens.", "answer repeats the question"),
         # The verb of the sentence after "does"; a second verb that is not inverted.
         ("When does the lock keeper opens both gates?", "When the tide turns", LOCK, "ungrammatical"),
         ("When does the lock keeper open both gates?", "When the tide turns", LOCK, ""),

@@ -18,6 +18,7 @@ LOOP = "Names of the list are not deleted when the loop ends."
 GUARD = "If the pattern failed, the guard is not evaluated."
 TEXTS = "Error messages are not part of the interface."
 CALL = "The setter is called with appropriate arguments, and returns several different values."
+ROLLS = "Rolls may be used as names or as targets in assignments."
 FILE = 'The file is searched on "sys.path", and the returned value is bound to the name.'
 STAFF = "The members of the board are elected for three years."
 KASSE = "Die Kasse steht nicht im Hof, sondern im Keller."
@@ -88,6 +89,15 @@ def test_questions_that_nobody_would_ask_are_rejected(question, answer, evidence
         ("What is usually not stable if it turns?", "A sort", "A sort is usually not stable if it turns.", UNLIKELY),
         ("When is the guard not evaluated?", "If the pattern failed", GUARD, ""),
         ("What happens if the pattern failed?", "the guard is not evaluated", GUARD, ""),
+        # A note that refers elsewhere, a pronoun of the answer, a preposition of one of two phrases, an empty phrase.
+        ("What is read in a new frame (see Naming)?", "The roll", "The roll is read in a new frame (see Naming).", "refers to the passage"),
+        ("What is then read in a new frame?", "The roll", "The roll is then read in a new frame.", UNLIKELY),
+        ('What may have a seal, even those of the form "*x"?', "Any roll", 'Any roll may have a seal, even those of the form "*x".', UNLIKELY),
+        ("What can rolls be used as names or as targets in?", "assignments", ROLLS, "ungrammatical"),
+        ("What are rolls read in May or after noon with?", "lenses", "Rolls are read in May or after noon with lenses.", ""),
+        ("What can rolls be used in as targets?", "assignments", ROLLS, ""),
+        ("Which clerk is called with suitable forms?", "Ada Holz", "The clerk Ada Holz is called with suitable forms.", UNLIKELY),
+        ("Which clerk of Arbroath sent different forms?", "Ada Holz", "The clerk of Arbroath Ada Holz sent different forms.", ""),
         # A missing noun; a second statement; a reference to an earlier sentence.
         ("Which is searched on the path?", "file", FILE, UNLIKELY),
         ("Which file is searched on the path?", "the first", FILE, ""),
@@ -113,6 +123,12 @@ def test_negated_double_and_dependent_questions_are_rejected(question, answer, e
         ("Who are elected for three years?", "The members of the board", STAFF, ""),
         ('What becomes "None"?', "The annotation values", 'The annotation values become "None".', ""),
         ("What met in May?", "The Senate", "The Senate met in May.", ""),
+        (
+            "Who sold the boat in June?",
+            "my uncle",
+            "No, my uncle sold the boat in June.",
+            "refers to the passage",
+        ),
     ],
 )
 def test_answers_that_say_nothing_are_rejected(question, answer, evidence, why):
