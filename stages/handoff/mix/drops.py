@@ -21,26 +21,26 @@ class Drops:
     def __init__(self, rows: int) -> None:
         self.reasons: Texts = np.full(rows, None, object)
         self.details: Texts = np.full(rows, None, object)
+        self._kept = np.full(rows, True)
 
     @property
     def kept(self) -> Flags:
         """Flag the rows that are not dropped so far."""
-        return _absent(self.reasons)
+        return self._kept.copy()
 
     def add(self, rows: Flags, reason: str, detail: str | None = None) -> None:
         """Drop the flagged rows for one reason."""
-        new = rows & self.kept
+        new = rows & self._kept
         self.reasons[new], self.details[new] = reason, detail
+        self._kept &= ~rows
 
     def add_each(
         self, part: slice, reasons: Sequence[str | None], details: Sequence[str | None]
     ) -> Counter[str]:
         """Drop rows of a partition, each for its reason unless that is None; return how many by reason."""
         found = np.array(reasons, object)
-        new = ~_absent(found) & _absent(self.reasons[part])  # of this partition only: it is called for each
+        invalid = np.array([reason is not None for reason in reasons], bool)
+        new = invalid & self._kept[part]
         self.reasons[part][new], self.details[part][new] = found[new], np.array(details, object)[new]
+        self._kept[part] &= ~invalid
         return Counter(found[new].tolist())
-
-
-def _absent(reasons: Texts) -> Flags:
-    return np.array([reason is None for reason in reasons], bool)
