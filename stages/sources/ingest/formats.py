@@ -110,7 +110,7 @@ FORMATS = (
         "json",
         "json",
         (".json",),
-        "each object of an array, or each object, also where an answer of a server wraps them",
+        "each object of an array, or each object; also within a server's answer",
     ),
     Format("csv", "csv", (".csv", ".tsv"), "each row; the first names the fields"),
     Format("parquet", "parquet", (".parquet",), "each row", sniff=_begins(b"PAR1")),
