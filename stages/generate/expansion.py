@@ -10,6 +10,7 @@ texts.
 import json
 import re
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import cache
 from itertools import accumulate
 from typing import Any
@@ -61,6 +62,90 @@ class Expansion(datagen.stage.Options):
     top_p: float = Field(1.0, gt=0, le=1, description="Share of the likeliest tokens to draw from")
 
 
+@dataclass(frozen=True)
+class _Writer:
+    """The requests of a stage, and the rows of their answers; the parameters are those of `expansion`."""
+
+    name: str
+    prompt_file: str
+    check: Check
+
+    def requests(
+        self, seeds: pa.Table, settings: Expansion, context: Context
+    ) -> Iterator[tuple[int, Request]]:
+        """Build all requests, each with its number among those that its seed leads."""
+        prompt, sampling = context.prompt(self.prompt_file), _sampling(settings)
+        questions = dict(zip(seeds["id"].to_pylist(), seeds["question"].to_pylist(), strict=True))
+        asked = set[tuple[object, ...]]()
+        for row in questions:
+            for number in range(settings.prompts):
+                sampled = sample_seeds(list(questions), row, number, settings.shown, context.seed)
+                sample = number
+                while (*sampled, sample) in asked:  # a small pool: an equal request would get the same answer
+                    sample += settings.prompts
+                asked.add((*sampled, sample))
+                yield (
+                    number,
+                    prompt.ask(
+                        row,
+                        task=self.name,
+                        sampling=sampling,
+                        schema=_schema(settings.per_prompt, settings.categories),
+                        sample=sample,
+                        about=json.dumps(sampled),
+                        seeds=[questions[seed] for seed in sampled],
+                        count=settings.per_prompt,
+                        domain=settings.domain,
+                        categories=settings.categories,
+                    ),
+                )
+
+    def ask(self, seeds: pa.Table, settings: Expansion, context: Context) -> Iterator[Request]:
+        for number, request in self.requests(seeds, settings, context):
+            if not settings.enough or not number:
+                yield request
+
+    def follow(
+        self, seeds: pa.Table, answers: Answers, settings: Expansion, context: Context
+    ) -> Iterator[Request]:
+        if settings.enough and self.new_texts(seeds, answers, settings, context) < settings.enough:
+            for number, request in self.requests(seeds, settings, context):
+                if number == answers.rounds:
+                    yield request
+
+    def new_texts(self, seeds: pa.Table, answers: Answers, settings: Expansion, context: Context) -> int:
+        """Count the texts that `novelty` will keep if it compares only them and the seeds."""
+        kept = Novelty()
+        kept.keep([text or "" for text in seeds["question"].to_pylist()])
+        before, items = len(kept), self.written(seeds, answers, settings, context)
+        kept.judge([str(item["question"]) for *_, item in items if not isinstance(item, Reject)])
+        return len(kept) - before
+
+    def written(
+        self, seeds: pa.Table, answers: Answers, settings: Expansion, context: Context
+    ) -> Iterator[tuple[Row, Answer, list[Row], Fields | Reject]]:
+        """Yield seed, answer, other seeds, and the row of each text or the reason to drop it."""
+        prompt, languages = context.prompt(self.prompt_file), Languages(context)
+        rows = {row["id"]: row for row in seeds.to_pylist()}
+        for row in rows.values():
+            for answer in answers.of(row["id"]):
+                sampled = [rows[seed] for seed in json.loads(answer.request.about)]
+                others = [seed for seed in sampled if seed["id"] != row["id"]]
+                for item in _read(
+                    answer, self.name, settings, self.check, sampled, prompt, languages.of(row)
+                ):
+                    yield row, answer, others, item
+
+    def read(self, seeds: pa.Table, answers: Answers, settings: Expansion, context: Context) -> Outcome:
+        builder = Builder("questions", context)
+        for row, answer, others, item in self.written(seeds, answers, settings, context):
+            if isinstance(item, Reject):
+                builder.drop(item, {"task": self.name}, row, answer, others=others)
+            else:
+                builder.keep(item, row, answer, others=others)
+        return builder.outcome()
+
+
 def expansion(
     name: str, summary: str, prompt_file: str, options: type[Expansion], check: Check
 ) -> ModelStage[Expansion]:
@@ -76,85 +161,16 @@ def expansion(
     check
         Raises `Reject` for an unsuitable text; it runs after the checks that all such stages share.
     """
-
-    def requests(seeds: pa.Table, settings: Expansion, context: Context) -> Iterator[tuple[int, Request]]:
-        """Build all requests, each with its number among those that its seed leads."""
-        prompt, sampling = context.prompt(prompt_file), _sampling(settings)
-        questions = dict(zip(seeds["id"].to_pylist(), seeds["question"].to_pylist(), strict=True))
-        asked = set[tuple[object, ...]]()
-        for row in questions:
-            for number in range(settings.prompts):
-                sampled = sample_seeds(list(questions), row, number, settings.shown, context.seed)
-                sample = number
-                while (*sampled, sample) in asked:  # a small pool: an equal request would get the same answer
-                    sample += settings.prompts
-                asked.add((*sampled, sample))
-                yield (
-                    number,
-                    prompt.ask(
-                        row,
-                        task=name,
-                        sampling=sampling,
-                        schema=_schema(settings.per_prompt, settings.categories),
-                        sample=sample,
-                        about=json.dumps(sampled),
-                        seeds=[questions[seed] for seed in sampled],
-                        count=settings.per_prompt,
-                        domain=settings.domain,
-                        categories=settings.categories,
-                    ),
-                )
-
-    def ask(seeds: pa.Table, settings: Expansion, context: Context) -> Iterator[Request]:
-        for number, request in requests(seeds, settings, context):
-            if not settings.enough or not number:
-                yield request
-
-    def follow(seeds: pa.Table, answers: Answers, settings: Expansion, context: Context) -> Iterator[Request]:
-        if settings.enough and new_texts(seeds, answers, settings, context) < settings.enough:
-            for number, request in requests(seeds, settings, context):
-                if number == answers.rounds:
-                    yield request
-
-    def new_texts(seeds: pa.Table, answers: Answers, settings: Expansion, context: Context) -> int:
-        """Count the texts that `novelty` will keep if it compares only them and the seeds."""
-        kept = Novelty()
-        kept.keep([text or "" for text in seeds["question"].to_pylist()])
-        before, items = len(kept), written(seeds, answers, settings, context)
-        kept.judge([str(item["question"]) for *_, item in items if not isinstance(item, Reject)])
-        return len(kept) - before
-
-    def written(
-        seeds: pa.Table, answers: Answers, settings: Expansion, context: Context
-    ) -> Iterator[tuple[Row, Answer, list[Row], Fields | Reject]]:
-        """Yield seed, answer, other seeds, and the row of each text or the reason to drop it."""
-        prompt, languages = context.prompt(prompt_file), Languages(context)
-        rows = {row["id"]: row for row in seeds.to_pylist()}
-        for row in rows.values():
-            for answer in answers.of(row["id"]):
-                sampled = [rows[seed] for seed in json.loads(answer.request.about)]
-                others = [seed for seed in sampled if seed["id"] != row["id"]]
-                for item in _read(answer, name, settings, check, sampled, prompt, languages.of(row)):
-                    yield row, answer, others, item
-
-    def read(seeds: pa.Table, answers: Answers, settings: Expansion, context: Context) -> Outcome:
-        builder = Builder("questions", context)
-        for row, answer, others, item in written(seeds, answers, settings, context):
-            if isinstance(item, Reject):
-                builder.drop(item, {"task": name}, row, answer, others=others)
-            else:
-                builder.keep(item, row, answer, others=others)
-        return builder.outcome()
-
+    writer = _Writer(name, prompt_file, check)
     return ModelStage(
         name=name,
         summary=summary,
         takes="seeds",
         gives="questions",
-        ask=ask,
-        follow=follow,
+        ask=writer.ask,
+        follow=writer.follow,
         rounds=lambda settings: settings.prompts if settings.enough else 1,
-        read=read,
+        read=writer.read,
         options=options,
     )
 

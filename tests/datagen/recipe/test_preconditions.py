@@ -30,10 +30,10 @@ def load(folder, target="generator", by_target="true", role="generator"):
 
 
 def test_another_model_may_write_unless_the_recipe_says_otherwise(tmp_path):
-    load(tmp_path)
-    load(tmp_path, target='{engine: scripted, model: "m:one"}')
-    load(tmp_path, target=TWO, by_target="false")
-    load(tmp_path, role="other", by_target="false")
+    assert load(tmp_path).line()
+    assert load(tmp_path, target='{engine: scripted, model: "m:one"}').line()
+    assert load(tmp_path, target=TWO, by_target="false").line()
+    assert load(tmp_path, role="other", by_target="false").line()
 
 
 @pytest.mark.parametrize(

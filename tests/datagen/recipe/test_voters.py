@@ -47,7 +47,7 @@ def load(folder, first=ONE, second=TWO, third=THREE, rows="instruct:", judge="ge
     ],
 )
 def test_different_models_are_accepted(tmp_path, models):
-    load(tmp_path, **models)
+    assert load(tmp_path, **models).line()
 
 
 @pytest.mark.parametrize(
