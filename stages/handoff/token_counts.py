@@ -9,11 +9,12 @@ and each distinct one is encoded once for all texts, in a third of the time.
 import json
 from collections.abc import Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 
+from datagen.json_types import JsonObject
 from datagen.stages.shared.language.pieces import Counts, sum_over_pieces
 
 if TYPE_CHECKING:  # its import takes time
@@ -54,7 +55,7 @@ def is_by_word(tokenizer: "Tokenizer") -> bool:
     )
 
 
-def _sees_blanks(token: dict[str, Any]) -> bool:
+def _sees_blanks(token: JsonObject) -> bool:
     return " " in token["content"] or token["lstrip"] or token["rstrip"] or token["single_word"]
 
 
