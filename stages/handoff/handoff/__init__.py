@@ -12,8 +12,10 @@ one.
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -39,8 +41,15 @@ from datagen.store.parquet import UNFINISHED, finish_folder, read_part, write_js
 PROMISES = "promises.json"  # stored with the table: what is promised about the rows of the hand-off
 
 
-def run(partitions: Partitions, options: Options, context: Context) -> Iterator[Outcome]:
-    """Check, write, load back and publish the hand-off, all before the first outcome."""
+class Verdict(NamedTuple):
+    """The results of the checks of a partition, as a file, and whether tokens were counted."""
+
+    path: Path
+    counted: bool
+
+
+def run(partitions: Partitions, options: Options, context: Context) -> Iterator[Verdict]:
+    """Check, write, load back and publish the hand-off, all before the first verdict."""
     measure = ruler(options.tokenizer, options.max_tokens, context)
     numbered = list(enumerate(partitions.readers))
     checked = context.each(partial(_check, measure, context.scratch, str(context.seed)), numbered)
@@ -63,13 +72,17 @@ def run(partitions: Partitions, options: Options, context: Context) -> Iterator[
     finish_folder(unfinished, context.run_folder / "handoff")
     if options.push:
         hub.push(context.run_folder / "handoff", options.push)
-    for table, path in zip(partitions, checked, strict=True):
-        verdict = read_part(path)
-        original = verdict.take(pa.array(with_closed_forms(table, str(context.seed))[1]))
-        outcome = Outcome.split(table, original["reason"], original["detail"])
-        valid = verdict.filter(pc.is_null(verdict["reason"]))
-        figures = {name: pc.sum(valid[name]).as_py() or 0 for name in ("tokens", "trained_tokens")}
-        yield Outcome(outcome.kept, outcome.dropped, figures if measure.model else {})
+    yield from (Verdict(path, bool(measure.model)) for path in checked)
+
+
+def apply(rows: pa.Table, verdict: Verdict, options: Options, context: Context) -> Outcome:
+    """Drop the rows that were not handed off."""
+    checked = read_part(verdict.path)
+    original = checked.take(pa.array(with_closed_forms(rows, str(context.seed))[1]))
+    outcome = Outcome.split(rows, original["reason"], original["detail"])
+    valid = checked.filter(pc.is_null(checked["reason"]))
+    figures = {name: pc.sum(valid[name]).as_py() or 0 for name in ("tokens", "trained_tokens")}
+    return replace(outcome, figures=figures if verdict.counted else {})
 
 
 def _good(partitions: Partitions, checked: list[Path], seed: str) -> Iterator[pa.Table]:
@@ -136,6 +149,7 @@ stage = WholeStage(
     takes="examples",
     gives="examples",
     run=run,
+    apply=apply,
     options=Options,
     digest=target_length,
     take_over=take_over,

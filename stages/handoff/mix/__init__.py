@@ -41,11 +41,13 @@ from datagen.stages.handoff.mix.sizes import hand_off_ruler, sizes_of
 from datagen.stages.handoff.tokenizer import target_length
 from datagen.store.parquet import write_json
 
+HIDDEN = "without_passage"  # decision: whether the passage is removed from the prompt
+ADDED = ("split", "phase", "part", "order", BOTH, "knowledge")  # columns
 CONTRADICTION = 0.05  # of a mixture; if max_share drops more, the parts request more of a kind than it allows
 
 
-def run(partitions: Partitions, options: Options, context: Context) -> Iterator[Outcome]:
-    """Decide on every row, then read the partitions again and apply the decisions."""
+def run(partitions: Partitions, options: Options, context: Context) -> Iterator[pa.Table]:
+    """Decide on every row; yield the decisions on each partition."""
     seed = str(context.seed)
     ledger = ledgers.read(partitions, options.domains, seed)
     drops = Drops(len(ledger))
@@ -83,29 +85,35 @@ def run(partitions: Partitions, options: Options, context: Context) -> Iterator[
     else:
         level_of = np.zeros(len(ledger), np.int64)
     split_of = np.where(tested, KNOWLEDGE_TEST, np.where(validation, "validation", "train"))
-    for number, table in enumerate(partitions):
+    hidden = plan.closed | plan.held
+    for number, table in enumerate(partitions.columns(["id"])):
         part = ledger.partition(number)
         phases = np.maximum(allotted.phases[part], 0)
-        order = phases * difficulty.LEVELS + level_of[part]
         ids = table["id"].to_pylist()
-        columns = {
-            "split": pa.array(split_of[part].tolist(), pa.string()),
-            "phase": pa.array(phases + 1),
-            "part": pa.array(allotted.parts[part].tolist(), pa.string()),
-            "order": pa.array(order),
-            BOTH: pa.array([name in plan.both for name in ids], pa.bool_()),
-            "knowledge": pa.array([known.get(name) for name in ids], KNOWLEDGE),
-        }
-        rows = without_passage(table, [name in plan.closed or name in plan.held for name in ids])
-        for name, column in columns.items():
-            rows = rows.append_column(name, column)
-        draws = np.array([fraction("order", seed, name) for name in ids], np.float64)
-        sequence = np.lexsort([draws, order])
-        yield Outcome.split(
-            rows.take(pa.array(sequence)),
-            drops.reasons[part][sequence].tolist(),
-            drops.details[part][sequence].tolist(),
+        yield pa.table(
+            {
+                "split": pa.array(split_of[part].tolist(), pa.string()),
+                "phase": pa.array(phases + 1),
+                "part": pa.array(allotted.parts[part].tolist(), pa.string()),
+                "order": pa.array(phases * difficulty.LEVELS + level_of[part]),
+                BOTH: pa.array([name in plan.both for name in ids], pa.bool_()),
+                "knowledge": pa.array([known.get(name) for name in ids], KNOWLEDGE),
+                HIDDEN: pa.array([name in hidden for name in ids], pa.bool_()),
+                "reason": pa.array(drops.reasons[part].tolist(), pa.string()),
+                "detail": pa.array(drops.details[part].tolist(), pa.string()),
+            }
         )
+
+
+def apply(rows: pa.Table, decided: pa.Table, options: Options, context: Context) -> Outcome:
+    """Apply the decisions on a partition, and put its rows into the order of training."""
+    seed, order = str(context.seed), decided["order"].to_numpy()
+    draws = np.array([fraction("order", seed, name) for name in rows["id"].to_pylist()], np.float64)
+    sequence = pa.array(np.lexsort([draws, order]))
+    rows, decided = without_passage(rows, decided[HIDDEN].to_pylist()).take(sequence), decided.take(sequence)
+    for name in ADDED:
+        rows = rows.append_column(name, decided[name])
+    return Outcome.split(rows, decided["reason"], decided["detail"])
 
 
 def _plan(
@@ -262,6 +270,7 @@ stage = WholeStage(
     takes="examples",
     gives="examples",
     run=run,
+    apply=apply,
     digest=target_length,
     columns=columns,
     options=Options,
