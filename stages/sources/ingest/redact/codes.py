@@ -1,9 +1,11 @@
 """Secrets that are known by what names them: PINs, one-time codes, cookies and credentials of requests."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
-from datagen.stages.sources.ingest.redact.secrets import is_random, places
+from datagen.stages.sources.ingest.redact.prefilters import places, places_of
+from datagen.stages.sources.ingest.redact.secrets import is_random
 
 ABBREVIATIONS = ("PIN", "PUK", "TAN", "OTP", "CVV", "CVC", "Pin", "pin", "otp", "cvv")
 ABBREVIATION = rf"(?:{'|'.join(ABBREVIATIONS)})[12]?(?:[ -]?(?:[Cc]ode|[Nn]umber|[Nn]ummer|[Nn]o\.?))?"
@@ -72,32 +74,34 @@ def find_codes(text: str) -> Iterator[tuple[int, int, str]]:
                 for cookie in COOKIE.finditer(text, *header.span("cookies")):
                     if is_random(cookie["value"]) and not NO_CREDENTIAL.fullmatch(cookie["value"]):
                         yield *cookie.span("value"), cookie["value"]
-    for name, pattern in HEADERS.items():
-        for at in places(name, text):
-            match = pattern.match(text, at)
-            if match and is_random(match["value"]) and not NO_CREDENTIAL.fullmatch(match["value"]):
-                yield *match.span("value"), match["value"]
+    for name, at in places_of(HEADERS, text):
+        match = HEADERS[name].match(text, at)
+        if match and is_random(match["value"]) and not NO_CREDENTIAL.fullmatch(match["value"]):
+            yield *match.span("value"), match["value"]
+
+
+@lru_cache(maxsize=1)  # for the two functions that need them
+def abbreviation_places(text: str) -> Sequence[tuple[str, int]]:
+    """List the abbreviations that may name a PIN or a code, with their places."""
+    return places_of(ABBREVIATIONS, text)
 
 
 def _numbers(text: str) -> Iterator[tuple[int, int, str]]:
-    for name in ABBREVIATIONS:
-        for at in places(name, text):
-            match = ABBREVIATED.match(text, at)
-            if match is None or (len(match["value"]) < 4 and name[:2].upper() != "CV"):
-                continue
-            if not _is_postal(text, match):
-                yield *match.span("value"), match["value"]
-    for name in CODES:
-        for at in places(name, text):
-            match = NAMED.match(text, at)
-            if match is None or len(match["value"]) < 4:
-                continue
-            if match["after"] or KIND.search(text, max(0, at - LONGEST_KIND), at):
-                yield *match.span("value"), match["value"]
-    for name in (" is your ", " as your "):
-        for at in places(name, text):
-            if YOURS.match(text, at) and (match := FIRST.search(text, max(0, at - LONGEST_KIND), at)):
-                yield *match.span("value"), match["value"]
+    for name, at in abbreviation_places(text):
+        match = ABBREVIATED.match(text, at)
+        if match is None or (len(match["value"]) < 4 and name[:2].upper() != "CV"):
+            continue
+        if not _is_postal(text, match):
+            yield *match.span("value"), match["value"]
+    for _, at in places_of(CODES, text):
+        match = NAMED.match(text, at)
+        if match is None or len(match["value"]) < 4:
+            continue
+        if match["after"] or KIND.search(text, max(0, at - LONGEST_KIND), at):
+            yield *match.span("value"), match["value"]
+    for _, at in places_of((" is your ", " as your "), text):
+        if YOURS.match(text, at) and (match := FIRST.search(text, max(0, at - LONGEST_KIND), at)):
+            yield *match.span("value"), match["value"]
 
 
 def _is_postal(text: str, match: re.Match[str]) -> bool:

@@ -3,8 +3,8 @@
 import re
 from collections.abc import Iterator, Sequence
 
-from datagen.stages.sources.ingest.redact.codes import ABBREVIATION, ABBREVIATIONS, ADDRESS
-from datagen.stages.sources.ingest.redact.secrets import PASSWORD, TOKEN, is_given, name_places, places
+from datagen.stages.sources.ingest.redact.codes import ABBREVIATION, ADDRESS, abbreviation_places
+from datagen.stages.sources.ingest.redact.secrets import PASSWORD, TOKEN, is_given, name_places
 
 # Tables of text: lines of cells between the same signs, below a line of names.
 SIGNS = "\t;,|"
@@ -34,7 +34,7 @@ def find_in_columns(text: str) -> Iterator[tuple[int, int, str]]:
             yield from _in_row(row, [cell.span() for cell in CELL.finditer(row)], columns, begin)
             begin += len(row)
     done = 0
-    numbers = [at for name in ABBREVIATIONS for at in places(name, text)]
+    numbers = [at for _, at in abbreviation_places(text)]
     for place in sorted((*name_places(text), *numbers)):
         if place < done:
             continue

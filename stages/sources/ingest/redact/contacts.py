@@ -4,6 +4,8 @@ import ipaddress
 import re
 from collections.abc import Iterator
 
+from datagen.stages.sources.ingest.redact.prefilters import has_long_number, lowered, places
+
 # An address is searched around each @: a pattern that begins with a word would be tried at every word.
 # In scripts without spaces between words, only ASCII characters belong to an address.
 LOCAL = re.compile(r"[\w.%+'’=-](?<![\u0e00-\u0eff\u1100-\u11ff\u3040-\u9fff\uac00-\ud7af])")
@@ -23,7 +25,7 @@ SPELLED = re.compile(
 ESCAPED = re.compile(
     r"(?<![\w.%+-])([\w.+-]{1,64})%40((?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24})(?![\w-])"
 )  # in a URL
-SPELLED_MARKS = re.compile(r"[\[({<]\s?at\s?[\])}>]", re.IGNORECASE), re.compile(" dot ", re.IGNORECASE)
+BRACKETED_AT = re.compile(r"[\[({<]\s?at\s?[\])}>]", re.IGNORECASE)
 
 # A word that announces a number, with only a few characters and words between them. All languages are tried
 # in every text: a number may be announced in another language than that of its document.
@@ -90,7 +92,7 @@ def find_emails(text: str) -> Iterator[tuple[int, int, str]]:
     if "%40" in text:
         for match in ESCAPED.finditer(text):
             yield *match.span(), f"{match[1]}@{match[2]}".casefold()
-    if any(mark.search(text) for mark in SPELLED_MARKS):
+    if " dot " in lowered(text) or BRACKETED_AT.search(text):
         for match in SPELLED.finditer(text):
             user, host = (match[1], match[2]) if match[1] else (match[3], match[4])
             host = re.sub(r"\s?[\[({<]?\s?\b(?:dot|punkt)\b\s?[\])}>]?\s?", ".", host, flags=re.IGNORECASE)
@@ -120,6 +122,8 @@ def _is_address(text: str, local: int, domain: re.Match[str]) -> bool:
 
 def find_phones(text: str) -> Iterator[tuple[int, int, str]]:
     """Find telephone numbers: international ones, those after a word such as "phone", and national shapes."""
+    if not has_long_number(text):
+        return
     for match in INTERNATIONAL.finditer(text):
         if DECIMAL.fullmatch(match[0]):
             continue
@@ -176,8 +180,8 @@ def _announced(written: str) -> str:
 
 def find_ips(text: str) -> Iterator[tuple[int, int, str]]:
     """Find public IP addresses; private and reserved ones, and those for documentation, are not personal."""
-    for pattern in (IPV4, IPV6):
-        for match in pattern.finditer(text):
+    for pattern, is_possible in ((IPV4, has_dotted_number), (IPV6, has_colons)):
+        for match in pattern.finditer(text) if is_possible(text) else ():
             try:
                 address = ipaddress.ip_address(match[1])
             except ValueError:
@@ -188,6 +192,18 @@ def find_ips(text: str) -> Iterator[tuple[int, int, str]]:
                 continue
             if address.is_global and not address.is_multicast:
                 yield *match.span(1), str(address)
+
+
+def has_dotted_number(text: str) -> bool:
+    """Check for a full stop between digits, which is looked for first, as it is faster."""
+    return any(
+        text[at - 1 : at].isdecimal() and text[at + 1 : at + 2].isdecimal() for at in places(".", text)
+    )
+
+
+def has_colons(text: str) -> bool:
+    """Check for two colons, as in every address of version 6."""
+    return text.count(":") >= 2
 
 
 def _is_network(match: re.Match[str]) -> bool:

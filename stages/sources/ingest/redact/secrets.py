@@ -13,6 +13,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import takewhile
 
+from datagen.stages.sources.ingest.redact.prefilters import lowered, places_of
+
 # A text in the key -> pattern of the whole key. The text is searched first, because that is fast.
 KEYS = {
     "AKIA": r"AKIA[A-Z0-9]{16}",
@@ -198,19 +200,18 @@ def find_secrets(text: str) -> Iterator[tuple[int, int, str]]:
     """Find secrets; the spans may overlap."""
     # Keys have no blanks, so only the long words are searched for the marks.
     long = " ".join([word for word in text.split() if len(word) >= MIN_KEY])
-    for mark, key in PREFIXED.items():
-        if mark in (text if mark in SPACED else long):
-            for match in key.finditer(text):
-                if mark != "sk-" or is_random(match[0][3:]):
-                    yield *match.span(), match[0]
+    marks = [mark for mark in PREFIXED if mark in (text if mark in SPACED else long)] if long else []
+    for mark in marks:
+        for match in PREFIXED[mark].finditer(text):
+            if mark != "sk-" or is_random(match[0][3:]):
+                yield *match.span(), match[0]
     yield from _private_keys(text)
     if RUN.search(long):
         yield from _unknown_keys(text)
-    for mark, login in LOGINS.items():
-        for at in places(mark, text):
-            given = login.match(text, at)
-            if given and not STAND_IN.fullmatch(given[1]):
-                yield *given.span(1), given[1]
+    for mark, at in places_of(LOGINS, text):
+        given = LOGINS[mark].match(text, at)
+        if given and not STAND_IN.fullmatch(given[1]):
+            yield *given.span(1), given[1]
     if "://" in text:
         for match in URL.finditer(text):
             if not STAND_IN.fullmatch(match[2]):
@@ -219,14 +220,6 @@ def find_secrets(text: str) -> Iterator[tuple[int, int, str]]:
         if is_random(match[1]):
             yield *match.span(1), match[1]
     yield from _given(text)
-
-
-def places(name: str, text: str) -> Iterator[int]:
-    """Find the places of a name in a text."""
-    at = text.find(name)
-    while at >= 0:
-        yield at
-        at = text.find(name, at + 1)
 
 
 def _unknown_keys(text: str) -> Iterator[tuple[int, int, str]]:
@@ -250,8 +243,7 @@ def _unknown_keys(text: str) -> Iterator[tuple[int, int, str]]:
 @lru_cache(maxsize=1)  # for the two functions that need them
 def name_places(text: str) -> Sequence[int]:
     """List the places where a name of `PASSWORD` or `TOKEN` may begin, in order."""
-    lower = text.replace("İ", "I").lower()  # the only letter that lower() makes longer
-    return tuple(sorted({start for name in NAMES if name in lower for start in places(name, lower)}))
+    return tuple(sorted({start for _, start in places_of(NAMES, lowered(text))}))
 
 
 def _given(text: str) -> Iterator[tuple[int, int, str]]:

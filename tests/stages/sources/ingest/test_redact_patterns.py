@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from datagen.stages.sources.ingest.redact import contacts, identifiers, secrets
+from datagen.stages.sources.ingest.redact import contacts, identifiers, prefilters, secrets
 
 SEPARATED = r"(?:[ ().\u00a0/-]{0,3}\d){6}"
 SIMPLE = {
@@ -49,6 +49,30 @@ def test_a_pattern_matches_what_its_simple_form_matches(name, text):
     assert only_starts or [(*match.regs, match[0]) for match in found] == [
         (*match.regs, match[0]) for match in expected
     ]
+
+
+LOOKED_FOR_FIRST = {
+    "international": prefilters.has_long_number,
+    "phone": prefilters.has_long_number,
+    "card": prefilters.has_long_number,
+    "national id": prefilters.has_long_number,
+    "ipv4": contacts.has_dotted_number,
+    "ipv6": contacts.has_colons,
+}
+
+
+@pytest.mark.parametrize("name", SIMPLE)
+@given(data=st.data())
+def test_what_is_looked_for_first_is_in_every_text_with_a_match(name, data):
+    text = data.draw(st.one_of(TEXTS, st.from_regex(SIMPLE[name][0])))
+    assert LOOKED_FOR_FIRST[name](text) or not SIMPLE[name][0].search(text)
+
+
+@given(text=st.text("İIiıKksS dotDOT.,\n", max_size=40))
+def test_a_text_in_lower_case_keeps_its_places(text):
+    low = prefilters.lowered(text)
+    assert len(low) == len(text)
+    assert (" dot " in low) == bool(re.search(" dot ", text, re.IGNORECASE))
 
 
 @given(text=TEXTS)
