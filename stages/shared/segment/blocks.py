@@ -10,6 +10,7 @@ long to be hard-wrapped, and before the marker of a list item.
 import re
 from bisect import bisect_right
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import accumulate
 
 from datagen.stages.shared.segment.plain_headings import plain_headings
@@ -55,13 +56,14 @@ class Block:
     title: str = ""
 
 
-def blocks(text: str) -> list[Block]:
+@lru_cache(maxsize=1)  # a document of one passage is cut into blocks twice
+def blocks(text: str) -> tuple[Block, ...]:
     """
     Find the blocks of a text.
 
     Returns
     -------
-    list of Block
+    tuple of Block
         In order and disjoint; together they cover every non-blank character.
     """
     lines = _Lines(text)
@@ -78,7 +80,7 @@ def blocks(text: str) -> list[Block]:
         end = lines.starts[last] + len(lines.lines[last].rstrip())
         result.append(Block(lines.starts[at] + indent, end, kind, indent, level, title))
         at += size
-    return result
+    return tuple(result)
 
 
 def first_heading(text: str) -> str:
@@ -94,10 +96,12 @@ class _Lines:
         self.lines = text.split("\n")
         self.starts = [0, *accumulate(len(line) + 1 for line in self.lines)]
         # Underline characters, highest level first: the two of Markdown, or in order of occurrence.
-        self.underlines = ["=", "-"] if any(ATX.match(line) for line in self.lines) else []
-        marked = self.underlines or any(RULE.match(line.rstrip()) for line in self.lines)
-        self.plain = {} if marked else plain_headings(self.lines)
-        self.closing = [at for at, line in enumerate(self.lines) if CLOSING.match(line)]
+        self.atx = "#" in text and any(ATX.match(line) for line in self.lines)
+        self.underlines = ["=", "-"] if self.atx else []
+        self.rules = {at: rule for at, line in enumerate(self.lines) if (rule := RULE.match(line.rstrip()))}
+        self.plain = {} if self.atx or self.rules else plain_headings(self.lines)
+        fenced = "```" in text or "~~~" in text
+        self.closing = [at for at, line in enumerate(self.lines) if CLOSING.match(line)] if fenced else []
 
     def measure(self, at: int) -> tuple[int, str, int, str]:
         """Return the number of lines of the block that starts here, its kind, and its level and title."""
@@ -108,7 +112,7 @@ class _Lines:
             return 1, "heading", level, plain(line)
         if ROW.match(line):
             return self._rows(at), "table", 0, ""
-        if atx := ATX.match(line):
+        if self.atx and (atx := ATX.match(line)):
             return 1, "heading", len(atx[1]), plain(line[atx.end() :])
         for size in (2, 3):
             if mark := self._underlined(at, size):
@@ -120,7 +124,7 @@ class _Lines:
 
     def _fenced(self, at: int) -> int:
         """Count the lines from a fence to its closing fence; 0 if there is none."""
-        fence = FENCE.match(self.lines[at])
+        fence = FENCE.match(self.lines[at]) if self.closing else None
         if not fence:
             return 0
         for index in self.closing[bisect_right(self.closing, at) :][:MAX_FENCES]:
@@ -136,14 +140,14 @@ class _Lines:
 
     def _underlined(self, at: int, size: int) -> str:
         """Return the mark of a heading (title and rule, or rule, title and rule); "" if there is none."""
-        part = [line.rstrip() for line in self.lines[at : at + size]]
-        if len(part) < size or (at and self.lines[at - 1].strip()):
+        last = at + size - 1
+        rule = self.rules.get(last)
+        if not rule or last - 1 in self.rules or (at and self.lines[at - 1].strip()):
             return ""
-        title, under = part[-2:]
-        rule = RULE.match(under)
-        if not rule or not title or title[0].isspace() or len(title) > MAX_HEADING or RULE.match(title):
+        title, under = self.lines[last - 1].rstrip(), rule.string
+        if not title or title[0].isspace() or len(title) > MAX_HEADING:
             return ""
-        if size == 3 and part[0] != under:
+        if size == 3 and self.lines[at].rstrip() != under:
             return ""
         if len(under) < len(title) / 2 and rule[1] not in "=-":
             return ""
