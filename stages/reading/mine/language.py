@@ -117,6 +117,11 @@ class Language(Part):
         return [(cue, number) for number, pattern in enumerate(self.sentences) for cue in pattern.cues]
 
     @cached_property
+    def joining(self) -> tuple[str, ...]:
+        """The cues of `pairs`."""
+        return tuple(cue for pattern in self.pairs for cue in pattern.cues)
+
+    @cached_property
     def definitional(self) -> tuple[Pattern, ...]:
         """The patterns in `sentences` that find a definition and its term."""
         feeding = (pattern for pattern in self.sentences if "term" in pattern.match.groupindex)

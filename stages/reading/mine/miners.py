@@ -78,14 +78,13 @@ def _with_cues(cues: Sequence[tuple[str, int]], texts: list[str]) -> dict[int, s
 
 def between_sentences(sentences: list[Sentence], language: Language, seed: int) -> Iterator[Candidate]:
     """Find consecutive sentences whose relation is marked by the opening of the second."""
-    joining = tuple(cue for pattern in language.pairs for cue in pattern.cues)
     for first, second in _neighbours(sentences):
-        if not second.text.startswith(joining):
+        if not second.text.startswith(language.joining):
             continue
         for pattern in language.pairs:
             if second.text.startswith(pattern.cues) and (match := pattern.match.match(second.text)):
                 rest = second.text[match.end() :]
-                if not capital(rest).startswith(joining):  # "But, for example, ..." is ambiguous
+                if not capital(rest).startswith(language.joining):  # "But, for example, ..." is ambiguous
                     values = {"first": first.text, "second": rest}
                     yield from _candidate(pattern, values, language, seed, first, second)
                 break
