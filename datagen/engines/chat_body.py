@@ -1,7 +1,5 @@
 """Build the JSON body of ``POST chat/completions`` from a request, model settings and server dialect."""
 
-import json
-
 from datagen.json_types import JsonObject
 from datagen.recipe.roles import OpenAIModel
 from datagen.request import Request
@@ -77,12 +75,11 @@ def limit_of(body: JsonObject) -> int:
     return longest * (count if isinstance(count, int) else 1)
 
 
-def most_bytes(body: JsonObject) -> int:
-    """Return an upper limit of the size in bytes of a reply to a body, far above that of any proper one."""
+def most_bytes(body: JsonObject, size: int) -> int:
+    """Return an upper limit of the bytes of a reply to a body of `size` bytes, far above any proper one."""
     top = body.get("top_logprobs")
     entries = 1 + (top if isinstance(top, int) else 0) if body.get("logprobs") else 0
-    quoted = ESCAPED * len(json.dumps(body))
-    return ENVELOPE + quoted + limit_of(body) * TOKEN_BYTES * (1 + entries)
+    return ENVELOPE + ESCAPED * size + limit_of(body) * TOKEN_BYTES * (1 + entries)
 
 
 def _thinking(thinking: str | int, parameter: str) -> JsonObject:

@@ -22,7 +22,6 @@ import aiohttp
 import aiohttp.connector
 
 from datagen.engines.failures import Away, Failure, Faulty, Hopeless, Lost, Refused
-from datagen.json_types import JsonObject
 from datagen.redaction import mask_secrets, printable
 
 MAX_BYTES = 32 << 20  # maximum size of any reply's body, before and after decompression
@@ -106,9 +105,9 @@ class Connection:
         """Make a server's message safe to show and store; truncate it to `length` characters."""
         return mask_secrets(printable(text, length), self._secrets)
 
-    async def post(self, body: JsonObject, most: int = MAX_BYTES) -> Response:
+    async def post(self, body: bytes, most: int = MAX_BYTES) -> Response:
         """
-        Send a request once. Redirects are followed on the same server only.
+        Send a request with a JSON body once. Redirects are followed on the same server only.
 
         `most` is the maximum size of the reply's body in bytes, at most `MAX_BYTES`.
 
@@ -138,10 +137,11 @@ class Connection:
             raise Refused(f"HTTP {status}: it redirects to {self.clean(target)}", status)
         return urlunsplit(new)
 
-    async def _post(self, url: str, body: JsonObject, most: int) -> tuple[Response, str]:
+    async def _post(self, url: str, body: bytes, most: int) -> tuple[Response, str]:
         """Send a request to a URL; return the reply, and where it redirects to, "" if it does not."""
         try:
-            async with self._session.post(url, json=body, allow_redirects=False) as response:
+            payload = aiohttp.BytesPayload(body, content_type="application/json")
+            async with self._session.post(url, data=payload, allow_redirects=False) as response:
                 moved = response.status in (*REDIRECTS, 300, 303)
                 target = response.headers.get("Location", "") if moved else ""
                 retry_after = asked_pause(response.headers.get("Retry-After"), response.headers.get("Date"))

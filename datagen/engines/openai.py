@@ -15,6 +15,7 @@ generate.
 """
 
 import asyncio
+import json
 import math
 import os
 import random
@@ -234,7 +235,8 @@ class OpenAIEngine:
         assert self._connection is not None, "start the engine first"
         body = body_of(request, self._spec, self._dialect)
         while True:
-            response = await self._connection.post(body, most_bytes(body))
+            sent = json.dumps(body).encode()
+            response = await self._connection.post(sent, most_bytes(body, len(sent)))
             if response.status in (200, 201):
                 return self._read(response, request, key, limit_of(body))
             failure = self._failure(response)
@@ -250,7 +252,8 @@ class OpenAIEngine:
         assert connection is not None
         try:
             reply = read_reply(response.text)
-            completion = completion_of(reply, request, key, self._identity, self._opened, limit)
+            counts = reported(reply, request, limit)
+            completion = completion_of(reply, request, key, self._identity, self._opened, counts)
         except Busy as failure:
             raise Busy(connection.clean(str(failure)), response.retry_after) from None
         except Refused as failure:
@@ -259,7 +262,7 @@ class OpenAIEngine:
             raise type(failure)(connection.clean(str(failure))) from None
         message = reply.choices[0].message
         self._opened |= bool(completion.reasoning) and not (message.thought or begins(message.text))
-        prompt_tokens, completion_tokens = reported(reply, request, limit)
+        prompt_tokens, completion_tokens = counts
         if (not prompt_tokens or completion_tokens is None) and request is not CHECK:
             self._notify_once(
                 f"{self._name} reports no token counts, or impossible ones. They are taken from its log "

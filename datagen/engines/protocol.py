@@ -8,7 +8,7 @@ import json
 import math
 import re
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from datagen import reasoning
 from datagen.answer_json import json_parts
@@ -25,6 +25,8 @@ END_TOKENS = 64  # characters of tokens after the answer, such as <|im_end|>
 MAX_LIKELIHOOD = 1.1  # of all tokens at a position; rounded log probabilities may add up to more than 1
 NOT_WORD = re.compile("[^A-Za-z0-9]+")
 BYTES = re.compile(r"(?:bytes:)?(?:\\x[0-9a-fA-F]{2})+")  # a part of a character, in OpenAI's notation
+
+Counts: TypeAlias = tuple[int | None, int | None]  # tokens of the prompt and the completion, where known
 
 # Reasons for the end of an answer, as servers write them.
 STOPPED = {
@@ -52,14 +54,18 @@ BROKEN = {
 
 
 def completion_of(
-    reply: Reply, request: Request, key: str, model: Identity, opened: bool = False, limit: int | None = None
+    reply: Reply,
+    request: Request,
+    key: str,
+    model: Identity,
+    opened: bool = False,
+    counts: Counts | None = None,
 ) -> Completion:
     """
     Convert a reply to a completion.
 
     `opened` means that the chat template writes the opening reasoning tag, so that a truncated text without
-    any tag is reasoning. `limit` is the maximum number of tokens of the answer, as sent to the server; by
-    default the request's.
+    any tag is reasoning. `counts` are the `reported` tokens; by default those within the request's limit.
 
     Raises
     ------
@@ -72,7 +78,7 @@ def completion_of(
     )
     reasoned = "\n\n".join(filter(None, (message.thought.strip(), thought.reasoning)))
     text = thought.answer
-    prompt_tokens, completion_tokens = _tokens(reply, request, text, reasoned, limit)
+    prompt_tokens, completion_tokens = _tokens(reply, request, text, reasoned, counts)
     if request.schema is not None and not text.strip() and choice.finish_reason.lower() not in CUT:
         text = _misplaced(message, reasoned)
     hidden = reply.usage.completion_tokens_details.reasoning_tokens or 0
@@ -143,9 +149,11 @@ def _misplaced(message: Message, thought: str) -> str:
     return next(json_parts(thought), "")
 
 
-def _tokens(reply: Reply, request: Request, text: str, thought: str, limit: int | None) -> tuple[int, int]:
+def _tokens(
+    reply: Reply, request: Request, text: str, thought: str, counts: Counts | None
+) -> tuple[int, int]:
     """Count prompt and completion tokens: from the usage, else from log probabilities, else by length."""
-    prompt, completion = reported(reply, request, limit)
+    prompt, completion = counts or reported(reply, request)
     if not prompt:
         prompt = estimate(*(message["content"] for message in request.messages))
     if not completion:
@@ -153,12 +161,13 @@ def _tokens(reply: Reply, request: Request, text: str, thought: str, limit: int 
     return prompt, completion
 
 
-def reported(reply: Reply, request: Request, limit: int | None = None) -> tuple[int | None, int | None]:
+def reported(reply: Reply, request: Request, limit: int | None = None) -> Counts:
     """
     Return the prompt and completion tokens that the server reports; None for a missing or impossible count.
 
     A token takes at least a byte, so texts bound the counts. In addition, a template may add to the prompt,
-    and a server need not return all tokens: at most those that the request allows, and reasoning.
+    and a server need not return all tokens: at most those that the request allows, and reasoning. `limit` is
+    the maximum number of tokens of the answer, as sent to the server; by default the request's.
     """
     usage, message = reply.usage, reply.choices[0].message
     sent = _size(*(each["content"] for each in request.messages), json.dumps(request.schema))

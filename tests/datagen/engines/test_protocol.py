@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from datagen.answer_json import json_parts
 from datagen.engines.failures import Busy, Failure, Faulty, Refused, Rejected, of_status
-from datagen.engines.protocol import completion_of, estimate
+from datagen.engines.protocol import completion_of, estimate, reported
 from datagen.engines.reply import read_reply
 from datagen.reasoning import PAIRS, split
 from datagen.request import Answer, Identity, Request, Sampling
@@ -152,7 +152,8 @@ def used(prompt, completion, content="?", limit=None, answer=None, **details):
     body = (answer or reply()) | {
         "usage": {"prompt_tokens": prompt, "completion_tokens": completion} | details
     }
-    done = completion_of(read_reply(json.dumps(body)), request, "k", MODEL, limit=limit)
+    read = read_reply(json.dumps(body))
+    done = completion_of(read, request, "k", MODEL, counts=reported(read, request, limit))
     return done.prompt_tokens, done.completion_tokens
 
 
