@@ -143,7 +143,7 @@ def parse_journal(data: bytes, wanted: Set[bytes] | None = None) -> tuple[pa.Tab
             rows = []
         if wanted is None or line[len(BEFORE_KEY) : line.find(b'"', len(BEFORE_KEY))] in wanted:
             try:
-                rows.append(Line.model_validate_json(line).model_dump())
+                rows.append(vars(Line.model_validate_json(line)))
             except ValidationError:
                 unread += 1
     return pa.concat_tables([*tables, pa.Table.from_pylist(rows, SCHEMA)]), unread
