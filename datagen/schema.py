@@ -248,7 +248,30 @@ def content_id(*parts: str | None) -> str:
 
 def fraction(*parts: str | None) -> float:
     """Return a pseudo-random number in [0, 1) that depends on the parts only, so that re-runs agree."""
-    return int(content_id(*parts)[:13], 16) / 16**13
+    return _as_fraction(content_id(*parts))
+
+
+def fractions(before: Sequence[str], names: Iterable[str]) -> list[float]:
+    """Return ``fraction(*before, name)`` for each name, in half the time: what precedes is hashed once."""
+    start = hashlib.blake2b(digest_size=16)
+    for part in before:
+        start.update(_framed(part))
+    drawn = []
+    for name in names:
+        digest = start.copy()
+        digest.update(_framed(name))
+        drawn.append(_as_fraction(digest.hexdigest()))
+    return drawn
+
+
+def _framed(part: str) -> bytes:
+    """Return a part with its length, as `content_id` hashes it."""
+    data = part.encode("utf-8", "surrogatepass")
+    return b"%d:%b" % (len(data), data)
+
+
+def _as_fraction(digest: str) -> float:
+    return int(digest[:13], 16) / 16**13
 
 
 def pick(options: Sequence[T], *parts: str | None) -> T:

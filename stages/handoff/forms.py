@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from datagen.schema import LINEAGE, chat, content_id, fraction
+from datagen.schema import LINEAGE, chat, content_id, fractions
 
 BOTH = "both_forms"  # column of `mix`: whether the row is also handed off without its passage
 
@@ -64,7 +64,7 @@ def with_closed_forms(rows: pa.Table, seed: str) -> tuple[pa.Table, np.ndarray]:
     added = closed_forms(marked)
     combined = pa.concat_tables([rows, added])
     order = pc.fill_null(combined["order"], 0).to_numpy()
-    draws = np.array([fraction("order", seed, id_) for id_ in combined["id"].to_pylist()])
+    draws = np.array(fractions(("order", seed), combined["id"].to_pylist()))
     sequence = np.lexsort([draws, order])
     return combined.take(pa.array(sequence)), np.argsort(sequence)[: len(rows)]
 

@@ -23,7 +23,7 @@ import pyarrow.compute as pc
 
 from datagen.errors import UserError
 from datagen.rows import Row
-from datagen.schema import fraction
+from datagen.schema import fractions
 from datagen.stage import Columns, Context, Outcome, Partitions, Read, WholeStage
 from datagen.stages.handoff import contrasts
 from datagen.stages.handoff.forms import BOTH, without_passage
@@ -108,7 +108,7 @@ def run(partitions: Partitions, options: Options, context: Context) -> Iterator[
 def apply(rows: pa.Table, decided: pa.Table, options: Options, context: Context) -> Outcome:
     """Apply the decisions on a partition, and put its rows into the order of training."""
     seed, order = str(context.seed), decided["order"].to_numpy()
-    draws = np.array([fraction("order", seed, name) for name in rows["id"].to_pylist()], np.float64)
+    draws = np.array(fractions(("order", seed), rows["id"].to_pylist()), np.float64)
     sequence = pa.array(np.lexsort([draws, order]))
     rows, decided = without_passage(rows, decided[HIDDEN].to_pylist()).take(sequence), decided.take(sequence)
     for name in ADDED:

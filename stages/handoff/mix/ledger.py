@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from datagen.schema import KINDS, fraction
+from datagen.schema import KINDS, fractions
 from datagen.stage import Partitions
 
 Numbers = npt.NDArray[np.int64]
@@ -89,7 +89,7 @@ def read(partitions: Partitions, domains: Domains, seed: str) -> Ledger:
         traits += [
             combinations.setdefault(tuple(part or "" for part in key), len(combinations)) for key in keys
         ]
-        draws += [fraction("share", seed, name) for name in ids]
+        draws += fractions(("share", seed), ids)
     descriptions = [
         {"kind": kind, "task": task, "source": source, "domain": domain_of(source, domains)}
         for kind, task, source in combinations

@@ -12,7 +12,7 @@ from math import ceil
 
 import numpy as np
 
-from datagen.schema import KINDS, fraction
+from datagen.schema import KINDS, fractions
 from datagen.stages.handoff.mix.ledger import Flags, Ledger, Numbers
 
 FAR, NEAR = 0.5, 0.1  # deviations, relative to the target
@@ -36,7 +36,7 @@ def validation(ledger: Ledger, counted: Flags, share: float, seed: str) -> Flags
     seed
         Seeds the draw of the documents.
     """
-    draws = np.array([fraction("split", seed, name) for name in ledger.names], np.float64)
+    draws = np.array(fractions(("split", seed), ledger.names), np.float64)
     chosen = draws < share
     valid = counted & (ledger.kinds >= 0)
     counts = np.zeros((len(ledger.names), len(KINDS)), np.int64)
