@@ -55,6 +55,7 @@ LINES = st.sampled_from(MARKS + OTHERS)
 
 @given(st.lists(LINES, max_size=14).map("\n".join))
 @example("====\nBees\n====\n\n~~~\ncode\n~~~\n\nHives\n----")
+@example("\n\n".join([*(f"CHAPTER {n}\n\nBees sleep in winter." for n in range(1, 5)), "Hives", "===="]))
 def test_the_blocks_are_those_of_a_search_for_every_mark(text):
     found = blocks(text)
     thorough = Thorough(text)
