@@ -84,9 +84,7 @@ def completion_of(
         If the server broke off or sent no text.
     """
     choice, message = reply.choices[0], reply.choices[0].message
-    thought = reasoning.split(
-        message.text, opened and _reason(choice) in CUT and not message.thought
-    )
+    thought = reasoning.split(message.text, opened and _reason(choice) in CUT and not message.thought)
     reasoned = "\n\n".join(filter(None, (message.thought.strip(), thought.reasoning)))
     text = thought.answer
     prompt_tokens, completion_tokens = _tokens(reply, request, text, reasoned, limit)

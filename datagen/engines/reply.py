@@ -8,7 +8,6 @@ another type.
 
 import json
 import re
-from collections.abc import Mapping
 from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
