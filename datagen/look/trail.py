@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 
 from datagen.errors import UserError
 from datagen.json_types import JsonObject
-from datagen.look.load import non_empty
+from datagen.look.load import damage_reported, non_empty
 from datagen.report.evidence import Spans, spans
 from datagen.request import Completion
 from datagen.run.folder import Run
@@ -262,7 +262,8 @@ class Trails:
         if not files:
             return []
         parameters = [*values[:files_at], files, *values[files_at:]]
-        return list(self._connection.cursor().execute(sql, parameters).fetchall())
+        with damage_reported():
+            return list(self._connection.cursor().execute(sql, parameters).fetchall())
 
 
 class _Table(NamedTuple):
