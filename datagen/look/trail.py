@@ -156,7 +156,8 @@ class Trails:
         """
         ids: dict[str, None] = {}
         sql = "select distinct id from read_parquet(?) where starts_with(id, ?) limit ?"
-        for files in (files for table in self._origins for files in (table.kept, table.dropped)):
+        origins = self._origins if is_unicode(prefix) else []
+        for files in (files for table in origins for files in (table.kept, table.dropped)):
             ids |= dict.fromkeys(name for (name,) in self._query(sql, files, prefix, MATCHES + 1))
         if not ids:
             raise UserError(
