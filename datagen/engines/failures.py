@@ -22,9 +22,11 @@ ADVICE = {  # for statuses that usually affect every request
     404: "check the recipe's base_url, which often ends in /v1, and model",
     405: "check the recipe's base_url, which often ends in /v1",
 }
+CODES = ("code", "status", "status_code", "statusCode")
 _BUSY_WORDS = re.compile(
     r"rate.?limit|too many requests|overload|over.?capacity|at capacity|throttl|try again|temporar"
-    r"|unavailable|resource.?exhausted|server busy|queue (?:is )?full|slow.?down|timed? ?out",
+    r"|unavailable|resource.?exhausted|server busy|queue (?:is )?full|slow.?down|timed? ?out"
+    r"|too many concurrent|(?:currently|still) loading",
     re.IGNORECASE,
 )
 _NO_MONEY = re.compile(
@@ -101,7 +103,7 @@ def of_status(status: int, message: str, retry_after: float = 0.0, body: str = "
 def of_error(error: object, message: str) -> Failure:
     """Classify an error in the body of a reply with status 200: by its code, else by its wording."""
     fields = error if isinstance(error, dict) else {}
-    codes = (_number(code) for code in (error, *map(fields.get, ("code", "status", "status_code"))))
+    codes = (_number(code) for code in (error, *map(fields.get, CODES)))
     if code := next(filter(None, codes), 0):
         return of_status(code, message)
     if _NO_MONEY.search(message):

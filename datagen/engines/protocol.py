@@ -39,8 +39,20 @@ STOPPED = {
     "end",
     "complete",
     "completed",
+    "stop_string",
+    "stop_str",
+    "end_of_sequence",
 }
-CUT = {"length", "max_tokens", "max_output_tokens", "max_new_tokens", "model_length", "token_limit"}
+CUT = {
+    "length",
+    "max_length",
+    "max_tokens",
+    "max_completion_tokens",
+    "max_output_tokens",
+    "max_new_tokens",
+    "model_length",
+    "token_limit",
+}
 CALLED = {"tool_calls", "tool_call", "function_call", "tool_use"}
 BROKEN = {
     "error",
@@ -50,7 +62,12 @@ BROKEN = {
     "canceled",
     "insufficient_system_resource",
     "network_error",
+    "server_error",
+    "internal_error",
+    "interrupted",
+    "timeout",
 }
+ENUM = re.compile(r"^finish_?reason[._]")  # how some servers write the name of a constant
 
 
 def completion_of(
@@ -73,13 +90,11 @@ def completion_of(
         If the server broke off or sent no text.
     """
     choice, message = reply.choices[0], reply.choices[0].message
-    thought = reasoning.split(
-        message.text, opened and choice.finish_reason.lower() in CUT and not message.thought
-    )
+    thought = reasoning.split(message.text, opened and _reason(choice) in CUT and not message.thought)
     reasoned = "\n\n".join(filter(None, (message.thought.strip(), thought.reasoning)))
     text = thought.answer
     prompt_tokens, completion_tokens = _tokens(reply, request, text, reasoned, counts)
-    if request.schema is not None and not text.strip() and choice.finish_reason.lower() not in CUT:
+    if request.schema is not None and not text.strip() and _reason(choice) not in CUT:
         text = _misplaced(message, reasoned)
     hidden = reply.usage.completion_tokens_details.reasoning_tokens or 0
     unanswered = not text.strip() and bool(reasoned or thought.cut or hidden)
@@ -121,7 +136,7 @@ def _end(
     Faulty
         If the server broke off, or sent no text.
     """
-    reason, message = choice.finish_reason.lower(), choice.message
+    reason, message = _reason(choice), choice.message
     if reason in BROKEN:
         raise Faulty(f"the server broke off: {choice.finish_reason}")
     finish: Literal["stop", "length"] = "length" if reason in CUT else "stop"
@@ -140,6 +155,11 @@ def _end(
     if message.has_text:
         return finish, ""
     raise Faulty("the reply contains no text")
+
+
+def _reason(choice: Choice) -> str:
+    """Return the reason for the end in one notation: "stop" for `Stop`, `FinishReason.STOP` and the like."""
+    return ENUM.sub("", choice.finish_reason.strip().lower().replace("-", "_"))
 
 
 def _misplaced(message: Message, thought: str) -> str:

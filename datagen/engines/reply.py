@@ -8,7 +8,6 @@ another type.
 
 import json
 import re
-from collections.abc import Mapping
 from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -22,6 +21,7 @@ SHOWN = 300  # characters to quote of an invalid reply
 MAX_VALUES, MAX_ITEMS, MAX_PARTS = 2_000_000, 200_000, 10_000  # of a reply, a list of tokens, an answer
 LONGEST_ERROR = 100_000  # characters
 HTML = re.compile(r"\s*<(?:!doctype html|html|head|body)\b", re.IGNORECASE)
+ENVELOPES = ("fault", "base_resp")  # of errors: gateways, MiniMax
 SURROGATE = re.compile(r"\\u[dD][89abAB]")
 
 
@@ -230,14 +230,14 @@ def read_reply(text: str) -> Reply:
     if text.count(",") > MAX_VALUES:
         raise Faulty(f"not a chat completion (more than {MAX_VALUES:,} values): {text[:SHOWN]}")
     try:
-        value = json.loads(text, parse_int=_integer)
+        value = json.loads(text, parse_int=_integer, strict=False)  # some servers do not escape line breaks
     except (ValueError, RecursionError):
         if text.startswith(("data:", "event:", ":")):
             raise Faulty("an event stream, which was not requested") from None
         if HTML.match(text):
             raise Faulty(f"an HTML page, perhaps of a proxy or a login: {text[:SHOWN]!r}") from None
         raise Faulty(f"not JSON: {text[:SHOWN]!r}") from None
-    if isinstance(value, dict) and (error := _error_in(value)):
+    if error := _error_in(value):
         raise of_error(error, f"an error in a reply with status 200: {_error_text(error)}")
     try:
         reply = Reply.model_validate(_with_whole_characters(value) if SURROGATE.search(text) else value)
@@ -257,13 +257,21 @@ def _integer(digits: str) -> float:
     return int(digits) if len(digits) < 64 else float(digits)
 
 
-def _error_in(value: Mapping[str, object]) -> object:
-    """Return a reply's error; None if it has choices and no error."""
+def _error_in(value: object) -> object:
+    """Return a reply's error in any common shape; None if it has choices and no error."""
+    if isinstance(value, list) and len(value) == 1:  # Google's servers wrap an error in a list
+        value = value[0]
+    if not isinstance(value, dict):
+        return None
     if error := value.get("error"):
+        while isinstance(error, dict) and isinstance(inner := error.get("error"), dict):  # of a server behind
+            error = inner
         return error
     if value.get("choices"):
         return None
-    named = (value.get(name) for name in ("detail", "message", "msg", "errors", "code"))
+    if error := next(filter(None, map(value.get, ENVELOPES)), None):
+        return error
+    named = (value.get(name) for name in ("detail", "message", "msg", "errors", "code", "title"))
     return value if any(part and not isinstance(part, dict) for part in named) else None
 
 

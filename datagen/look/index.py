@@ -20,7 +20,7 @@ from datagen.errors import UserError
 from datagen.json_types import JsonObject
 from datagen.look.edit_state import APPLIED
 from datagen.look.excerpts import add_excerpts
-from datagen.look.load import load
+from datagen.look.load import damage_reported, load
 from datagen.look.search import Filter, search_for
 from datagen.run.folder import Run
 
@@ -62,7 +62,8 @@ class Index:
         self._database.execute(f"attach '{path}' as run (row_group_size {ROW_GROUP})")
         self._database.execute("use run")
         self._database.execute("set temp_directory = ?", [self._folder.name])
-        self._scores = load(run, self._database)
+        with damage_reported():
+            self._scores = load(run, self._database)
         self._database.execute("set enable_external_access = false")
         self.set_labels({}, {})
 

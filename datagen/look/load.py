@@ -1,6 +1,7 @@
 """Copy the columns for filters from a run's Parquet files into DuckDB."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
@@ -19,6 +20,15 @@ GIST = 300  # characters of an answer, a text or a passage in a list
 SEARCHED = ("question", "answer", "rejected", "text", "lineage.title")  # and the passage
 APART = 30  # a separator of texts that no phrase contains: it is not white space in DuckDB
 CONTEXT_KEY = "case when context is not null then 'context ' || hash(context) end"
+REPAIR = "Run the recipe again: a run checks its tables and repeats damaged stages"
+# Errors of DuckDB with another cause than a damaged file, for which it raises any other.
+OTHERS = (
+    duckdb.BinderException,
+    duckdb.CatalogException,
+    duckdb.InterruptException,
+    duckdb.OutOfMemoryException,
+    duckdb.ParserException,
+)
 HANDED_OFF = ""  # stage of a row that no stage dropped
 
 
@@ -138,10 +148,19 @@ def _metadata(path: Path) -> pq.FileMetaData:
         with damage_named():
             return pq.read_metadata(path)
     except (Damaged, FileNotFoundError) as error:
-        raise UserError(
-            f"{path} is corrupt or missing ({error}). Run the recipe again: a run checks its tables and "
-            "repeats damaged stages"
-        ) from error
+        raise UserError(f"{path} is corrupt or missing ({error}). {REPAIR}") from error
+
+
+@contextmanager
+def damage_reported() -> Iterator[None]:
+    """Raise `UserError` for files that DuckDB cannot read: their footers may be intact and their rows not."""
+    try:
+        yield
+    except OTHERS:
+        raise
+    except duckdb.Error as error:
+        message = str(error).strip().splitlines()[0]
+        raise UserError(f"a table of the run cannot be read ({message}). {REPAIR}") from error
 
 
 def _scores(files: list[str]) -> list[str]:

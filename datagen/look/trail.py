@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 
 from datagen.errors import UserError
 from datagen.json_types import JsonObject
-from datagen.look.load import non_empty
+from datagen.look.load import damage_reported, non_empty
 from datagen.report.evidence import Spans, spans
 from datagen.request import Completion
 from datagen.run.folder import Run
@@ -156,7 +156,8 @@ class Trails:
         """
         ids: dict[str, None] = {}
         sql = "select distinct id from read_parquet(?) where starts_with(id, ?) limit ?"
-        for files in (files for table in self._origins for files in (table.kept, table.dropped)):
+        origins = self._origins if is_unicode(prefix) else []
+        for files in (files for table in origins for files in (table.kept, table.dropped)):
             ids |= dict.fromkeys(name for (name,) in self._query(sql, files, prefix, MATCHES + 1))
         if not ids:
             raise UserError(
@@ -262,7 +263,8 @@ class Trails:
         if not files:
             return []
         parameters = [*values[:files_at], files, *values[files_at:]]
-        return list(self._connection.cursor().execute(sql, parameters).fetchall())
+        with damage_reported():
+            return list(self._connection.cursor().execute(sql, parameters).fetchall())
 
 
 class _Table(NamedTuple):

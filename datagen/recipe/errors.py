@@ -2,6 +2,7 @@
 
 import os
 import re
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import date
@@ -22,7 +23,7 @@ MAX_SHOWN = 120  # characters of an invalid value shown in a message
 MAX_MISTAKES = 20  # errors shown; finding the line of one takes time linear in the recipe
 VARIABLE = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}")
 
-LONGEST = 1_000_000  # characters of a recipe; Python's parser takes up to 10 seconds for them
+LONGEST = 1_000_000  # bytes of a recipe; Python's parser takes up to 10 seconds for them
 
 # Error type of pydantic -> expected value in the terms of YAML.
 EXPECTED = {
@@ -56,17 +57,16 @@ def read_yaml(path: Path, keys: str) -> tuple[yaml.Node | None, JsonObject]:
         If it cannot be read, is not YAML, or is not a mapping. ``keys`` names its required keys.
     """
     try:
-        with path.open(encoding="utf-8") as file:
-            text = file.read(LONGEST + 1)
-        if len(text) > LONGEST:
-            raise RecipeError(f"{path} is not a recipe: it has over {LONGEST:,} characters")
+        text = _text_of(path)
         check_shape(text, Loader, **FILE)  # first, as it stops at the limit: deep nesting is slow to parse
         _check_aliases(path, text)
         node = yaml.compose(text, Loader=Loader)
         data = yaml.load(text, Loader)
     except FileNotFoundError:
         raise RecipeError(f"there is no recipe {path}") from None
-    except (OSError, UnicodeDecodeError) as error:
+    except IsADirectoryError:
+        raise RecipeError(f"{path} is a folder; name a recipe, which is a YAML file") from None
+    except OSError as error:
         raise RecipeError(f"{path} cannot be read: {error}") from error
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
@@ -84,6 +84,20 @@ def read_yaml(path: Path, keys: str) -> tuple[yaml.Node | None, JsonObject]:
     if missing:
         raise mistaken(path, node, missing)
     return node, expanded
+
+
+def _text_of(path: Path) -> str:
+    """Read a recipe, which may be in UTF-16 with a mark, as YAML allows and Windows' shells write it."""
+    with path.open("rb") as file:
+        data = file.read(LONGEST + 1)
+    if len(data) > LONGEST:
+        raise RecipeError(f"{path} is not a recipe: it has over {LONGEST:,} bytes")
+    encoding = "utf-16" if data.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else "utf-8"
+    try:
+        return data.decode(encoding)
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise RecipeError(f"{path}:{line}: it is not {encoding.upper()} text; save it as UTF-8") from None
 
 
 def _quotes(text: str, mark: yaml.Mark | None) -> str:

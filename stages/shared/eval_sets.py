@@ -19,6 +19,7 @@ import datagen.stage
 from datagen.errors import UserError
 from datagen.json_types import JsonObject
 from datagen.outside_json import parse
+from datagen.stages.shared.arrow_values import rows
 from datagen.stages.shared.language.joined import licence_lines
 
 # `datasets` saves .arrow files to disk, together with files that describe the set.
@@ -40,6 +41,8 @@ ABOUT = re.compile(
     r"licen[cs]es?|licen[cs]ing|copyright|attribution|citation|terms|source|sources|origin|author|authors"
     r"|url|uri|doi|id|uuid|idx|index|split|category|subject|topic|domain|type|level|date|language|lang|version"
 )
+MAGIC = b"ARROW1"  # of Arrow's file format
+LONGEST_FIELD = 1 << 26  # characters of a field of a CSV file; Python's default is 131,072
 LICENCE_LINE = 60  # maximum words of a licence line
 LONG_ANSWER = 13  # minimum words of a gold answer that counts as a text
 TOKENS = 3  # minimum single words in a list that is joined to one text
@@ -121,11 +124,12 @@ def _records(path: Path, setting: str) -> Iterator[JsonObject]:
     try:
         if path.suffix == ".parquet":
             for batch in pq.ParquetFile(path).iter_batches():
-                yield from batch.to_pylist()
+                yield from rows(batch)
         elif path.suffix == ".arrow":
-            for batch in pa.ipc.open_stream(pa.memory_map(str(path))):
-                yield from batch.to_pylist()
+            for batch in _batches(path):
+                yield from rows(batch)
         elif path.suffix in (".csv", ".tsv"):
+            csv.field_size_limit(LONGEST_FIELD)
             with path.open(encoding="utf-8-sig", newline="") as lines:
                 separator = max(SEPARATORS, key=lines.readline().count)  # the first of the most frequent ones
                 lines.seek(0)
@@ -140,8 +144,21 @@ def _records(path: Path, setting: str) -> Iterator[JsonObject]:
                     if line.strip():
                         item = parse(line)
                         yield item if isinstance(item, dict) else {"text": item}
+    except UnicodeDecodeError as error:
+        raise UserError(f"{setting}: {path} cannot be read: {error}. Save it as UTF-8") from error
     except (OSError, EOFError, ValueError, csv.Error, pa.ArrowException) as error:
         raise UserError(f"{setting}: {path} cannot be read: {error}") from error
+
+
+def _batches(path: Path) -> Iterator[pa.RecordBatch]:
+    """Read the batches of an Arrow file in either format, a stream or a file."""
+    source = pa.memory_map(str(path))
+    if source.read(len(MAGIC)) != MAGIC:
+        source.seek(0)
+        yield from pa.ipc.open_stream(source)
+        return
+    table = pa.ipc.open_file(source)
+    yield from (table.get_batch(at) for at in range(table.num_record_batches))
 
 
 def _in_json(value: object) -> list[object]:

@@ -46,7 +46,7 @@ def read(path: Path) -> list[Label]:
         When it cannot be read, or a line is not a label.
     """
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")  # text may hold Unicode's other line ends
+        lines = path.read_text(encoding="utf-8-sig").split("\n")  # text may hold Unicode's other line ends
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or error
         raise UserError(

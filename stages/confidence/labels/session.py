@@ -156,7 +156,7 @@ def sampled(run: Run, folders: Sequence[Path], count: int) -> list[Row]:
     Raises
     ------
     UserError
-        When a folder has no table.
+        When a folder has no table, or one of documents or passages.
     """
     by_folder = [parts(folder) for folder in folders]
     if not all(by_folder):
@@ -164,6 +164,8 @@ def sampled(run: Run, folders: Sequence[Path], count: int) -> list[Row]:
         raise UserError(f"{missing} contains no table: is that stage complete?")
     paths = [path for paths in by_folder for path in paths]
     present = {name for path, *_ in by_folder for name in read_part(path).column_names}
+    if "kind" not in present:
+        raise UserError(f"{folders[0]} has no rows to judge; name a stage that makes examples")
     score = next((name for name in SPREAD_BY if name in present), "")
     tables = (read_part(path, ["id", "kind", "task", score]) for path in paths)
     ids = draw.sample(tables, _groups(run), count, str(run.manifest["recipe"]["seed"]), score)

@@ -6,10 +6,12 @@ list. A key that contains dots is found too.
 """
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import Any
 
 from datagen.recipe.sections import Source
 from datagen.request import Reject
+from datagen.stages.sources.ingest.lines import REMEDY
 from datagen.stages.sources.ingest.record import File, Record
 
 KINDS = {
@@ -66,7 +68,7 @@ def _document(fields: object, number: int, file: File) -> Record | Reject:
     if not isinstance(fields, dict):
         return Reject("no text field", f"{file.name}:{number}: {_kind(fields)}, not a record of fields")
     entry, names = file.entry, list(fields)
-    values = _take(fields, entry.path_of("text"))
+    values = [_decoded(value, entry) for value in _take(fields, entry.path_of("text"))]
     texts = [text for text in values if isinstance(text, str)]
     if not values or len(texts) < len(values):
         return _no_text(f"{file.name}:{number}", entry, names, values)
@@ -77,6 +79,14 @@ def _document(fields: object, number: int, file: File) -> Record | Reject:
             values = _take(fields, path)
             fields[key] = values if "*" in path.split(".") else next(iter(values), None)
     return Record("\n\n".join(texts), title, "" if name is None else str(name), number, fields)
+
+
+def _decoded(value: object, entry: Source) -> object:
+    """Decode a binary value in the encoding that the recipe states."""
+    if isinstance(value, bytes) and entry.encoding:
+        with suppress(ValueError):
+            return value.decode(entry.encoding)
+    return value
 
 
 def _take(fields: object, path: str) -> list[object]:
@@ -125,8 +135,10 @@ def pop_text(fields: dict[str, object], name: str) -> str:
 def _no_text(where: str, entry: Source, names: list[str], texts: list[object]) -> Reject:
     """Return the rejection of a record without the text field, which lists the fields that it has."""
     path = entry.path_of("text")
-    odd = next((text for text in texts if not isinstance(text, str)), None)
-    problem = "absent" if odd is None else _kind(odd)
+    odd = [text for text in texts if not isinstance(text, str)]
+    problem = _kind(odd[0]) if odd else "absent"
+    if odd and isinstance(odd[0], bytes):
+        return Reject("no text field", f"{where}: {path!r} is {problem}. {REMEDY}")
     names = [str(name) for name in names]
     shown = ", ".join(names[:NAMES_SHOWN]) + (", ..." if len(names) > NAMES_SHOWN else "")
     return Reject(

@@ -177,19 +177,30 @@ def test_tokens_that_the_server_adds_or_does_not_return_are_believed():
     assert used(10, 2**30, completion_tokens_details={"reasoning_tokens": 2**30}) == (10, 1)
 
 
-@pytest.mark.parametrize("reason", ["stop", "eos_token", "end_turn", "tool_calls", None, ""])
+COMPLETE = ["stop", "eos_token", "end_turn", "tool_calls", None, "", " stop ", "FinishReason.STOP"]
+COMPLETE += ["FINISH_REASON_STOP", "stop-sequence", "end_of_sequence"]
+
+
+@pytest.mark.parametrize("reason", COMPLETE)
 def test_finish_reasons_of_complete_answers(reason):
     assert read(reply(finish=reason)).finish == "stop"
 
 
 def test_finish_reasons_of_truncated_filtered_and_broken_off_answers():
-    assert read(reply(finish="max_tokens")).finish == "length"
+    for reason in ("max_tokens", "MAX_TOKENS", "max-length", "max_completion_tokens"):
+        assert read(reply(finish=reason)).finish == "length"
     assert read(reply(finish=None), sampling=Sampling(max_tokens=1)).finish == "length", (
         "the limit is reached"
     )
     assert "content_filter" in read(reply(finish="content_filter")).error
-    with pytest.raises(Faulty, match="broke off"):
-        read(reply(finish="error"))
+    for reason in ("error", "timeout", "server_error"):
+        with pytest.raises(Faulty, match="broke off"):
+            read(reply(finish=reason))
+
+
+def test_line_breaks_that_a_server_does_not_escape_are_part_of_the_answer():
+    text = json.dumps(reply("first\nsecond\tword")).replace("\\n", "\n").replace("\\t", "\t")
+    assert read(text).text == "first\nsecond\tword"
 
 
 @pytest.mark.parametrize(
@@ -207,6 +218,14 @@ def test_finish_reasons_of_truncated_filtered_and_broken_off_answers():
         ({"error": {"message": "bad input", "code": 400}}, Rejected),
         ({"error": {"message": "something broke", "code": 500}}, Faulty),
         ({"detail": "internal"}, Faulty),
+        ([{"error": {"code": 429, "message": "quota", "status": "RESOURCE_EXHAUSTED"}}], Busy),
+        ({"error": {"error": {"code": 429, "message": "one server behind another"}}}, Busy),
+        ({"status": 429, "title": "Too Many Requests"}, Busy),
+        ({"statusCode": 503, "message": "down"}, Busy),
+        ({"fault": {"faultstring": "Rate limit quota violation"}}, Busy),
+        ({"base_resp": {"status_code": 1002, "status_msg": "rate limit"}, "choices": None}, Busy),
+        ({"code": 1302, "msg": "too many concurrent requests"}, Busy),
+        ({"error": "Model m is currently loading", "estimated_time": 20.0}, Busy),
     ],
 )
 def test_an_error_with_status_200_is_classified_by_code_or_wording(body, kind):

@@ -5,10 +5,12 @@ import threading
 
 import duckdb
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from datagen.errors import UserError
 from datagen.look.index import Index
+from datagen.look.trail import Trails
 from datagen.run.folder import Run, open_run
 from datagen.schema import EXAMPLES, ORIGINAL, table_of
 from datagen.store.parquet import part_name, parts, read_part, write_json, write_table
@@ -223,3 +225,20 @@ def test_a_missing_or_corrupt_part_is_named_with_the_remedy(tmp_path, content):
         part.write_bytes(content)
     with pytest.raises(UserError, match=f"{part}.* is corrupt or missing .*Run the recipe again"):
         Index(run)
+
+
+def test_a_part_whose_rows_are_corrupt_is_reported_with_the_remedy(tmp_path):
+    run = open_run(finished.write(tmp_path / "run"))
+    for part in run.folder.rglob("stages/*/*.parquet"):
+        content, metadata = bytearray(part.read_bytes()), pq.read_metadata(part)
+        if not metadata.num_rows:
+            continue
+        group = metadata.row_group(0)
+        for column in map(group.column, range(group.num_columns)):
+            begin = column.dictionary_page_offset or column.data_page_offset
+            content[begin : begin + column.total_compressed_size] = b"\xff" * column.total_compressed_size
+        part.write_bytes(content)  # the footer is intact
+    with pytest.raises(UserError, match=r"cannot be read .*Run the recipe again"):
+        Index(run)
+    with pytest.raises(UserError, match=r"cannot be read .*Run the recipe again"):
+        Trails(run).find_id("0")

@@ -38,6 +38,8 @@ def test_a_unique_prefix_of_an_id_suffices(trails):
         trails.find_id("")
     with pytest.raises(UserError, match="no row"):
         trails.find_id("not an id")
+    with pytest.raises(UserError, match="no row"):
+        trails.find_id("\udcff")  # an argument that is not UTF-8
 
 
 def test_a_row_is_traced_from_its_creation_to_the_stage_that_dropped_it(trails):

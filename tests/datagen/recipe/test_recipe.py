@@ -230,6 +230,25 @@ def test_any_text_is_a_recipe_or_a_reported_error(tmp_path, text):
         assert "recipe.yaml" in str(error)
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_a_recipe_may_begin_with_a_byte_order_mark_and_end_its_lines_as_on_windows(tmp_path, encoding):
+    text = "name: x\r\ncorpus:\r\n  - path: Café\r\n"
+    (tmp_path / "recipe.yaml").write_bytes(text.encode(encoding))
+    recipe = load_recipe(tmp_path / "recipe.yaml")
+    assert recipe.name == "x" and recipe.corpus[0].path == "Café"
+
+
+def test_a_recipe_in_another_encoding_is_reported_with_its_line(tmp_path):
+    (tmp_path / "recipe.yaml").write_bytes("name: x\ncorpus: [{path: Café}]\n".encode("latin-1"))
+    with pytest.raises(UserError, match=r"recipe\.yaml:2: it is not UTF-8 text; save it as UTF-8"):
+        load_recipe(tmp_path / "recipe.yaml")
+
+
+def test_a_folder_in_place_of_a_recipe_is_reported(tmp_path):
+    with pytest.raises(UserError, match="is a folder; name a recipe"):
+        load_recipe(tmp_path)
+
+
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),

@@ -234,6 +234,14 @@ def test_constants_of_an_entry_are_metadata(tmp_path):
     assert metadata(row) == {"licence": "CC-BY-4.0", "team": "x", "since": 2024}
 
 
+def test_a_binary_text_is_read_in_the_encoding_that_the_recipe_states(tmp_path):
+    texts = pa.array(["Café.".encode("latin-1"), "Thé.".encode(), None], pa.binary())
+    pq.write_table(pa.table({"id": ["1", "2", "3"], "text": texts}), tmp_path / "a.parquet")
+    kept, dropped = ingested(tmp_path, {"path": "a.parquet", "encoding": "latin-1"})
+    assert [row["text"] for row in kept.values()] == ["Café.", "Thé."]
+    assert [row["detail"].split(";")[0] for row in dropped] == ["a.parquet:3: 'text' is null"]
+
+
 def test_a_foreign_file_in_a_folder_drops_its_rows_and_names_their_fields(tmp_path):
     write(tmp_path, "docs/a.jsonl", '{"text": "One."}\n')
     write(tmp_path, "docs/b.jsonl", '{"body": "Two.", "url": "x"}\n[1]\n')
@@ -415,7 +423,8 @@ def test_parquet_values_that_python_cannot_represent_affect_no_others(tmp_path):
     pq.write_table(table, tmp_path / "a.parquet")
     kept, dropped = ingested(tmp_path, "a.parquet")
     assert {row["text"] for row in kept.values()} == {"One.", "Twö."}
-    assert [row["reason"] for row in dropped] == ["no text field"] and "binary" in dropped[0]["detail"]
+    assert [row["reason"] for row in dropped] == ["no text field"]
+    assert "binary" in dropped[0]["detail"] and "encoding: in the recipe" in dropped[0]["detail"]
     first = metadata(kept["a.parquet#1"])
     assert (first["author"], first["until"][:10]) == ("Emil", "1970-01-01")
 

@@ -1,6 +1,7 @@
 """E-mail: a single message, or a mailbox."""
 
 import re
+from codecs import BOM_UTF8
 from collections.abc import Iterator, Mapping
 from email import message_from_bytes
 from email.message import EmailMessage
@@ -76,15 +77,21 @@ POLICY = _Policy()
 def read(file: File) -> Iterator[Record | File | Reject]:
     """Read each message, and its attachments in known formats."""
     with file.open() as stream:
-        start = stream.readline(6)
-    if start.startswith(b"From "):
+        start = stream.readline(9)
+    if start.removeprefix(BOM_UTF8).startswith(b"From "):
         for line, data in _letters(file):
-            yield from _letter(data, file, line)
+            try:
+                yield from _letter(data, file, line)
+            except MemoryError:
+                raise
+            except Exception as error:  # the parser raises any; the other messages are read all the same
+                why = f"{type(error).__name__}: {error}"
+                yield Reject("unreadable message", f"{file.name}, line {line}: {why}")
     else:
         data = file.read()
         if b"\0" in data[:200]:  # UTF-16
             data = decode(data)[0].encode()
-        yield from _letter(data, file, 0)
+        yield from _letter(data.removeprefix(BOM_UTF8), file, 0)
 
 
 def _letters(file: File) -> Iterator[tuple[int, bytes]]:
@@ -94,6 +101,7 @@ def _letters(file: File) -> Iterator[tuple[int, bytes]]:
     begin, size, blank = 1, 0, True
     with file.open() as stream:
         for number, line in enumerate(stream, start=1):
+            line = line if number > 1 else line.removeprefix(BOM_UTF8)
             if blank and line.startswith(b"From "):
                 if lines:
                     yield begin, b"".join(lines)

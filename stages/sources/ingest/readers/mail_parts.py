@@ -163,7 +163,11 @@ def _text(part: EmailMessage, encoding: str) -> str:
 
 def _payload(part: EmailMessage) -> bytes:
     """Decode the bytes of a text; its header may state an encoding for plain text, or not state it."""
-    source = part.get_payload()
+    try:
+        source = part.get_payload()
+    except ValueError:  # the charset is one of Python's codecs that decode no text, such as "idna"
+        part.del_param("charset")
+        source = part.get_payload()
     data = part.get_payload(decode=True)
     if not isinstance(source, str) or not isinstance(data, bytes):
         return b""
@@ -208,5 +212,5 @@ def header_of(letter: EmailMessage, name: str) -> str:
     """Return a header on one line; "" if it is absent or broken."""
     try:
         return " ".join(str(letter[name] or "").split())
-    except (ValueError, IndexError, AttributeError, LookupError):  # raised by the parser on broken headers
+    except Exception:  # the parser raises any exception on a broken header
         return ""

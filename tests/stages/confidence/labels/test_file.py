@@ -20,6 +20,11 @@ def test_written_labels_are_read_with_all_their_fields(tmp_path):
     assert file.read(tmp_path / "labels.jsonl") == labels
 
 
+def test_a_file_that_windows_saved_is_read(tmp_path):
+    (tmp_path / "labels.jsonl").write_bytes('\ufeff{"id": "a", "verdict": "right"}\r\n'.encode())
+    assert file.read(tmp_path / "labels.jsonl") == [{"id": "a", "verdict": "right"}]
+
+
 @given(st.dictionaries(st.sampled_from(file.CONTENT), st.text(st.characters(), min_size=1), min_size=1))
 def test_any_text_survives_being_written_and_read(content):
     """Such as Unicode's line ends, which a model's answer may hold."""

@@ -10,7 +10,7 @@ import rich.console
 
 from datagen.errors import UserError
 from datagen.run.folder import open_run
-from datagen.schema import EXAMPLES, table_of
+from datagen.schema import EXAMPLES, PASSAGES, table_of
 from datagen.stages.confidence.labels import file
 from datagen.stages.confidence.labels.draw import draws
 from datagen.stages.confidence.labels.session import label
@@ -129,6 +129,9 @@ def test_folders_without_a_run_or_table_are_rejected(run, tmp_path):
         label(open_run(tmp_path), None, 8, None)
     with pytest.raises(UserError, match="stages/mine contains no table"):
         label(open_run(run), None, 8, None, stage="mine")
+    write_table(table_of(PASSAGES, []), run / "stages" / "chunk" / part_name(0))
+    with pytest.raises(UserError, match="stages/chunk has no rows to judge"):
+        label(open_run(run), None, 8, None, stage="chunk")
     (run / "stages" / "score" / "stage.json").unlink()
     with pytest.raises(UserError, match="no stage that produces examples is complete"):
         label(open_run(run), None, 8, None)

@@ -7,6 +7,7 @@ import pytest
 
 from datagen.recipe.sections import Source
 from datagen.stages.sources.ingest.convert import rows
+from datagen.stages.sources.ingest.readers import mail
 from datagen.stages.sources.ingest.record import File
 
 HEADER = "From: A <a@example.org>\nSubject: The harbour\n"
@@ -170,3 +171,45 @@ def test_the_footer_of_a_newsletter_and_pictures_are_left_out_and_counted(read):
     for text in ("How do I unsubscribe here?", "Dear A,\n\nto unsubscribe an observer, call detach()."):
         (letter,), _ = read("b.eml", f"{HEADER}\n{text}\n")
         assert letter["text"] == text
+
+
+@pytest.mark.parametrize("codec", ["idna", "punycode", "undefined", "rot13"])
+def test_a_charset_that_is_no_encoding_of_text_loses_no_message(read, codec):
+    data = message(f'text/plain; charset="{codec}"', TEXT)
+    (letter,), dropped = read("a.eml", data)
+    assert letter["text"] == TEXT and not dropped
+    letters, dropped = read("a.mbox", f"From a\n{data}\n\nFrom b\n{message('text/plain', 'The last one.')}")
+    assert [letter["text"] for letter in letters] == [TEXT, "The last one."] and not dropped
+
+
+@pytest.mark.parametrize("name", ["a.eml", "a.mbox"])
+def test_a_byte_order_mark_before_the_first_header_is_skipped(read, name):
+    data = message("text/plain; charset=utf-8", TEXT)
+    start = "From a\n" if name == "a.mbox" else ""
+    (letter,), dropped = read(name, f"\ufeff{start}{data}")
+    assert letter["text"] == TEXT and letter["title"] == "The harbour" and not dropped
+
+
+@pytest.mark.parametrize(
+    "date", ["Mon, 1 Jan 29999999999024 00:00:00 +0000", "Mon, 1 Jan 2024 00:09999999999+0000"]
+)
+def test_an_impossible_date_is_left_out_and_no_message_is_lost(read, date):
+    mailbox = (
+        f"From a\nDate: {date}\n{message('text/plain', TEXT)}\n\nFrom b\n{message('text/plain', 'The last.')}"
+    )
+    letters, dropped = read("a.mbox", mailbox)
+    assert [letter["text"] for letter in letters] == [TEXT, "The last."] and not dropped
+    assert "date" not in json.loads(letters[0]["metadata"])
+
+
+def test_a_message_that_cannot_be_parsed_is_dropped_and_the_next_is_read(read, monkeypatch):
+    def repair(letter, original=mail.repair_boundaries):
+        if letter["Subject"] == "broken":
+            raise UnboundLocalError("pos")  # as Python's parser of headers does
+        original(letter)
+
+    monkeypatch.setattr(mail, "repair_boundaries", repair)
+    mailbox = f"From a\nSubject: broken\n\nText.\n\nFrom b\n{message('text/plain', 'The last.')}"
+    (letter,), (dropped,) = read("a.mbox", mailbox)
+    assert letter["text"] == "The last."
+    assert dropped["reason"] == "unreadable message" and "a.mbox, line 1" in dropped["detail"]
