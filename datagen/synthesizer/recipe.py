@@ -47,6 +47,11 @@ class LabelledSet(Section):
     )
     licence: str = Field(description="The set's licence, for the card")
     mapping: Mapping | None = Field(None, description="records: the field names")
+    labels: str = Field(
+        "",
+        description="run: a file of labels; pairs judged wrong are left out. "
+        "Default: labels.jsonl in the run's folder",
+    )
     holdout: float = Field(0.1, ge=0, lt=1, description="Share of paragraphs excluded from training")
     most: int | None = Field(None, ge=1, description="Maximum number of questions to read")
     max_chars: int = Field(
@@ -57,6 +62,8 @@ class LabelledSet(Section):
     def _mapped(self) -> "LabelledSet":
         if (self.format == "records") != (self.mapping is not None):
             raise ValueError("mapping: is required with format: records, and not allowed otherwise")
+        if self.labels and self.format != "run":
+            raise ValueError("labels: is allowed with format: run only")
         return self
 
 

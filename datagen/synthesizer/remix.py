@@ -20,7 +20,7 @@ from datagen.request import Answer, Completion, Message, Reject, Request
 from datagen.schema import content_id, fraction
 from datagen.stages.exercises.task import StructuredTask, find_task
 from datagen.stages.exercises.tasks.definition import defining
-from datagen.stages.shared import checks
+from datagen.stages.exercises.tasks.marked_question import accepts
 from datagen.stages.shared.checks.field_patterns import QUESTION_MARKS, Line
 from datagen.stages.shared.language.rules import Language, language_of
 from datagen.stages.shared.passage import Passage
@@ -89,7 +89,8 @@ class Material:
 # the fields of the task's output, of which the first accepted one is used.
 Draft = tuple[dict[str, str], str | list[dict[str, str]]]
 Drafts = Callable[[Paragraph, Material, Prompt], Iterator[Draft]]
-Check = Callable[[str, Passage, Prompt], None]  # raises Reject
+# Checks a response, given the values of the prompt; raises Reject.
+Check = Callable[[str, dict[str, str], Passage, Prompt], None]
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,7 @@ def _rows(task: str, maximum: int | None, material: Material) -> Iterator[Row]:
         if rank > last_rank or (maximum is not None and count == maximum and not paragraph.held_out):
             text, reason, detail = _written(response)[0], "beyond the task's number", str(maximum)
         else:
-            text, reason, detail = _first_accepted(response, template, passage, prompt)
+            text, reason, detail = _first_accepted(response, values, template, passage, prompt)
         if not reason and not paragraph.held_out:
             count += 1
             last_rank = rank if count == maximum else math.inf
@@ -145,14 +146,18 @@ def _written(response: str | list[dict[str, str]]) -> list[str]:
 
 
 def _first_accepted(
-    response: str | list[dict[str, str]], template: Template, passage: Passage, prompt: Prompt
+    response: str | list[dict[str, str]],
+    values: dict[str, str],
+    template: Template,
+    passage: Passage,
+    prompt: Prompt,
 ) -> tuple[str, str, str]:
     """Return the first accepted text, otherwise the first text with the reason of its rejection."""
     rejected: list[tuple[str, str, str]] = []
     for text in _written(response):
         try:
             if template.check:
-                template.check(text, passage, prompt)
+                template.check(text, values, passage, prompt)
         except Reject as why:
             rejected.append((text, why.reason, why.detail))
         else:
@@ -168,7 +173,7 @@ def as_decoded(fields: dict[str, str]) -> str:
 def read_by(name: str) -> Check:
     """Return a check that a stage's task accepts the response and that guided decoding can write it."""
 
-    def check(text: str, passage: Passage, prompt: Prompt) -> None:
+    def check(text: str, _: dict[str, str], passage: Passage, prompt: Prompt) -> None:
         task = find_task(name)
         assert isinstance(task, StructuredTask)
         schema = task.schema.model_json_schema()
@@ -184,11 +189,10 @@ def read_by(name: str) -> Check:
     return check
 
 
-def asks(text: str, passage: Passage, prompt: Prompt) -> None:
-    """Reject a text that is not a self-contained question on one line."""
+def asks(text: str, values: dict[str, str], passage: Passage, prompt: Prompt) -> None:
+    """Reject a question that the task `marked_question` would drop, with the marked answer."""
     question = Line(160, QUESTION_MARKS).read(text, "question")
-    checks.question(question, passage.words)
-    checks.stands_alone(question, passage.words, asks=True)
+    accepts(question, values["answer"], values["sentence"], passage)
 
 
 def _spans(paragraph: Paragraph) -> list[Question]:

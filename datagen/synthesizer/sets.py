@@ -6,6 +6,7 @@ a recipe, and no task is trained on it. Evaluations use `load` too.
 """
 
 import gzip
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -18,8 +19,10 @@ from datagen.outside_json import parse
 from datagen.recipe.sections import Source
 from datagen.request import Reject
 from datagen.schema import content_id, fraction
+from datagen.stages.confidence.labels.file import WRONG, labels_in, verdicts_among, verdicts_of
+from datagen.stages.confidence.labels.session import labels_of
 from datagen.stages.exercises.marked.candidates import candidates
-from datagen.stages.exercises.tasks.marked_question import asks, leads_to
+from datagen.stages.exercises.tasks.marked_question import accepts, suits
 from datagen.stages.shared.language.rules import language_of
 from datagen.stages.shared.passage import Passage
 from datagen.stages.shared.segment.sentences import DOTTED, split_sentences, unwrap
@@ -95,7 +98,7 @@ def load(recipe: SynthesizerRecipe) -> list[Paragraph]:
     for labelled in recipe.sets:
         path = recipe.file.parent / labelled.path
         try:
-            limited = _limited(_read(path, labelled), labelled.most)
+            limited = _limited(_read(path, labelled, recipe.file.parent), labelled.most)
             paragraphs += [_held_out(paragraph, path, labelled, recipe.seed) for paragraph in limited]
         except (KeyError, TypeError, AttributeError) as error:
             raise UserError(
@@ -111,7 +114,7 @@ def sentence_at(text: str, start: int) -> str:
     return next((unwrap(text[begin:end]) for begin, end in split_sentences(text) if begin <= start < end), "")
 
 
-def _read(path: Path, labelled: LabelledSet) -> Iterator[Paragraph]:
+def _read(path: Path, labelled: LabelledSet, base: Path) -> Iterator[Paragraph]:
     match labelled.format:
         case "squad":
             return _squad(_json(path))
@@ -120,7 +123,10 @@ def _read(path: Path, labelled: LabelledSet) -> Iterator[Paragraph]:
         case "corpus":
             return _corpus(path, labelled)
         case _:
-            return _run(path)
+            labels = (
+                labels_in([base / labelled.labels]) if labelled.labels else labels_of(path / "labels.jsonl")
+            )
+            return _run(path, verdicts_among(labels))
 
 
 def _limited(paragraphs: Iterator[Paragraph], maximum: int | None) -> Iterator[Paragraph]:
@@ -178,8 +184,9 @@ def _corpus(path: Path, labelled: LabelledSet) -> Iterator[Paragraph]:
     """
     Read documents, split them into passages, and select answers and write questions by rule.
 
-    Files are read in hash order, so that the first ones are a random sample. Passages with only one question
-    are skipped, because computing their prefix costs as much as for four.
+    Files are read in hash order, so that the first ones are a random sample. A pair must pass the checks of
+    the task, so the model learns no question that they would drop. Passages with only one question are
+    skipped, because computing their prefix costs as much as for four.
     """
     words = language_of("en")
     files = list(path.rglob("*")) if path.is_dir() else [path]
@@ -203,28 +210,40 @@ def _rule_questions(passage: Passage) -> list[Question]:
         text = question_to(candidate, passage)
         if text and text not in questions:
             try:
-                asks(text, passage.words)
-                leads_to(text, candidate.answer, passage)
+                suits(text, candidate, passage.words)
+                accepts(text, candidate.answer, candidate.sentence, passage)
             except Reject:
                 continue
-            answer = passage.find(candidate.answer) or ""
-            questions[text] = Question(text, answer, passage.text.index(answer))
+            if answer := _written(passage.text, candidate.sentence, candidate.answer):
+                questions[text] = Question(text, answer[0], answer.start())
     return list(questions.values())
 
 
-def _run(folder: Path) -> Iterator[Paragraph]:
+def _written(text: str, sentence: str, answer: str) -> re.Match[str] | None:
+    """Find an answer in its sentence of a text, with the text's line ends and capitals."""
+    pattern = re.compile(r"\s+".join(map(re.escape, answer.split())), re.IGNORECASE)
+    for begin, end in split_sentences(text):
+        if unwrap(text[begin:end]) == sentence:
+            return pattern.search(text, begin, end)
+    return None
+
+
+def _run(folder: Path, verdicts: dict[str, str]) -> Iterator[Paragraph]:
     """
-    Read the pairs of a run that its round trips confirmed.
+    Read the pairs of a run that its round trips confirmed and that no label calls wrong.
 
     Training on filtered samples of the model itself is the step of ReST-EM (arXiv 2312.06585).
     """
     pairs: dict[tuple[str, str], list[Question]] = defaultdict(list)
     for part in parts(folder / "stages" / "instruct"):
-        for row in read_part(part).to_pylist():
-            if row["task"] == CONFIRMED and row["answer"] in row["context"]:
-                start = row["context"].index(row["answer"])
-                pairs[row["lineage"]["title"] or "", row["context"]].append(
-                    Question(row["question"], row["answer"], start, id=row["id"])
+        table = read_part(part)
+        for row, verdict in zip(table.to_pylist(), verdicts_of(table, verdicts), strict=True):
+            if row["task"] != CONFIRMED or verdict == WRONG:
+                continue
+            text, answer = row["context"], _bare(row["answer"])
+            if written := _written(text, unwrap(row["evidence"] or ""), answer):
+                pairs[row["lineage"]["title"] or "", text].append(
+                    Question(row["question"], written[0], written.start(), id=row["id"])
                 )
     if not pairs:
         raise UserError(f"{folder} has no pair of the task {CONFIRMED}; give the folder of a finished run")

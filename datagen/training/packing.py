@@ -16,6 +16,9 @@ from datagen.training.tokens import Tokens
 
 LanguageModel: TypeAlias = Any  # a model of transformers, or one with an adapter by PEFT
 
+# Largest number of scores per head for which `_attention` keeps them for the backward pass: 2 MB in bfloat16.
+KEPT_SCORES = 2**20
+
 
 def pack(rows: Sequence[Tokens]) -> dict[str, torch.Tensor]:
     """
@@ -72,7 +75,7 @@ def attend(
     """
     Attend over a packed sequence: the prefix to itself, then each row's own tokens to prefix and row.
 
-    Two calls of PyTorch's attention cost a third of one call with a mask over the whole sequence.
+    Two parts cost a third of one with a mask over the whole sequence.
 
     Queries, keys and values are (1, heads, tokens, size); keys and values may have fewer heads. `options`
     contains the ``branches`` of `pack`. transformers calls this function in every layer.
@@ -91,11 +94,30 @@ def attend(
     def with_shared(states: torch.Tensor) -> torch.Tensor:
         return torch.cat([states[:, :, :shared].expand(rows, -1, -1, -1), of_rows(states)], 2)
 
-    sdpa, scale = torch.nn.functional.scaled_dot_product_attention, options.get("scaling")
-    first = sdpa(query[:, :, :shared], key[:, :, :shared], value[:, :, :shared], is_causal=True, scale=scale)
-    then = sdpa(of_rows(query), with_shared(key), with_shared(value), attn_mask=sees, scale=scale)
+    scale = options.get("scaling") or query.shape[-1] ** -0.5
+    first = _attention(query[:, :, :shared], key[:, :, :shared], value[:, :, :shared], None, scale)
+    then = _attention(of_rows(query), with_shared(key), with_shared(value), sees, scale)
     flat = then.transpose(1, 2)[own]  # (tokens of the rows, heads, size)
     return torch.cat([first[0].transpose(0, 1), flat])[None], None
+
+
+def _attention(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, sees: torch.Tensor | None, scale: float
+) -> torch.Tensor:
+    """
+    Scaled dot-product attention, (rows, heads, queries, size); `sees` is (queries, keys), None if causal.
+
+    On a CPU, PyTorch's fused attention uses no matrix units in its backward pass. Plain products make a
+    training step twice as fast there, but keep all scores, so long sequences are left to the fused one.
+    """
+    queries, keys = query.shape[-2], key.shape[-2]
+    if query.device.type != "cpu" or queries * keys > KEPT_SCORES:
+        fused = torch.nn.functional.scaled_dot_product_attention
+        return fused(query, key, value, attn_mask=sees, is_causal=sees is None, scale=scale)
+    if sees is None:
+        sees = torch.ones(queries, keys, dtype=torch.bool).tril()
+    scores = (query * scale) @ key.transpose(-1, -2)
+    return torch.softmax(scores.masked_fill(~sees, -torch.inf), -1) @ value
 
 
 AttentionInterface.register("shared_prefix", attend)

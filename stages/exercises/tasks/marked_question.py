@@ -20,6 +20,7 @@ from datagen.stages.exercises.round_trip import agree
 from datagen.stages.exercises.task import MarkedTask, instruction
 from datagen.stages.shared import checks
 from datagen.stages.shared.checks import claims
+from datagen.stages.shared.checks.agreement import agrees
 from datagen.stages.shared.checks.field_patterns import QUESTION_MARKS, SENTENCE_MARKS, Line
 from datagen.stages.shared.checks.gap import NOTE, completes, names_subject, says_all
 from datagen.stages.shared.checks.predicates import base_forms
@@ -103,7 +104,15 @@ def holds(question: str, answer: str, evidence: str, words: Language) -> None:
     whole(question, answer, evidence, words)
     claims.entailed(question, answer, evidence, words)
     claims.turned(question, answer, evidence, words)
+    agrees(question, answer, evidence, words)
     worth_asking(question, answer, evidence, words)
+
+
+def accepts(question: str, answer: str, sentence: str, passage: Passage) -> None:
+    """Reject a pair that the task would drop even if its round trip returned the answer."""
+    asks(question, passage.words)
+    leads_to(question, answer, passage)
+    holds(question, answer, sentence, passage.words)
 
 
 def corrected(question: str, answer: str, evidence: str, words: Language) -> str:

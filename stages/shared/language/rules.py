@@ -152,6 +152,9 @@ class Language(BaseModel):
     inflections: dict[str, tuple[str, ...]] = {}
     irregular: tuple[tuple[str, ...], ...] = ()
     imperatives: frozenset[str] = frozenset()
+    commanding: tuple[str, ...] = ()
+    hollow: frozenset[str] = frozenset()
+    frequency: frozenset[str] = frozenset()
     adverbs: frozenset[str] = frozenset()
     adverb_endings: tuple[str, ...] = ()
     gerund_endings: tuple[str, ...] = ()

@@ -52,13 +52,14 @@ def test_sets_give_paragraphs_with_located_answers(written):
 
 
 def test_the_confirmed_pairs_of_a_run_are_a_set(written, tmp_path):
-    text = "The ferry to Skarholm leaves at noon. It carries eight cars."
+    text = "The crew eats at noon. The ferry to Skarholm leaves at noon. It carries eight cars."
     pairs = [
-        ("marked_question", "When does the ferry to Skarholm leave?", "noon"),
+        ("marked_question", "When does the ferry to Skarholm leave?", "At noon."),
         ("yes_no", "Is it so?", "Yes."),
     ]
     rows = [
         {"id": task, "kind": "instruction", "task": task, "question": question, "answer": answer, "context": text,
+         "evidence": "The ferry to Skarholm leaves at noon.",
          "lineage": {"title": "Ferries", "document_id": "d", "source": "s", "stage": "instruct", "prompt": "p"}}
         for task, question, answer in pairs
     ]  # fmt: skip
@@ -67,7 +68,15 @@ def test_the_confirmed_pairs_of_a_run_are_a_set(written, tmp_path):
     run = {"path": "outputs/ferries/latest", "format": "run", "licence": "ours", "holdout": 0.0}
     [paragraph] = load(load_recipe(written(sets=[run])))
     assert (paragraph.set, paragraph.title, paragraph.text) == ("ferries", "Ferries", text)
-    assert [(question.text, question.answer) for question in paragraph.questions] == [pairs[0][1:]]
+    [question] = paragraph.questions
+    assert (question.text, question.answer) == (pairs[0][1], "at noon")  # as in the text
+    assert question.start == text.rindex("at noon")  # in the sentence that the question is about
+    label = {"question": pairs[0][1], "answer": pairs[0][2], "verdict": "wrong"}
+    (tmp_path / "labels.jsonl").write_text(json.dumps(label))
+    with pytest.raises(UserError, match="no pair"):
+        load(load_recipe(written(sets=[run | {"labels": "labels.jsonl"}])))
+    with pytest.raises(UserError, match="cannot read the labels"):
+        load(load_recipe(written(sets=[run | {"labels": "others.jsonl"}])))
     with pytest.raises(UserError, match="finished run"):
         load(load_recipe(written(sets=[run | {"path": "outputs/none/latest"}])))
 
@@ -160,6 +169,33 @@ def test_excluded_rows_have_a_reason_and_no_row_is_lost(written):
     assert sum(sum(of_task.values()) for of_task in counts.values()) == len(rows)
     assert all(of_task["trained on"] <= 3 for of_task in counts.values())
     assert all(row.detail for row in rows if row.reason)
+
+
+def test_no_question_is_trained_on_that_the_task_would_drop(written, tmp_path):
+    recipe = load_recipe(written())
+    data = json.loads((tmp_path / "towns.json").read_text())
+    wrong = {
+        "When was the bridge of Harwick destroyed?": "question is not true",
+        "What was built in 1911 by local miners?": "",
+        "When was it built?": "refers to the passage",
+    }
+    answers = {"What was built in 1911 by local miners?": "The bridge of Harwick"}
+    paragraph = data["data"][0]["paragraphs"][0]
+    paragraph["qas"] = [
+        {
+            "id": question,
+            "question": question,
+            "answers": [{"text": (answer := answers.get(question, "1911")),
+                         "answer_start": paragraph["context"].index(answer)}],
+        }
+        for question in wrong
+    ]  # fmt: skip
+    (tmp_path / "towns.json").write_text(json.dumps(data))
+    rows = remix(recipe, load(recipe))
+    found = {
+        row.response: row.reason for row in rows if row.task == "marked_question" and row.response in wrong
+    }
+    assert found == wrong
 
 
 def test_json_rows_have_the_decoders_format(written):

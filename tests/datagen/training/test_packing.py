@@ -55,5 +55,16 @@ def test_packed_rows_have_the_same_loss_as_separate_rows(torch, packing, model, 
     assert together == pytest.approx([alone(torch, model, row) for row in rows], abs=1e-5)
 
 
+def test_long_sequences_have_the_same_gradients_with_the_fused_attention(torch, packing, model, monkeypatch):
+    def gradients():
+        model.zero_grad()
+        packing.row_losses(model, packing.pack(ROWS)).sum().backward()
+        return torch.cat([weight.grad.flatten() for weight in model.parameters()])
+
+    plain = gradients()
+    monkeypatch.setattr(packing, "KEPT_SCORES", 0)
+    assert torch.allclose(plain, gradients(), atol=1e-5)
+
+
 def test_a_packed_sequence_holds_the_prefix_once(packing):
     assert packing.pack(ROWS)["input_ids"].shape[1] == 4 + (3 + 3) + (1 + 2) + (4 + 1)
