@@ -104,7 +104,7 @@ def _is_man(head: bytes) -> bool:
 
 
 def _is_mail(head: bytes) -> bool:
-    """Check for the header of a letter: its sender, and two more of its usual fields, on lines of their own."""
+    """Check for the header of a letter: its sender, and two more of its usual fields."""
     lines = head.lstrip(b"\r\n").splitlines()
     if lines and lines[0].startswith(b"From "):  # a mailbox
         del lines[0]
