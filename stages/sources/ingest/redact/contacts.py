@@ -47,6 +47,7 @@ INTERNATIONAL = re.compile(
 )
 BEGINS = re.compile(r"[(\d](?<![\w.,/§+-].)(?=(?:(?<=\()\d|(?<=\d))(?:[ ().\u00a0/-]{0,3}\d){6})")
 NUMBER = re.compile(r"(?:\(\d{1,5}\)|\d)(?:[ ().\u00a0/-]{0,3}\d){6,14}(?![\w]|-\d)")
+ZIP = re.compile(r"\b[A-Z]{2},?\s{1,3}\Z"), re.compile(r"\d{5}-\d{4}")  # MA 02110-1301
 DECIMAL = re.compile(r"\+\d+\.\d+")
 # Shapes that are unique to the numbers of a country, and the region for validation.
 NATIONAL = (
@@ -75,7 +76,18 @@ NO_IP = re.compile(
     r"|§)[\s:=v]{0,12}\Z|^#+ \Z|(?<!/)/\Z|ffff:\Z",  # Chrome/120.0.60.9
     re.IGNORECASE | re.MULTILINE,
 )
-SECTION = re.compile(r"\.?[ \t]+[^\W\d_]")  # after a section's number at the start of a line
+# Four small numbers are rather a section or a version: of all addresses, one in 1,600 is so small.
+SMALL = 40
+IP_WORD = re.compile(
+    r"(?:\b(?:ips?|ipv4|address(?:es)?|hosts?|server|dns|name ?servers?|resolver|clients?|from|ping|ssh"
+    r"|telnet|gateway|route|peer|remote|login|logged|listen\w*|connect\w*|https?|source|dst|src|target|adresse|serveur"
+    r"|dirección)\b"
+    r"[^\n]{0,24}|//|@|\[)\Z",
+    re.IGNORECASE,
+)
+PORT = re.compile(r":\d{1,5}\b|/(?:[89]|[12]\d|3[0-2])\b")
+NEAR_IP = 48  # characters before an address
+SECTION = re.compile(r"\.?[ \t\u00a0]+[^\W\d_]")  # after a section's number at the start of a line
 
 
 def find_emails(text: str) -> Iterator[tuple[int, int, str]]:
@@ -135,6 +147,9 @@ def find_phones(text: str) -> Iterator[tuple[int, int, str]]:
             if number := _announced(announced[0]):
                 yield *announced.span(), number
             continue
+        state, code = ZIP
+        if code.match(text, at) and state.search(before):
+            continue
         for shape, region in NATIONAL:
             national = shape.match(text, at)
             if national and (number := _number(national[0], region, valid=region != "US")):
@@ -182,10 +197,13 @@ def find_ips(text: str) -> Iterator[tuple[int, int, str]]:
                 address = ipaddress.ip_address(match[1])
             except ValueError:
                 continue
-            before = text[max(0, match.start() - 16) : match.start()]
-            opens_line = before.rpartition("\n")[2] == "" and SECTION.match(text, match.end())
-            if opens_line or NO_IP.search(before) or _is_network(match):
+            before = text[max(0, match.start() - NEAR_IP) : match.start()]
+            if NO_IP.search(before[-16:]) or _is_network(match):
                 continue
+            if pattern is IPV4 and all(part < SMALL for part in address.packed):
+                opens_line = before.rpartition("\n")[2].strip() == "" and SECTION.match(text, match.end())
+                if opens_line or not (IP_WORD.search(before) or PORT.match(text, match.end())):
+                    continue
             if address.is_global and not address.is_multicast:
                 yield *match.span(1), str(address)
 
