@@ -77,7 +77,7 @@ NO_IP = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 # Four small numbers are rather a section or a version: of all addresses, one in 1,600 is so small.
-SMALL = 40
+SMALL, MAX_SECTION = 40, 100
 IP_WORD = re.compile(
     r"(?:\b(?:ips?|ipv4|address(?:es)?|hosts?|server|dns|name ?servers?|resolver|clients?|from|ping|ssh"
     r"|telnet|gateway|route|peer|remote|login|logged|listen\w*|connect\w*|https?|source|dst|src|target|adresse|serveur"
@@ -200,12 +200,19 @@ def find_ips(text: str) -> Iterator[tuple[int, int, str]]:
             before = text[max(0, match.start() - NEAR_IP) : match.start()]
             if NO_IP.search(before[-16:]) or _is_network(match):
                 continue
-            if pattern is IPV4 and all(part < SMALL for part in address.packed):
-                opens_line = before.rpartition("\n")[2].strip() == "" and SECTION.match(text, match.end())
-                if opens_line or not (IP_WORD.search(before) or PORT.match(text, match.end())):
-                    continue
+            if pattern is IPV4 and _is_numbering(text, match, max(address.packed), before):
+                continue
             if address.is_global and not address.is_multicast:
                 yield *match.span(1), str(address)
+
+
+def _is_numbering(text: str, match: re.Match[str], largest: int, before: str) -> bool:
+    """Check for the number of a section, or of a version: small numbers that nothing names an address."""
+    if largest >= MAX_SECTION:
+        return False
+    if before.rpartition("\n")[2].strip() == "" and SECTION.match(text, match.end()):
+        return True
+    return largest < SMALL and not (IP_WORD.search(before) or PORT.match(text, match.end()))
 
 
 def _is_network(match: re.Match[str]) -> bool:
