@@ -47,7 +47,15 @@ INTERNATIONAL = re.compile(
 )
 BEGINS = re.compile(r"[(\d](?<![\w.,/§+-].)(?=(?:(?<=\()\d|(?<=\d))(?:[ ().\u00a0/-]{0,3}\d){6})")
 NUMBER = re.compile(r"(?:\(\d{1,5}\)|\d)(?:[ ().\u00a0/-]{0,3}\d){6,14}(?![\w]|-\d)")
-ZIP = re.compile(r"\b[A-Z]{2},?\s{1,3}\Z"), re.compile(r"\d{5}-\d{4}")  # MA 02110-1301
+# Numbers in a telephone's shape, and what precedes them: MA 02110-1301, Clause 252.227-7013, 2017-2022.
+NO_PHONE = (
+    (re.compile(r"\d{5}-\d{4}(?!\d)"), re.compile(r"\b[A-Z]{2},?[\s#*]{1,12}\Z")),
+    (
+        re.compile(r"\d{3}\.\d{3}-\d{4}"),
+        re.compile(r"\b(?:clauses?|sections?|DFARS?|FAR)\s{1,12}\Z", re.IGNORECASE),
+    ),
+    (re.compile(r"(?:19|20)\d\d\s?[-/]\s?(?:19|20)\d\d(?!\d)"), re.compile(r"\s\Z")),
+)
 DECIMAL = re.compile(r"\+\d+\.\d+")
 # Shapes that are unique to the numbers of a country, and the region for validation.
 NATIONAL = (
@@ -142,13 +150,12 @@ def find_phones(text: str) -> Iterator[tuple[int, int, str]]:
     for begin in BEGINS.finditer(text):
         at = begin.start()
         before = text[max(0, at - BEFORE) : at]
+        if any(shape.match(text, at) and context.search(before) for shape, context in NO_PHONE):
+            continue
         announced = NUMBER.match(text, at) if ANNOUNCING.search(before) else None
         if announced and not IPV4.fullmatch(announced[0]) and PHONE_WORD.search(before):
             if number := _announced(announced[0]):
                 yield *announced.span(), number
-            continue
-        state, code = ZIP
-        if code.match(text, at) and state.search(before):
             continue
         for shape, region in NATIONAL:
             national = shape.match(text, at)

@@ -86,6 +86,7 @@ PEM_BEGIN = re.compile(r"-{4,5} ?BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)? ?-{
 PEM_END = re.compile(r"-{4,5} ?END (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)? ?-{4,5}")
 PEM_BODY = re.compile(r"(?:[A-Za-z0-9+/=\s]|\\n|^[A-Z][\w-]+: .*$)*", re.MULTILINE)  # of one cut short
 URL = re.compile(r"://([^\s/@:'\"<>]*):([^\s@/'\"<>]+)@(?=[\w\[])")
+EXAMPLE = re.compile(r"(?:[\w-]{1,60}\.){0,3}example(?:\.(?:com|net|org))?(?![\w.-])")  # RFC 2606
 BEARER = re.compile(r"(?:Bearer|Basic|Token)\s+([\w.~+/-]{16,}=*)")
 
 # A name that ends in one of these, in any language, is assigned a secret, unlike "password_encryption".
@@ -136,10 +137,11 @@ STAND_IN = re.compile(
     r"[<$%{\[*.].*|.*[>}\]]|x+|\*+|\.+|(?:(?:your|my|the|new|old|some|user|db|test|example|sample|changeme"
     r"|change|me|replace|secret|password|passwd|pass|pwd|token|api|key|access|here|username|none|null|true"
     r"|false|string|text|value|hidden|redacted|required|optional|default|empty|foo|bar"
-    r"|p4ssw0rd|secr3t)[-_ ]?)+\d{0,3}",
+    r"|p4ssw0rd|secr3t|anoncvs)[-_ ]?)+\d{0,3}",
     re.IGNORECASE,
 )
 NO_SECRET = re.compile(r"[a-z]+(?:[-_.][a-z0-9]+)*|\d{1,5}|[\w./-]+/[\w./-]*|https?:.*|[\w.]+\(.*")
+QUOTED_WORDS = re.compile(r"[a-z]+(?:[-_ ][a-z]+)*|(?:/[\w.-]+){2,}")  # or a path: PWD="/home/ada"
 ALGORITHM = re.compile(
     r"(?:sha|md|aes|des|3des|rsa|ecdsa|ed|hmac|pbkdf|bcrypt|scrypt|argon|blake|chacha|ntlm|kerberos|tls|ssl|ssh|wpa|p?eap|"
     r"iso|utf|rfc|unicode)[-_]?v?\d[\w.]{0,6}(?:[-_][a-z0-9]{1,9}){0,3}",
@@ -176,6 +178,7 @@ CONNECTION = re.compile(
 )
 NEAR, LINES_NEAR = 400, 4  # characters and lines before and after
 LONGEST_LINE = 100  # characters before the name, and after the value
+MIN_IN_URL = 4  # characters of a password for an example's host: https://abc:xyz@example.com
 MIN_TOKEN, MIN_BITS = 16, 3.0  # characters, and bits per character, of a value assigned to a token's name
 
 
@@ -193,7 +196,8 @@ def find_secrets(text: str) -> Iterator[tuple[int, int, str]]:
         yield from _unknown_keys(text)
     if "://" in text:
         for match in URL.finditer(text):
-            if not STAND_IN.fullmatch(match[2]):
+            is_example = len(match[2]) < MIN_IN_URL and EXAMPLE.match(text, match.end())
+            if not STAND_IN.fullmatch(match[2]) and not is_example:
                 yield *match.span(2), match[2]
     for match in BEARER.finditer(text) if any(word in text for word in ("Bearer", "Basic", "Token")) else ():
         if is_random(match[1]):
@@ -364,7 +368,7 @@ def is_given(value: str, is_password: bool, is_quoted: bool = False, is_phrase: 
     if is_quoted and is_phrase and " " in value:
         return len(value.split()) >= 3
     if is_quoted and " " not in value:
-        return len(value) >= 6 and not re.fullmatch(r"[a-z]+(?:[-_ ][a-z]+)*", value)
+        return len(value) >= 6 and not QUOTED_WORDS.fullmatch(value)
     if " " in value or NO_SECRET.fullmatch(value):
         return False
     has_digit, has_letter = re.search(r"\d", value), re.search(r"[^\W\d_]", value)

@@ -384,9 +384,31 @@ def test_a_section_and_a_version_are_no_address(text, address):
     assert findings(text) == ([("ip", address)] if address else [])
 
 
-def test_the_code_of_a_place_is_no_phone_number():
-    assert findings("51 Franklin Street, Boston, MA 02110-1301, USA") == []
-    assert findings("Büro 02110-1301345") == [("phone", "02110-1301345")]
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("51 Franklin Street, Boston, MA\n#   02110-1301, USA", None),
+        ("as defined in Clause\n252.227-7013 of DFARS", None),
+        ("2016-2020 Endless Mobile\n 2017-2022 Endless", None),
+        ("Büro 02110-1301345", "02110-1301345"),
+        ("call 212.227-7013", "212.227-7013"),
+    ],
+)
+def test_the_code_of_a_place_a_clause_and_years_are_no_phone_number(text, number):
+    assert findings(text) == ([("phone", number)] if number else [])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "new URL('https://abc:xyz@example.com')",
+        "PWD: '/Users/ada'",
+        '"OLDPWD": "/home/ada/src"',
+        "cvs://a:anoncvs@x.org",
+    ],
+)
+def test_examples_and_paths_are_no_secrets(text):
+    assert findings(text) == []
 
 
 @pytest.mark.parametrize(
