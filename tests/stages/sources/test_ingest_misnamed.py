@@ -81,6 +81,27 @@ def test_a_letter_is_read_as_mail_whatever_the_name_of_its_file(tmp_path, name, 
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        '{"text": "One."}\n{\n  "text": "Two."\n}\n',
+        '{"text": "One."} {"text": "Two."\n}\n',
+        '{"text": "One."}\n\n{"text":\n"Two.",\n"pages": [\n1]}',
+        '{"text": "One."}\n\n{"text": "Two."}\n',
+    ],
+)
+def test_objects_that_follow_one_another_are_read_however_they_are_laid_out(tmp_path, text):
+    write(tmp_path, "a.json", text)
+    kept, dropped = ingested(tmp_path, "a.json")
+    assert [document["text"] for document in kept.values()] == ["One.", "Two."] and not dropped
+
+
+def test_a_bad_line_among_json_lines_in_a_json_file_is_one_dropped_row(tmp_path):
+    write(tmp_path, "a.json", '{"text": "One."}\n  {"text": \n{"text": "Two."}\n')
+    kept, dropped = ingested(tmp_path, "a.json")
+    assert [document["text"] for document in kept.values()] == ["One.", "Two."] and len(dropped) == 1
+
+
+@pytest.mark.parametrize(
     ("name", "text", "form"),
     [
         ("a.txt", f"From: the keeper\nTo: the clerk\n{TEXT}\n", "text"),  # a line that is no field

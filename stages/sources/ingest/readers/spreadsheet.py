@@ -1,6 +1,7 @@
 """Spreadsheets: each sheet is a document of tables, and of text in rows with one cell."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime, time, timedelta
 from typing import IO
@@ -46,7 +47,8 @@ class _Workbook:
     """A workbook; it is rewritten (`repaired`) if it is sparse or damaged."""
 
     def __init__(self, stream: IO[bytes], file: File, is_zip: bool) -> None:
-        self._stream, self._is_zip, self._can_repair, self._damaged = stream, is_zip, is_zip, 0
+        self._stream, self._is_zip, self._can_repair = stream, is_zip, is_zip
+        self._counts: Counter[str] = Counter()  # of what the repair changed
         try:
             if is_zip and is_sparse(stream):
                 self._repair()
@@ -73,7 +75,7 @@ class _Workbook:
 
     def _repair(self) -> None:
         self._can_repair = False
-        stream, self._damaged = repaired(self._stream)
+        stream, self._counts = repaired(self._stream)
         self._workbook = CalamineWorkbook.from_filelike(stream)
         self._percentages = Percentages(stream)
 
@@ -101,9 +103,9 @@ class _Workbook:
         )
 
     def left_out(self) -> dict[str, object]:
-        """Return, once, the metadata that counts the cells that were not valid."""
-        damaged, self._damaged = self._damaged, 0
-        return {"left_out": {"damaged cells": damaged}} if damaged else {}
+        """Return, once, the metadata that counts the cells that were not valid, and repetitions left out."""
+        counts, self._counts = self._counts, Counter()
+        return {"left_out": dict(counts)} if counts else {}
 
 
 def blocks(rows: Iterable[Row]) -> Iterator[str]:

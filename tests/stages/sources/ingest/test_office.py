@@ -421,6 +421,21 @@ def test_far_and_damaged_cells_of_opendocument(read, rows, written, damaged):
     assert json.loads(row["metadata"]).get("left_out", {}).get("damaged cells", 0) == damaged
 
 
+def test_repetitions_that_are_left_out_of_a_repaired_sheet_are_counted(read):
+    damaged = TYPED.format("float", "value", "four", "about four", "")
+    rows = ods_row("Fig", "4", attributes='table:number-rows-repeated="1500"')
+    wide = ods_row("x").replace(
+        "<table:table-cell ", '<table:table-cell table:number-columns-repeated="1002" '
+    )
+    (row,) = read("a.ods", ods(ods_row("Name", "Price") + damaged + rows + wide))
+    assert row["text"].count("| Fig | 4 |") == 1000
+    assert json.loads(row["metadata"])["left_out"] == {
+        "damaged cells": 1,
+        "repeated rows": 500,
+        "repeated cells": 2,
+    }
+
+
 def test_a_workbook_larger_than_its_directory_states_is_dropped(read):
     rows = '<row><c t="inlineStr"><is><t>aaaaaaaaaa</t></is></c></row>' * 100_000
     data = workbook(rows)
