@@ -8,6 +8,7 @@ import pytest
 from datagen.recipe.sections import Source
 from datagen.stages.sources.ingest.convert import rows
 from datagen.stages.sources.ingest.record import File
+from tests.support.corpora import only, write
 
 HEADER = "From: A <a@example.org>\nSubject: The harbour\n"
 TEXT = "Dear Bea,\n\nthe café at the harbour opens at nine – “early”, they say.\n\nYours, Carl"
@@ -170,3 +171,29 @@ def test_the_footer_of_a_newsletter_and_pictures_are_left_out_and_counted(read):
     for text in ("How do I unsubscribe here?", "Dear A,\n\nto unsubscribe an observer, call detach()."):
         (letter,), _ = read("b.eml", f"{HEADER}\n{text}\n")
         assert letter["text"] == text
+
+
+@pytest.mark.parametrize(
+    ("end", "removed"),
+    [
+        ("Eric\n-----------\nEric Ro, Lamps Ltd  http://lamps.example\nTel: 1-2  Fax: 1-3\n  -- a saying", 4),
+        ("_______\nAda, ada@example.org\nwww.lamps.example\n_______", 4),
+        (
+            "-------\nThe meeting is at noon.\nRegister: https://lamps.example",
+            0,
+        ),  # one way to reach the sender
+        ("-------\nAda, ada@example.org\n\nwww.lamps.example is where the lamps are.", 0),
+        ("-------\n" + 9 * "A line of a long list, a@example.org, www.lamps.example\n", 0),
+        ("Ada, ada@example.org\nwww.lamps.example", 0),
+    ],
+)
+def test_a_signature_below_a_rule_is_removed_and_counted(tmp_path, end, removed):
+    write(tmp_path, "a.eml", f"From: ada@example.org\nSubject: Clock\n\nThe clock is wound.\n\n{end}\n")
+    row = only(tmp_path, "a.eml")
+    assert json.loads(row["metadata"]).get("left_out", {}).get("lines of the signature", 0) == removed
+    assert "The clock is wound." in row["text"] and ("lamps.example" in row["text"]) == (not removed)
+
+
+def test_a_letter_of_nothing_but_a_signature_is_kept(tmp_path):
+    write(tmp_path, "a.eml", "From: a@b.org\nSubject: Clock\n\n-------\nAda, ada@b.org\nwww.lamps.example\n")
+    assert "www.lamps.example" in only(tmp_path, "a.eml")["text"]

@@ -74,7 +74,9 @@ def test_a_running_head_that_repeats_a_title_on_one_page_is_removed():
     text = text_of(*pages)
     assert "3 USAGE" not in text and "3 Usage of lamps" in text
     assert "USAGE OF WICKS" in text  # no title; and what is within the text is kept
-    assert "Usage of lamps" in text_of(pages[0], [*body("B"), Put(72, 595, "Usage of lamps")]).partition("B")[2]
+    assert (
+        "Usage of lamps" in text_of(pages[0], [*body("B"), Put(72, 595, "Usage of lamps")]).partition("B")[2]
+    )
 
 
 def test_page_numbers_far_from_the_edge_are_removed():
