@@ -93,9 +93,10 @@ def read_webpage(page: str, whole: bool = False) -> tuple[str, str]:
     except etree.ParserError:  # no element at all
         return "", ""
     body = tree if tree.body is None else tree.body
-    etree.strip_elements(body, etree.Comment, etree.ProcessingInstruction, *TEXTLESS, with_tail=False)
+    etree.strip_elements(body, etree.Comment, etree.ProcessingInstruction, with_tail=False)
+    _show_hidden(body)  # before its buttons are removed
+    etree.strip_elements(body, *TEXTLESS, with_tail=False)
     _drop_permalinks(body)
-    _show_hidden(body)
     title = _title(tree)
     if not whole:
         body = _main_part(body)
