@@ -15,7 +15,9 @@ from datagen.stages.sources.ingest.pdf.document import Line, Page
 
 EDGE = 3  # heights at a page's top and bottom that may contain furniture
 MARGIN = 0.12  # maximum distance of furniture from the page's edge, as a share of its height
-NUMBER_MARGIN = 0.2  # likewise, for page numbers: a page set for letter may be printed on A4
+NUMBER_MARGIN = (
+    0.2  # likewise, for page numbers and what is beside them: a page set for letter may be printed on A4
+)
 APART = 1.7  # minimum distance of baselines between furniture and text, in font sizes
 NEIGHBOURS = 2  # pages before and after: left and right pages have different heads
 MOST = 0.5  # share of pages with furniture at a height from which every line there is furniture
@@ -91,11 +93,13 @@ def _edge(page: Page, side: int) -> list[Line]:
         edge.append(line)
     if len(edge) < len(lines) or heights > 1:
         edge = edge[:apart]
+    numbers = [line.base for line in edge if PAGE_NUMBER.fullmatch(line.text[:40])]
+    farthest = NUMBER_MARGIN / MARGIN * margin
     return [
         line
         for line in edge
         if min(line.base - page.top, page.bottom - line.base)
-        <= (NUMBER_MARGIN / MARGIN * margin if PAGE_NUMBER.fullmatch(line.text[:40]) else margin)
+        <= (farthest if any(abs(line.base - base) <= SAME for base in numbers) else margin)
     ]
 
 
