@@ -66,6 +66,14 @@ def odt(body: str) -> bytes:
     return zipped({"content.xml": f"{content}</office:text></office:body></office:document-content>"})
 
 
+def ods(rows: str) -> bytes:
+    """Make an OpenDocument spreadsheet of the rows of its sheet."""
+    table = f'<table:table table:name="S">{rows}</table:table>'
+    body = f"<office:body><office:spreadsheet>{table}</office:spreadsheet></office:body>"
+    content = f"<office:document-content{ODF}>{body}</office:document-content>"
+    return zipped({"mimetype": "application/vnd.oasis.opendocument.spreadsheet", "content.xml": content})
+
+
 def xlsx(rows: str) -> bytes:
     """Make a workbook."""
     book = f'<workbook xmlns="{SHEET}" xmlns:r="{OFFICE}"><sheets><sheet name="S" sheetId="1" r:id="a"/>'
@@ -164,6 +172,9 @@ def _texts() -> dict[str, str]:
         "names.txt": "user\tpassword\n" * 100_000 + "\tpassword" * 100_000 + "Cookie: a=b PIN: " * 100_000,
         "paragraphs.eml": "Subject: a\n\n" + "unsubscribe here\n\n" * 100_000,
         "base64.eml": "Subject: a\nContent-Transfer-Encoding: base64\n\nNone of this is.\n" * 10_000,
+        "signed.eml": "".join(f"Content-Type: multipart/signed; boundary=b{n}\n\n--b{n}\nContent-Type: message/rfc822\n\n" for n in range(300)) + f"Subject: a\n\n{PROSE}",
+        "options.txt": " -u a" * 100_000 + "--pass " * 100_000 + "SSID " * 100_000 + "user  password\n" * 100_000,
+        "field.txt": "From: a\nSubject: b\nX-" + "x" * 2_000_000,
         "wrapped.json": '{"data":' * 500 + '{"text": "One."}' + "}" * 500,
         "parameter.xml": '<!DOCTYPE l [<!ENTITY % a "<!ENTITY b \'x\'>"> ' + "%a;" * 10_000 + "]><l>&b;</l>",
         "line.py": "x = [" + "1, " * 2_000_000 + "]",
@@ -188,6 +199,8 @@ def _binaries() -> dict[str, bytes]:
         "bomb.txt.bz2": bz2.compress(bomb),
         "cut.txt.gz": gzip.compress(PROSE.encode())[:-9],
         "cut.txt.zst": b"\x28\xb5\x2f\xfd\x04\x00",
+        "half.txt.gz": gzip.compress(PROSE.encode() * 5_000)[:2_000],
+        "letter.mbox": b"".join(b"From x\nSubject: %d\n%s\n%s\n" % (n, b"Content-Type: text/plain; charset=utf-8\n\n\xff\xfe\x80 " if n == 5 else b"", PROSE.encode()) for n in range(9)),
         "bomb.zip": zipped({"a.txt": bomb}),
         "nested.zip": nested_zips(6),
         "paths.zip": zipped({"../../x.txt": PROSE, "/abs.txt": PROSE, "C:\\a.txt": PROSE}),
@@ -204,6 +217,7 @@ def _binaries() -> dict[str, bytes]:
         "none.docx": zipped({"word/other.xml": "x"}),
         "lists.odt": odt("<text:list><text:list-item>" * 5_000 + "</text:list-item></text:list>" * 5_000),
         "cells.odt": odt('<table:table><table:table-row><table:table-cell table:number-columns-repeated="999999999"><text:p>x</text:p></table:table-cell></table:table-row></table:table>'),
+        "rows.ods": ods('<table:table-row table:number-rows-repeated="1048576"><table:table-cell table:number-columns-repeated="16384" office:value-type="float" office:value="one"/></table:table-row>'),
         "sizes.xlsx": lying.replace(size, struct.pack("<I", 500)),
         "corner.xlsx": xlsx('<row r="1"><c r="A1"><v>1</v></c></row><row r="1048576"><c r="XFD1048576"><v>1</v></c></row>'),
         "diagonal.xlsx": xlsx("".join(f'<row r="{n * 60}"><c r="A{chr(65 + n % 26)}{chr(65 + n // 26 % 26)}{n * 60}"><v>1</v></c></row>' for n in range(1, 16_000))),

@@ -30,6 +30,7 @@ URL = re.compile(r"<?\b(?:https?|ftp|mailto):[^\s<>]+>?")
 SCHEMES = ("http:", "https:", "ftp:", "mailto:")  # looked for first, which is faster
 NAMES = re.compile(r"(?<!\S)\S*\w[_/\\]\w\S*")  # identifiers and paths
 MARK = re.compile(r"[_/\\]")  # looked for first, which is faster
+ENCODED = re.compile(r"[A-Za-z0-9+/=]{50,}")  # base64: its letters are no words
 MAX_NAMES = 0.5  # share of a unit's letters in names
 OPENING = re.compile(r"^[ \t]*(?:`{3,}|~{3,})", re.MULTILINE)
 CLOSING = re.compile(r"^[ \t]*(?:`{3,}|~{3,})[ \t]*$", re.MULTILINE)
@@ -62,9 +63,10 @@ def is_prose(unit: str, is_cell: bool = False) -> bool:
     """Check whether a paragraph, a list item or a table cell (`is_cell`) reads like a sentence or clause."""
     words = INLINE_CODE.sub(" x ", unit) if "`" in unit else unit
     words = URL.sub(" ", words) if any(scheme in words for scheme in SCHEMES) else words
-    kinds = _kinds(words)
+    encoded = sum(map(len, ENCODED.findall(words)))
+    kinds = _kinds(ENCODED.sub("", words) if encoded else words)
     small, capitals, caseless, wide = (kinds.count(kind) for kind in "luow")
-    other = kinds.count(".")
+    other = kinds.count(".") + encoded
     letters = small + capitals + caseless + IDEOGRAPH * wide
     if letters < SENTENCE or letters < MIN_LETTERS * (letters + other):
         return False

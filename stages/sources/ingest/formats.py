@@ -6,9 +6,11 @@ the format is read.
 """
 
 import importlib
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
+from itertools import takewhile
 
 from datagen.request import Reject
 from datagen.stages.sources.ingest.readers.source_code import BY_ENDING as BY_LANGUAGE
@@ -25,6 +27,11 @@ NAMES += ("authors", "changelog", "changes", "news", "todo", "install", "faq", "
 ODF = b"application/vnd.oasis.opendocument."
 ZIPPED = ("docx", "odt", "odp", "pptx", "spreadsheet", "epub")
 LFS = b"version https://git-lfs.github.com/spec/"
+
+# Fields of a letter's header (RFC 5322), and of an article's in a newsgroup (RFC 5536).
+FIELD = re.compile(rb"[!-9;-~]{1,60}")
+FIELDS = frozenset((b"from", b"to", b"cc", b"date", b"subject", b"message-id", b"received", b"return-path"))
+FIELDS |= {b"delivered-to", b"reply-to", b"mime-version", b"newsgroups", b"organization", b"lines"}
 
 TAR = (".tar", ".tgz", ".tbz2", ".txz", ".tzst")
 
@@ -96,6 +103,21 @@ def _is_man(head: bytes) -> bool:
     return any(line.startswith((b".TH ", b".Dd ", b".Dt ", b".so ")) for line in lines)
 
 
+def _is_mail(head: bytes) -> bool:
+    """Check for the header of a letter: its sender, and two more of its usual fields."""
+    lines = head.lstrip(b"\r\n").splitlines()
+    if lines and lines[0].startswith(b"From "):  # a mailbox
+        del lines[0]
+    fields: set[bytes] = set()
+    for line in takewhile(bytes.strip, lines[:-1] if len(head) == HEAD else lines):
+        if not line.startswith((b" ", b"\t")):
+            name, colon, _ = line.partition(b":")
+            if not colon or not FIELD.fullmatch(name):
+                return False
+            fields.add(name.lower())
+    return b"from" in fields and len(fields & FIELDS) >= 3
+
+
 FORMATS = (
     Format("text", "text", (".txt", ".text", ".log"), "the file", NAMES),
     Format(
@@ -145,6 +167,7 @@ FORMATS = (
         "mail",
         (".eml", ".mbox", ".mbx", ".mht", ".mhtml"),
         "each letter, and each attachment of a known format; a saved page",
+        sniff=_is_mail,
     ),
     Format("notebook", "notebook", (".ipynb",), "the file: text, code and what it printed"),
     Format(
@@ -255,6 +278,8 @@ def _overrules(sniffed: Format, named: Format, head: bytes) -> bool:
     """Check whether a file's content is better evidence of its format than its ending."""
     if sniffed.name == "man":
         return False  # a line that begins with .TH may occur in any text
+    if sniffed.name == "mail":
+        return named.name in ("text", "man")  # a letter of a folder may be named 17.1
     if sniffed.name == "html":
         return named.name not in ("code", "xml", "mail")  # which may contain pages
     if sniffed.name == "zip":

@@ -439,6 +439,12 @@ def test_addresses_and_names_are_not_prose(unit):
     assert is_prose(f"{WORDS} See https://lamps.example.org/wicks for set_wick and unset_wick.")
 
 
+def test_lines_of_base64_are_not_prose():
+    line = "anYkp7iMopnWhkSpJdKtfWHuzLaEeHfqLcTwRbNmXzGyUoKiPdVsFgJhQlCx"
+    assert not is_prose(f"{line}\n{line}/+vdFGh\n{line}==")
+    assert is_prose(f"{WORDS * 3}The key of the lamp is {line}.")
+
+
 def test_a_cell_with_pages_of_text_is_cut_between_sentences():
     table = f"| Instructions |\n| --- |\n| {WORDS * 60}|"
     texts = texts_of(table)

@@ -60,6 +60,60 @@ def test_a_text_about_a_format_is_a_text(tmp_path, name, text):
     assert only(tmp_path, name)["format"] in ("text", "markdown", "xml")
 
 
+LETTER = f"""Return-Path: <ada@example.org>
+Received: from a.example.org
+	by b.example.org; Mon, 2 Mar 2026 10:00:00 +0000
+From: Ada <ada@example.org>
+Subject: The clock
+Date: Mon, 2 Mar 2026 10:00:00 +0000
+
+{TEXT}
+"""
+ARTICLE = f"From: ada@example.org\nSubject: Clocks\nOrganization: Lighthouse\nLines: 1\n\n{TEXT}\n"
+
+
+@pytest.mark.parametrize("name", ["inbox.txt", "1741.M20P5.host:2,S", "17", "17.1", "inbox"])
+@pytest.mark.parametrize("letter", [LETTER, ARTICLE, f"From ada Mon Mar  2 10:00:00 2026\n{LETTER}"])
+def test_a_letter_is_read_as_mail_whatever_the_name_of_its_file(tmp_path, name, letter):
+    write(tmp_path, name, letter)
+    document = only(tmp_path, name)
+    assert (document["format"], document["text"].strip()) == ("mail", TEXT)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"text": "One."}\n{\n  "text": "Two."\n}\n',
+        '{"text": "One."} {"text": "Two."\n}\n',
+        '{"text": "One."}\n\n{"text":\n"Two.",\n"pages": [\n1]}',
+        '{"text": "One."}\n\n{"text": "Two."}\n',
+    ],
+)
+def test_objects_that_follow_one_another_are_read_however_they_are_laid_out(tmp_path, text):
+    write(tmp_path, "a.json", text)
+    kept, dropped = ingested(tmp_path, "a.json")
+    assert [document["text"] for document in kept.values()] == ["One.", "Two."] and not dropped
+
+
+def test_a_bad_line_among_json_lines_in_a_json_file_is_one_dropped_row(tmp_path):
+    write(tmp_path, "a.json", '{"text": "One."}\n  {"text": \n{"text": "Two."}\n')
+    kept, dropped = ingested(tmp_path, "a.json")
+    assert [document["text"] for document in kept.values()] == ["One.", "Two."] and len(dropped) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "form"),
+    [
+        ("a.txt", f"From: the keeper\nTo: the clerk\n{TEXT}\n", "text"),  # a line that is no field
+        ("a.txt", f"Subject: clocks\nDate: today\nTo: all\n\n{TEXT}\n", "text"),  # no sender
+        ("a.patch", f"From 1a2b Mon Sep 17 00:00:00 2001\n{ARTICLE}\n", "code"),
+    ],
+)
+def test_a_text_with_lines_like_a_letter_is_no_mail(tmp_path, name, text, form):
+    write(tmp_path, name, text)
+    assert only(tmp_path, name)["format"] == form
+
+
 def test_an_open_document_keeps_its_reader_without_the_member_that_names_it(tmp_path):
     write(tmp_path, "a.odt", opendocument(f"<office:text><text:p>{TEXT}</text:p></office:text>"))
     assert only(tmp_path, "a.odt")["text"] == TEXT

@@ -3,7 +3,8 @@ Remove what a PDF's pages repeat: running heads, footers and page numbers.
 
 A line at a page's edge is furniture if space separates it from the text and nearby pages have the same line,
 except for numbers, at the same height; or if most pages have furniture at its height, as with running heads
-that differ by chapter.
+that differ by chapter; or if it repeats, no larger than the text, a title of the document ("3 USAGE" above a
+page of the section "3 Usage", which may have no other page).
 """
 
 import re
@@ -14,15 +15,19 @@ from datagen.stages.sources.ingest.pdf.document import Line, Page
 
 EDGE = 3  # heights at a page's top and bottom that may contain furniture
 MARGIN = 0.12  # maximum distance of furniture from the page's edge, as a share of its height
-NUMBER_MARGIN = 0.2  # likewise, for page numbers: a page set for letter may be printed on A4
+NUMBER_MARGIN = (
+    0.2  # likewise, for page numbers and what is beside them: a page set for letter may be printed on A4
+)
 APART = 1.7  # minimum distance of baselines between furniture and text, in font sizes
 NEIGHBOURS = 2  # pages before and after: left and right pages have different heads
 MOST = 0.5  # share of pages with furniture at a height from which every line there is furniture
 LARGE = 1.25  # times the size of the text: a larger line is a title
+TITLE = 1.1  # times the size of the text: a line larger than this may be a title, another may repeat it
 LARGE_REPEATED = 2.0  # likewise, for a line that pages of a book repeat
 MAX_CHARS = 150
 SAME = 1.5  # maximum difference of equal heights, in points
 NUMBER = re.compile(r"\d+|\b[ivxlc]+\b", re.IGNORECASE)
+NO_LETTERS = re.compile(r"[\W\d_]+")
 PAGE_NUMBER = re.compile(r"\W*(?:\w+\s)?(\d+)\W*(?:\w+\s\d+)?\W*")
 
 Key = tuple[int, str]  # height, text without numbers
@@ -39,6 +44,8 @@ def drop_furniture(pages: Sequence[Page], body_size: float, slides: bool = False
     """
     dropped = 0
     largest = body_size * (LARGE if slides else LARGE_REPEATED)
+    lines = [] if slides else [line for page in pages for line in page.lines]
+    titles = {_letters(line) for line in lines if line.size > TITLE * body_size} - {""}
     for side in (1, -1):
         edges = [_edge(page, side) for page in pages]
         where: dict[Key, list[int]] = defaultdict(list)
@@ -53,6 +60,7 @@ def drop_furniture(pages: Sequence[Page], body_size: float, slides: bool = False
                     line
                     for line in edge
                     if _repeats(line, number, where, numbers, len(pages), body_size, largest)
+                    or (_letters(line) in titles and _small(line, TITLE * body_size))
                 ]
             )
         heights = Counter(height for lines in repeated for height in {round(line.base) for line in lines})
@@ -85,11 +93,13 @@ def _edge(page: Page, side: int) -> list[Line]:
         edge.append(line)
     if len(edge) < len(lines) or heights > 1:
         edge = edge[:apart]
+    numbers = [line.base for line in edge if PAGE_NUMBER.fullmatch(line.text[:40])]
+    farthest = NUMBER_MARGIN / MARGIN * margin
     return [
         line
         for line in edge
         if min(line.base - page.top, page.bottom - line.base)
-        <= (NUMBER_MARGIN / MARGIN * margin if PAGE_NUMBER.fullmatch(line.text[:40]) else margin)
+        <= (farthest if any(abs(line.base - base) <= SAME for base in numbers) else margin)
     ]
 
 
@@ -133,6 +143,11 @@ def _repeats(
         return len(places) >= max(3, MOST * count)
     near = sum(abs(place - number) <= NEIGHBOURS for place in places)
     return near > 1 or len(places) >= max(3, 0.05 * count)
+
+
+def _letters(line: Line) -> str:
+    """Return a line's words in small letters, without numbers; of a longer one, ""."""
+    return NO_LETTERS.sub(" ", line.text).strip().casefold() if len(line.text) <= MAX_CHARS else ""
 
 
 def _small(line: Line, largest: float) -> bool:

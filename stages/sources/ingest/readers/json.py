@@ -5,6 +5,7 @@ An object without the text field may wrap records that have it, ``{"status": "ok
 and each record may be wrapped, ``{"node": {...}}``. They are the documents where that is clear (`_find`).
 """
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
@@ -17,6 +18,7 @@ from datagen.stages.sources.ingest.fields import documents, has
 from datagen.stages.sources.ingest.record import File, Record
 
 MAX_LEVELS = 5  # of objects around the records
+SEVERAL_LINES = re.compile(r"^[ \t]+\S|[{\[:,][ \t\r]*$", re.MULTILINE)
 MAX_SHORT = 200  # characters of a string that is no text
 
 
@@ -81,11 +83,23 @@ def _of_cut_array(text: str) -> list[object]:
 
 
 def _is_lines(text: str) -> bool:
-    """Check whether a text is JSON lines, often named .json: its first line is an object."""
-    try:
-        return isinstance(parse(text.lstrip().partition("\n")[0]), dict)
-    except ValueError:
-        return False
+    """
+    Check whether a text is JSON lines, often named .json.
+
+    Its first line is an object; and the text is not objects that follow one another, of which later ones have
+    several lines, as lines that are indented or end in the middle of a value show.
+    """
+    text = text.lstrip()
+    with suppress(ValueError):
+        if isinstance(parse(text.partition("\n")[0]), dict):
+            return not (SEVERAL_LINES.search(text) and _are_objects(text))
+    return False
+
+
+def _are_objects(text: str) -> bool:
+    with suppress(ValueError):
+        return all(isinstance(value, dict) for value in parse_each(text))
+    return False
 
 
 def _records(value: object, text: str, are_wrapped: bool) -> list[object]:

@@ -58,6 +58,13 @@ LEAVE = re.compile(
 )
 # How: in a message about unsubscribing from events in a program, nothing of this is said.
 HOW = re.compile(r"://|www\.|@|\b(?:click|here|reply|hier|ici|aquí|qui|здесь)\b", re.IGNORECASE)
+# What a signature below a line of hyphens has two of at least.
+CONTACTS = (
+    re.compile(r"\w@\w|\bmailto:|\be-?mail\b", re.IGNORECASE),
+    re.compile(r"https?://|\bwww\.", re.IGNORECASE),
+    re.compile(r"\b(?:tel(?:ephone|efon)?|ph(?:one)?|fax|mobile?|cell|voice)\b", re.IGNORECASE),
+)
+MAX_SIGNATURE, MAX_SIGNED = 8, 80  # lines, and characters of a line
 MAX_LEAVE, MAX_FOOTER = 400, 3  # characters of such a paragraph; paragraphs from it to the end
 ESCAPED = re.compile(rb"^>(>*From )", re.MULTILINE)
 
@@ -175,12 +182,14 @@ def _record(
     quoted = 0
     if not FORWARD.match(subject):  # the forwarded message may be nowhere else
         body, quoted = without_quote(body)
+    body, signed = without_signature(body)
     body, footer = without_footer(body)
     body, links = without_tracking(body)
     body, pictures = PICTURE.subn("", body)
     counts = {
         "quoted lines": quoted,
         "links": links,
+        "lines of the signature": signed,
         "lines of the footer": footer,
         "pictures": pictures,
         **without,
@@ -258,6 +267,31 @@ def without_tracking(text: str) -> tuple[str, int]:
     while lines and (not lines[-1].strip() or RULE.fullmatch(lines[-1])):
         lines.pop()
     return SPACE.sub("\n\n", "\n".join(lines)), removed
+
+
+def without_signature(text: str) -> tuple[str, int]:
+    """
+    Remove a signature that stands below a line of hyphens or the like, instead of "-- ".
+
+    Returns
+    -------
+    The text, and the number of lines that were removed: the last few ones, without a blank line between
+    them, if they have two ways to reach the sender.
+    """
+    lines = text.rstrip().split("\n")
+    end = len(lines)
+    while end and RULE.fullmatch(lines[end - 1]):
+        end -= 1
+    start = end
+    while start and end - start <= MAX_SIGNATURE and not RULE.fullmatch(lines[start - 1]):
+        if not lines[start - 1].strip() or len(lines[start - 1]) > MAX_SIGNED:
+            return text, 0
+        start -= 1
+    signature = "\n".join(lines[start:end])
+    is_below = 0 < end - start <= MAX_SIGNATURE and any(map(str.strip, lines[: start - 1])) and start
+    if not is_below or sum(bool(contact.search(signature)) for contact in CONTACTS) < 2:
+        return text, 0
+    return "\n".join(lines[: start - 1]).rstrip(), len(lines) - start + 1
 
 
 def without_footer(text: str) -> tuple[str, int]:

@@ -1,6 +1,7 @@
 """Rewrite the sheets of an OpenDocument file: only filled cells, and those that are not valid as text."""
 
 import re
+from collections import Counter
 from html import escape
 
 from datagen.stages.sources.ingest.readers.sparse_grid import Grid, dense, elements, xml_reader
@@ -19,21 +20,20 @@ VALUES = {
 VALUES |= dict.fromkeys(("currency", "percentage"), VALUES["float"])
 
 
-def rewritten_content(data: bytes) -> tuple[bytes, int]:
-    """Rewrite ``content.xml``; return it, and the number of cells that were not valid."""
+def rewritten_content(data: bytes) -> tuple[bytes, Counter[str]]:
+    """Rewrite ``content.xml``; return it, and the numbers of damaged cells and of repetitions left out."""
     tables: list[str] = []
-    damaged = 0
+    counts: Counter[str] = Counter()
     reader = xml_reader(data, f"{TABLE}table")
     for table in elements(reader):
         grid: Grid = {}
         number = 0
         for row in table.iter(f"{TABLE}table-row"):
-            cells, count = _cells(row)
-            damaged += count
-            times, is_valid = _times(row, "rows")
-            damaged += not is_valid
+            cells = _cells(row, counts)
+            times = _times(row, "rows", counts)
             if cells:
                 grid |= {number + at: cells for at in range(min(times, MAX_REPEATS))}
+                counts["repeated rows"] += max(0, times - MAX_REPEATS)
             number += times
         columns, rows = dense(grid)
         tables.append(f'<table:table table:name="{escape(table.get(f"{TABLE}name", ""))}">')
@@ -48,35 +48,37 @@ def rewritten_content(data: bytes) -> tuple[bytes, int]:
                 before = columns[column]
             tables.append("</table:table-row>")
         tables.append("</table:table>")
-    damaged += bool(reader.error_log)
+    counts["damaged cells"] += bool(reader.error_log)
     spaces = " ".join(
         f'xmlns:{name}="{space[1:-1]}"'
         for name, space in (("table", TABLE), ("office", OFFICE), ("text", TEXT))
     )
     body = f"<office:body><office:spreadsheet>{''.join(tables)}</office:spreadsheet></office:body>"
     content = f"<office:document-content {spaces}>{body}</office:document-content>"
-    return content.encode("utf-8", "replace"), damaged
+    return content.encode("utf-8", "replace"), counts
 
 
-def _cells(row: Element) -> tuple[dict[int, str], int]:
-    """Write the filled cells of a row; and count those that are not valid."""
+def _cells(row: Element, counts: Counter[str]) -> dict[int, str]:
+    """Write the filled cells of a row."""
     cells: dict[int, str] = {}
-    column = damaged = 0
+    column = 0
     for cell in row.iterchildren(f"{TABLE}table-cell", f"{TABLE}covered-table-cell"):
-        times, is_valid = _times(cell, "columns")
+        times = _times(cell, "columns", counts)
         written, is_typed = _typed(cell)
-        damaged += not (is_valid and is_typed)
+        counts["damaged cells"] += not is_typed
         if written:
             cells |= {column + at: written for at in range(min(times, MAX_REPEATS))}
+            counts["repeated cells"] += max(0, times - MAX_REPEATS)
         column += times
-    return cells, damaged
+    return cells
 
 
-def _times(element: Element, what: str) -> tuple[int, bool]:
-    """Return how often a row or cell is repeated, and whether that is a valid number."""
+def _times(element: Element, what: str, counts: Counter[str]) -> int:
+    """Return how often a row or cell is repeated; 1 if that is no valid number."""
     stated = element.get(f"{TABLE}number-{what}-repeated", "1")
     is_valid = stated.isdecimal() and 0 < len(stated) < 9
-    return int(stated) if is_valid else 1, is_valid
+    counts["damaged cells"] += not is_valid
+    return int(stated) if is_valid else 1
 
 
 def _typed(cell: Element) -> tuple[str, bool]:

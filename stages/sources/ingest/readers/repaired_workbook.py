@@ -9,6 +9,7 @@ written, without the empty rows and columns between them, and a cell that is not
 import io
 import re
 import zipfile
+from collections import Counter
 from typing import IO
 
 from datagen.stages.sources.ingest.readers.opendocument_sheets import rewritten_content
@@ -40,20 +41,20 @@ def _is_sparse(sheet: bytes) -> bool:
     return columns * rows > max(MAX_CELLS, 8 * len(CELL.findall(sheet)))
 
 
-def repaired(stream: IO[bytes]) -> tuple[IO[bytes], int]:
+def repaired(stream: IO[bytes]) -> tuple[IO[bytes], Counter[str]]:
     """
     Rewrite a workbook (.xlsx, .ods).
 
     Returns
     -------
-    The new workbook, and the number of cells that were not valid.
+    The new workbook; and the numbers of damaged cells, and of repetitions that were left out.
 
     Raises
     ------
     Reject
         If its cells are so scattered that the rows and columns that have any exceed `MAX_CELLS`.
     """
-    target, damaged = io.BytesIO(), 0
+    target, counts = io.BytesIO(), Counter[str]()
     with (
         zipfile.ZipFile(stream) as archive,
         zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as new,
@@ -64,11 +65,10 @@ def repaired(stream: IO[bytes]) -> tuple[IO[bytes], int]:
         for member in archive.infolist():
             data = archive.read(member)
             if XML.fullmatch(member.filename) and SHEET.search(data):
-                data, count = rewritten_sheet(data, strings)
-                damaged += count
+                data, damaged = rewritten_sheet(data, strings)
+                counts["damaged cells"] += damaged
             elif member.filename == CONTENT:
-                data, count = rewritten_content(data)
-                damaged += count
+                data, counts = rewritten_content(data)
             new.writestr(member.filename, data)
     target.seek(0)
-    return target, damaged
+    return target, +counts

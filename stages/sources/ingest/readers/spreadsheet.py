@@ -1,6 +1,7 @@
 """Spreadsheets: each sheet is a document of tables, and of text in rows with one cell."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime, time, timedelta
 from typing import IO
@@ -8,6 +9,7 @@ from typing import IO
 from python_calamine import CalamineError, CalamineWorkbook, PasswordError
 
 from datagen.request import Reject
+from datagen.stages.sources.ingest.readers.percentages import Percentages, write_percentage
 from datagen.stages.sources.ingest.readers.repaired_workbook import is_sparse, repaired
 from datagen.stages.sources.ingest.readers.tables import MAX_CHARS, size_of, write_table
 from datagen.stages.sources.ingest.readers.zipped import OLE, opened
@@ -36,7 +38,7 @@ def read(file: File) -> Iterator[Record | Reject]:
             except CalamineError as error:
                 yield Reject("unreadable file", f"sheet {name!r}: {error}")
                 continue
-            text = "\n\n".join(blocks([" ".join(_cell(value).split()) for value in row] for row in rows))
+            text = "\n\n".join(blocks([" ".join(cell.split()) for cell in row] for row in rows))
             if text:
                 yield Record(text, name, name, metadata=workbook.left_out())
 
@@ -45,7 +47,8 @@ class _Workbook:
     """A workbook; it is rewritten (`repaired`) if it is sparse or damaged."""
 
     def __init__(self, stream: IO[bytes], file: File, is_zip: bool) -> None:
-        self._stream, self._can_repair, self._damaged = stream, is_zip, 0
+        self._stream, self._is_zip, self._can_repair = stream, is_zip, is_zip
+        self._counts: Counter[str] = Counter()  # of what the repair changed
         try:
             if is_zip and is_sparse(stream):
                 self._repair()
@@ -67,13 +70,16 @@ class _Workbook:
             if not self._can_repair:
                 raise
             self._repair()
+        else:
+            self._percentages = Percentages(stream if self._is_zip else None)
 
     def _repair(self) -> None:
         self._can_repair = False
-        stream, self._damaged = repaired(self._stream)
+        stream, self._counts = repaired(self._stream)
         self._workbook = CalamineWorkbook.from_filelike(stream)
+        self._percentages = Percentages(stream)
 
-    def rows(self, name: str) -> Iterator[Sequence[object]]:
+    def rows(self, name: str) -> Iterator[Row]:
         """
         Read the rows of a sheet.
 
@@ -83,17 +89,23 @@ class _Workbook:
             If the sheet cannot be read.
         """
         try:
-            return self._workbook.get_sheet_by_name(name).iter_rows()
+            sheet = self._workbook.get_sheet_by_name(name)
         except CalamineError:
             if not self._can_repair:
                 raise
-        self._repair()
-        return self._workbook.get_sheet_by_name(name).iter_rows()
+            self._repair()
+            sheet = self._workbook.get_sheet_by_name(name)
+        percentages = self._percentages.of(name)
+        first = sheet.start[1] if sheet.start else 0  # the column; rows are read from the top
+        return (
+            [_cell(value, percentages.get((at, column))) for column, value in enumerate(row, start=first)]
+            for at, row in enumerate(sheet.iter_rows())
+        )
 
     def left_out(self) -> dict[str, object]:
-        """Return, once, the metadata that counts the cells that were not valid."""
-        damaged, self._damaged = self._damaged, 0
-        return {"left_out": {"damaged cells": damaged}} if damaged else {}
+        """Return, once, the metadata that counts the cells that were not valid, and repetitions left out."""
+        counts, self._counts = self._counts, Counter()
+        return {"left_out": dict(counts)} if counts else {}
 
 
 def blocks(rows: Iterable[Row]) -> Iterator[str]:
@@ -166,9 +178,12 @@ def _one_header(rows: list[Row]) -> list[Row]:
     return [[": ".join(dict.fromkeys(filter(None, parts))) for parts in zip(*cells, strict=True)]]
 
 
-def _cell(value: object) -> str:
+def _cell(value: object, decimals: int | None) -> str:
+    """Write a value; as a percentage if it has digits after the decimal point of one (`decimals`)."""
     if isinstance(value, bool):
         return str(value).lower()
+    if decimals is not None and isinstance(value, int | float):
+        return write_percentage(value, decimals)
     if isinstance(value, float):
         return str(int(value)) if value.is_integer() and abs(value) < 1e15 else f"{value:.12g}"
     if isinstance(value, datetime):

@@ -93,7 +93,9 @@ def read_webpage(page: str, whole: bool = False) -> tuple[str, str]:
     except etree.ParserError:  # no element at all
         return "", ""
     body = tree if tree.body is None else tree.body
-    etree.strip_elements(body, etree.Comment, etree.ProcessingInstruction, *TEXTLESS, with_tail=False)
+    etree.strip_elements(body, etree.Comment, etree.ProcessingInstruction, with_tail=False)
+    _show_hidden(body)  # before its buttons are removed
+    etree.strip_elements(body, *TEXTLESS, with_tail=False)
     _drop_permalinks(body)
     title = _title(tree)
     if not whole:
@@ -115,6 +117,27 @@ def _drop_permalinks(body: html.HtmlElement) -> None:
     for link in list(body.iter("a")):
         if link.get("href", "").startswith("#") and PERMALINK.fullmatch(link.text_content().strip()):
             _empty(link)
+
+
+def _show_hidden(body: html.HtmlElement) -> None:
+    """
+    Show what the reader of a page can open: tabs, and panels that a button controls.
+
+    Of words of which a script shows one, and which are all hidden, the last is shown: "choose Tools" on other
+    systems than the first, macOS.
+    """
+    controlled = {name for part in body.iter() for name in part.get("aria-controls", "").split()}
+    for part in body.xpath(".//*[@hidden or contains(@style, 'display')]"):
+        parent = part.getparent()
+        is_last_word = (
+            part.tag == "span"
+            and parent[-1] is part
+            and all(word.tag == "span" and word.get("hidden") is not None for word in parent)
+            and not "".join([parent.text or "", *(word.tail or "" for word in parent)]).strip()
+        )
+        if part.get("role") == "tabpanel" or part.get("id", "") in controlled or is_last_word:
+            part.attrib.pop("hidden", None)
+            part.attrib.pop("style", None)
 
 
 def _without_repeated_headings(text: str) -> str:

@@ -12,13 +12,14 @@ from dataclasses import dataclass
 
 from datagen.stages.sources.ingest.redact.codes import find_codes
 from datagen.stages.sources.ingest.redact.columns import find_in_columns
+from datagen.stages.sources.ingest.redact.commands import find_in_commands
 from datagen.stages.sources.ingest.redact.contacts import find_emails, find_ips, find_phones
 from datagen.stages.sources.ingest.redact.identifiers import find_cards, find_ibans, find_national_ids
 from datagen.stages.sources.ingest.redact.secrets import find_secrets
 
 
 def _secrets(text: str) -> Iterator[tuple[int, int, str]]:
-    for find in (find_secrets, find_codes, find_in_columns):
+    for find in (find_secrets, find_in_commands, find_codes, find_in_columns):
         yield from find(text)
 
 

@@ -25,6 +25,26 @@ KINDS = (
 )
 # What a code or password must be to be a number.
 KIND = re.compile(rf"(?:\bpass|{KINDS}|sicherheits|zugangs|zutritts|tür|entsperr)\Z", re.IGNORECASE)
+# A status, which programs call so too: "access code: 4001 (error)".
+STATUS_KIND = re.compile(r"(?:access|security|entry|login|authentication)[ -]\Z", re.IGNORECASE)
+STATUS = re.compile(
+    r"\b(?:error|errno|status|return(?:s|ed)?|exit|denied|response|reason|HTTP)\b", re.IGNORECASE
+)
+NEAR_STATUS = 40  # characters before a number, and after it
+# A number after its name, without a sign: "Enter PIN 4711".
+ENTERED = re.compile(rf"(?:PIN|PUK|TAN|OTP)[12]?(?: code| number)?[\"'`]?\s{DIGITS}")
+ENTER = re.compile(
+    r"\b(?:enter|type|use|using|with|dial|input|key in|geben sie|gib|mit|avec|saisi\w+|compose[rz]?|con"
+    r"|introdu\w+|marque)\s(?:[^\W\d]+\s){0,2}\Z",
+    re.IGNORECASE,
+)
+# The numeric key of a wireless network, after its name or that of its key.
+NETWORKS = ("WiFi", "Wifi", "wifi", "WIFI", "Wi-Fi", "wi-fi", "WI-FI", "WLAN", "Wlan", "wlan", "WPA", "SSID")
+NETWORK_KEY = re.compile(
+    r"[\s\S]{1,120}?(?:\bkey|schlüssel|\bpassword|\bpasswort|\bkennwort|\bpass(?:code|phrase)|\bcode|\bPSK)"
+    rf"(?:{GAP}|\s)(?P<value>\d{{8,63}}|\d{{4}}(?:[ -]\d{{4}}){{1,5}})(?![\w-]|[.,:/]\d)",
+    re.IGNORECASE,
+)
 # The number comes first: "482913 is your verification code".
 YOURS = re.compile(
     rf" (?:is|as) your (?:[\w-]{{1,20}} ){{0,3}}?(?:{KINDS}(?:code|password)|OTP|PIN|passcode)\b",
@@ -89,6 +109,8 @@ def abbreviation_places(text: str) -> Sequence[tuple[str, int]]:
 def _numbers(text: str) -> Iterator[tuple[int, int, str]]:
     for name, at in abbreviation_places(text):
         match = ABBREVIATED.match(text, at)
+        if match is None and ENTER.search(text, max(0, at - LONGEST_KIND), at):
+            match = ENTERED.match(text, at)
         if match is None or (len(match["value"]) < 4 and name[:2].upper() != "CV"):
             continue
         if not _is_postal(text, match):
@@ -97,11 +119,26 @@ def _numbers(text: str) -> Iterator[tuple[int, int, str]]:
         match = NAMED.match(text, at)
         if match is None or len(match["value"]) < 4:
             continue
-        if match["after"] or KIND.search(text, max(0, at - LONGEST_KIND), at):
+        named = match["after"] or KIND.search(text, max(0, at - LONGEST_KIND), at)
+        if named and not _is_status(text, at, match.end()):
+            yield *match.span("value"), match["value"]
+    done = 0
+    for at in sorted(at for _, at in places_of(NETWORKS, text)):
+        if at >= done and (match := NETWORK_KEY.match(text, at)):
+            done = match.end()
             yield *match.span("value"), match["value"]
     for _, at in places_of((" is your ", " as your "), text):
         if YOURS.match(text, at) and (match := FIRST.search(text, max(0, at - LONGEST_KIND), at)):
             yield *match.span("value"), match["value"]
+
+
+def _is_status(text: str, start: int, end: int) -> bool:
+    """Check for the code of an error, whose name a program may share with a door."""
+    if not STATUS_KIND.search(text, max(0, start - LONGEST_KIND), start):
+        return False
+    before = text[max(0, start - NEAR_STATUS) : start].rpartition("\n")[2]
+    after = text[end : end + NEAR_STATUS].partition("\n")[0]
+    return bool(STATUS.search(before) or STATUS.search(after))
 
 
 def _is_postal(text: str, match: re.Match[str]) -> bool:

@@ -7,7 +7,7 @@ from datagen.stages.sources.ingest.redact.codes import ABBREVIATION, ADDRESS, ab
 from datagen.stages.sources.ingest.redact.secrets import PASSWORD, TOKEN, is_given, name_places
 
 # Tables of text: lines of cells between the same signs, below a line of names.
-SIGNS = "\t;,|"
+SIGNS = "\t;,|"  # and spaces, where there is none of these
 NAME = re.compile(r"[^\W\d_][\w .()/-]{0,38}")
 PASSWORDS = re.compile(rf"(?:[\w-]+[ _-])?(?:(?P<password>{PASSWORD})|{TOKEN})s?", re.IGNORECASE)
 NUMBERS = re.compile(rf"{ABBREVIATION}s?|(?:\w+[ -])?(?i:passcode|access code)s?")
@@ -19,6 +19,7 @@ MARKDOWN = re.compile(
     r"^(?P<head>[^|\n]*\|[^\n]*)\n[ \t|:+]*-[-:|+ \t]*\n(?P<rows>(?:[^|\n]*\|[^\n]*(?:\n|\Z))+)", re.MULTILINE
 )
 CELL = re.compile(r"(?:[^|\\]|\\.?)*+(?:\||\Z)", re.DOTALL)
+WORD, WORDS = re.compile(r"\S+"), re.compile(r"\S+(?: \S+)*+")  # between spaces, or between several
 CODE = re.compile(r"\d{4,8}")
 CONSTANT = re.compile(r"[A-Z]+(?:_[A-Z0-9]+)+")  # the name of a setting
 MAX_HEADER = 200  # characters of a line of names
@@ -51,9 +52,13 @@ def _below(text: str, start: int, end: int) -> tuple[list[tuple[int, int, str]],
     found: list[tuple[int, int, str]] = []
     head = text[start:end]
     sign = max(SIGNS, key=head.count)
-    if sign not in head or f"{sign} " in head:
+    if sign not in head:
+        sign = "  " if "  " in head.strip() else " "
+    elif f"{sign} " in head:
         return found, end
-    names = [name.strip().strip('"') for name in head.split(sign)]
+    names = [head[begin:stop].rstrip(sign).strip().strip('"') for begin, stop in _cells(head, sign)]
+    if sign == " " and not (len(names) < 5 and any(map(USER.fullmatch, names))):
+        return found, end  # a sentence
     columns = _columns(names)
     if not columns or not all(map(NAME.fullmatch, names)):
         return found, end
@@ -70,6 +75,8 @@ def _below(text: str, start: int, end: int) -> tuple[list[tuple[int, int, str]],
 
 def _cells(row: str, sign: str) -> list[tuple[int, int]]:
     """Return the spans of the cells of a line, with the signs after them; quotes may enclose a sign."""
+    if sign.isspace() and sign != "\t":
+        return [cell.span() for cell in (WORDS if sign == "  " else WORD).finditer(row)]
     if '"' in row and len(row) > LONGEST_QUOTED:
         return []
     pattern = rf'(?:"(?:[^"]|"")*+"|[^{sign}"]*+)(?:\{sign}|\Z)'

@@ -49,6 +49,15 @@ INTERNATIONAL = re.compile(
 )
 BEGINS = re.compile(r"[(\d](?<![\w.,/§+-].)(?=(?:(?<=\()\d|(?<=\d))(?:[ ().\u00a0/-]{0,3}\d){6})")
 NUMBER = re.compile(r"(?:\(\d{1,5}\)|\d)(?:[ ().\u00a0/-]{0,3}\d){6,14}(?![\w]|-\d)")
+# Numbers in a telephone's shape, and what precedes them: MA 02110-1301, Clause 252.227-7013, 2017-2022.
+NO_PHONE = (
+    (re.compile(r"\d{5}-\d{4}(?!\d)"), re.compile(r"\b[A-Z]{2},?[\s#*]{1,12}\Z")),
+    (
+        re.compile(r"\d{3}\.\d{3}-\d{4}"),
+        re.compile(r"\b(?:clauses?|sections?|DFARS?|FAR)\s{1,12}\Z", re.IGNORECASE),
+    ),
+    (re.compile(r"(?:19|20)\d\d\s?[-/]\s?(?:19|20)\d\d(?!\d)"), re.compile(r"\s\Z")),
+)
 DECIMAL = re.compile(r"\+\d+\.\d+")
 # Shapes that are unique to the numbers of a country, and the region for validation.
 NATIONAL = (
@@ -77,7 +86,18 @@ NO_IP = re.compile(
     r"|§)[\s:=v]{0,12}\Z|^#+ \Z|(?<!/)/\Z|ffff:\Z",  # Chrome/120.0.60.9
     re.IGNORECASE | re.MULTILINE,
 )
-SECTION = re.compile(r"\.?[ \t]+[^\W\d_]")  # after a section's number at the start of a line
+# Four small numbers are rather a section or a version: of all addresses, one in 1,600 is so small.
+SMALL, MAX_SECTION = 40, 100
+IP_WORD = re.compile(
+    r"(?:\b(?:ips?|ipv4|address(?:es)?|hosts?|server|dns|name ?servers?|resolver|clients?|from|ping|ssh"
+    r"|telnet|gateway|route|peer|remote|login|logged|listen\w*|connect\w*|https?|source|dst|src|target|adresse|serveur"
+    r"|dirección)\b"
+    r"[^\n]{0,24}|//|@|\[)\Z",
+    re.IGNORECASE,
+)
+PORT = re.compile(r":\d{1,5}\b|/(?:[89]|[12]\d|3[0-2])\b")
+NEAR_IP = 48  # characters before an address
+SECTION = re.compile(r"\.?[ \t\u00a0]+[^\W\d_]")  # after a section's number at the start of a line
 
 
 def find_emails(text: str) -> Iterator[tuple[int, int, str]]:
@@ -134,6 +154,8 @@ def find_phones(text: str) -> Iterator[tuple[int, int, str]]:
     for begin in BEGINS.finditer(text):
         at = begin.start()
         before = text[max(0, at - BEFORE) : at]
+        if any(shape.match(text, at) and context.search(before) for shape, context in NO_PHONE):
+            continue
         announced = NUMBER.match(text, at) if ANNOUNCING.search(before) else None
         if announced and not IPV4.fullmatch(announced[0]) and PHONE_WORD.search(before):
             if number := _announced(announced[0]):
@@ -186,9 +208,10 @@ def find_ips(text: str) -> Iterator[tuple[int, int, str]]:
                 address = ipaddress.ip_address(match[1])
             except ValueError:
                 continue
-            before = text[max(0, match.start() - 16) : match.start()]
-            opens_line = before.rpartition("\n")[2] == "" and SECTION.match(text, match.end())
-            if opens_line or NO_IP.search(before) or _is_network(match):
+            before = text[max(0, match.start() - NEAR_IP) : match.start()]
+            if NO_IP.search(before[-16:]) or _is_network(match):
+                continue
+            if pattern is IPV4 and _is_numbering(text, match, max(address.packed), before):
                 continue
             if address.is_global and not address.is_multicast:
                 yield *match.span(1), str(address)
@@ -204,6 +227,15 @@ def has_dotted_number(text: str) -> bool:
 def has_colons(text: str) -> bool:
     """Check for two colons, as in every address of version 6."""
     return text.count(":") >= 2
+
+
+def _is_numbering(text: str, match: re.Match[str], largest: int, before: str) -> bool:
+    """Check for the number of a section, or of a version: small numbers that nothing names an address."""
+    if largest >= MAX_SECTION:
+        return False
+    if before.rpartition("\n")[2].strip() == "" and SECTION.match(text, match.end()):
+        return True
+    return largest < SMALL and not (IP_WORD.search(before) or PORT.match(text, match.end()))
 
 
 def _is_network(match: re.Match[str]) -> bool:

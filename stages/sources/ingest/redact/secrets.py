@@ -88,6 +88,7 @@ PEM_BEGIN = re.compile(r"-{4,5} ?BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)? ?-{
 PEM_END = re.compile(r"-{4,5} ?END (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)? ?-{4,5}")
 PEM_BODY = re.compile(r"(?:[A-Za-z0-9+/=\s]|\\n|^[A-Z][\w-]+: .*$)*", re.MULTILINE)  # of one cut short
 URL = re.compile(r"://([^\s/@:'\"<>]*):([^\s@/'\"<>]+)@(?=[\w\[])")
+EXAMPLE = re.compile(r"(?:[\w-]{1,60}\.){0,3}example(?:\.(?:com|net|org))?(?![\w.-])")  # RFC 2606
 BEARER = re.compile(r"(?:Bearer|Basic|Token)\s+([\w.~+/-]{16,}=*)")
 
 # A name that ends in one of these, in any language, is assigned a secret, unlike "password_encryption".
@@ -109,22 +110,6 @@ NAMES = (
     *("parolă", "lozin", "şifre", "парол", "κωδικ", "סיסמה", "パスワ", "密码", "密碼", "비밀번호", "psk"),
     *("wifi", "wi-fi", "wlan"),
 )  # fmt: skip
-LOGINS = {
-    "login": re.compile(r"login\s+\S{1,60}\s+password\s+(\S{4,100})"),  # .netrc
-    "sshpass": re.compile(r"sshpass -p ?[\"']?([^\s\"'$]{4,100})"),
-    "mysql": re.compile(r"mysql\w{0,6}\s[^\n|;]{0,80}?(?<=\s)-p[\"']?([^\s\"'$-][^\s\"'$]{3,99})"),
-    " -u": re.compile(r" -u[ =]?[\"']?[\w.@-]{1,60}:([^\s\"'$]{4,100})"),  # curl
-    "ENV ": re.compile(r"ENV\s+\w*(?:PASS(?:WORD|WD)?|PWD|SECRET|TOKEN|KEY)\s+[\"']?([^\s\"'$]{4,100})"),
-    "IDENTIFIED BY": re.compile(r"IDENTIFIED BY\s+(?:PASSWORD\s+)?[\"']([^\"'\n]{4,100})[\"']"),
-    "identified by": re.compile(r"identified by\s+(?:password\s+)?[\"']([^\"'\n]{4,100})[\"']"),
-    "redis-cli": re.compile(r"redis-cli\s[^\n|;]{0,80}?(?<=\s)-a\s?[\"']?([^\s\"'$-][^\s\"'$]{3,99})"),
-    "password 7": re.compile(r"password 7 ([0-9A-F]{8,100})"),  # of routers
-    "sqlplus": re.compile(r"sqlplus\s+(?:-\w+\s+)*[\"']?\w{1,30}/([^\s@\"'/$<]{4,60})@"),
-    "jdbc:oracle:": re.compile(r"jdbc:oracle:\w+:\w{1,30}/([^\s@\"'/$<]{4,60})@"),
-    "net user": re.compile(r"net user\s+\S{1,60}\s+([^\s/\"'*][^\s\"']{3,99})"),
-    "htpasswd": re.compile(r"htpasswd\s+-\w*b\w*\s+\S{1,100}\s+\S{1,60}\s+([^\s\"'$]{4,100})"),
-    "--user": re.compile(r"--user[ =][\"']?[\w.@-]{1,60}:([^\s\"'$]{4,100})"),
-}
 # What is written between a name and its value.
 EMPHASIS = r"(?:\*{1,3}|__?)?"
 BETWEEN = "|".join(
@@ -153,13 +138,15 @@ GIVEN = re.compile(
 STAND_IN = re.compile(
     r"[<$%{\[*.].*|.*[>}\]]|x+|\*+|\.+|(?:(?:your|my|the|new|old|some|user|db|test|example|sample|changeme"
     r"|change|me|replace|secret|password|passwd|pass|pwd|token|api|key|access|here|username|none|null|true"
-    r"|false|string|text|value|hidden|redacted|required|optional|default|empty)[-_ ]?)+\d{0,3}",
+    r"|false|string|text|value|hidden|redacted|required|optional|default|empty|foo|bar"
+    r"|p4ssw0rd|secr3t|anoncvs)[-_ ]?)+\d{0,3}",
     re.IGNORECASE,
 )
 NO_SECRET = re.compile(r"[a-z]+(?:[-_.][a-z0-9]+)*|\d{1,5}|[\w./-]+/[\w./-]*|https?:.*|[\w.]+\(.*")
+QUOTED_WORDS = re.compile(r"[a-z]+(?:[-_ ][a-z]+)*|(?:/[\w.-]+){2,}")  # or a path: PWD="/home/ada"
 ALGORITHM = re.compile(
     r"(?:sha|md|aes|des|3des|rsa|ecdsa|ed|hmac|pbkdf|bcrypt|scrypt|argon|blake|chacha|ntlm|kerberos|tls|ssl|ssh|wpa|p?eap|"
-    r"iso|utf|rfc|unicode)[-_]?v?\d[\w.]{0,6}(?:[-_][a-z0-9]{1,8}){0,3}",
+    r"iso|utf|rfc|unicode)[-_]?v?\d[\w.]{0,6}(?:[-_][a-z0-9]{1,9}){0,3}",
     re.IGNORECASE,
 )
 STRONG = re.compile(r"(?=.*\d)(?=.*[A-Za-z])(?=.*[!@#$%^&+?~])\S{7,}")
@@ -193,6 +180,7 @@ CONNECTION = re.compile(
 )
 NEAR, LINES_NEAR = 400, 4  # characters and lines before and after
 LONGEST_LINE = 100  # characters before the name, and after the value
+MIN_IN_URL = 4  # characters of a password for an example's host: https://abc:xyz@example.com
 MIN_TOKEN, MIN_BITS = 16, 3.0  # characters, and bits per character, of a value assigned to a token's name
 
 
@@ -208,13 +196,10 @@ def find_secrets(text: str) -> Iterator[tuple[int, int, str]]:
     yield from _private_keys(text)
     if RUN.search(long):
         yield from _unknown_keys(text)
-    for mark, at in places_of(LOGINS, text):
-        given = LOGINS[mark].match(text, at)
-        if given and not STAND_IN.fullmatch(given[1]):
-            yield *given.span(1), given[1]
     if "://" in text:
         for match in URL.finditer(text):
-            if not STAND_IN.fullmatch(match[2]):
+            is_example = len(match[2]) < MIN_IN_URL and EXAMPLE.match(text, match.end())
+            if not STAND_IN.fullmatch(match[2]) and not is_example:
                 yield *match.span(2), match[2]
     for match in BEARER.finditer(text) if any(word in text for word in ("Bearer", "Basic", "Token")) else ():
         if is_random(match[1]):
@@ -376,7 +361,7 @@ def is_given(value: str, is_password: bool, is_quoted: bool = False, is_phrase: 
     if is_quoted and is_phrase and " " in value:
         return len(value.split()) >= 3
     if is_quoted and " " not in value:
-        return len(value) >= 6 and not re.fullmatch(r"[a-z]+(?:[-_ ][a-z]+)*", value)
+        return len(value) >= 6 and not QUOTED_WORDS.fullmatch(value)
     if " " in value or NO_SECRET.fullmatch(value):
         return False
     has_digit, has_letter = re.search(r"\d", value), re.search(r"[^\W\d_]", value)

@@ -9,6 +9,7 @@ from datagen.recipe.sections import Source
 from datagen.stages.sources.ingest.convert import rows
 from datagen.stages.sources.ingest.readers import mail
 from datagen.stages.sources.ingest.record import File
+from tests.support.corpora import only, write
 
 HEADER = "From: A <a@example.org>\nSubject: The harbour\n"
 TEXT = "Dear Bea,\n\nthe café at the harbour opens at nine – “early”, they say.\n\nYours, Carl"
@@ -213,3 +214,29 @@ def test_a_message_that_cannot_be_parsed_is_dropped_and_the_next_is_read(read, m
     (letter,), (dropped,) = read("a.mbox", mailbox)
     assert letter["text"] == "The last."
     assert dropped["reason"] == "unreadable message" and "a.mbox, line 1" in dropped["detail"]
+
+
+@pytest.mark.parametrize(
+    ("end", "removed"),
+    [
+        ("Eric\n-----------\nEric Ro, Lamps Ltd  http://lamps.example\nTel: 1-2  Fax: 1-3\n  -- a saying", 4),
+        ("_______\nAda, ada@example.org\nwww.lamps.example\n_______", 4),
+        (
+            "-------\nThe meeting is at noon.\nRegister: https://lamps.example",
+            0,
+        ),  # one way to reach the sender
+        ("-------\nAda, ada@example.org\n\nwww.lamps.example is where the lamps are.", 0),
+        ("-------\n" + 9 * "A line of a long list, a@example.org, www.lamps.example\n", 0),
+        ("Ada, ada@example.org\nwww.lamps.example", 0),
+    ],
+)
+def test_a_signature_below_a_rule_is_removed_and_counted(tmp_path, end, removed):
+    write(tmp_path, "a.eml", f"From: ada@example.org\nSubject: Clock\n\nThe clock is wound.\n\n{end}\n")
+    row = only(tmp_path, "a.eml")
+    assert json.loads(row["metadata"]).get("left_out", {}).get("lines of the signature", 0) == removed
+    assert "The clock is wound." in row["text"] and ("lamps.example" in row["text"]) == (not removed)
+
+
+def test_a_letter_of_nothing_but_a_signature_is_kept(tmp_path):
+    write(tmp_path, "a.eml", "From: a@b.org\nSubject: Clock\n\n-------\nAda, ada@b.org\nwww.lamps.example\n")
+    assert "www.lamps.example" in only(tmp_path, "a.eml")["text"]

@@ -329,6 +329,32 @@ def test_a_sparse_workbook_keeps_its_dates(text_of):
     assert text_of("a.xlsx", data) == f"{PEAR}\n| Fig | 2023-03-15 |\n\nfar"
 
 
+PERCENT = f"""<styleSheet xmlns="{SHEETS}">
+<numFmts><numFmt numFmtId="164" formatCode="0.0%;[Red]-0.0%"/><numFmt numFmtId="165" formatCode='0.00" % of all"'/></numFmts>
+<cellXfs><xf numFmtId="0"/><xf numFmtId="9"/><xf numFmtId="10"/><xf numFmtId="164"/><xf numFmtId="165"/></cellXfs>
+</styleSheet>"""
+
+
+@pytest.mark.parametrize("first", ["B3", "C60", "XFD1048575"])
+@pytest.mark.parametrize(
+    ("style", "written"),
+    [(0, "0.0349907918969"), (1, "3%"), (2, "3.50%"), (3, "3.5%"), (4, "0.0349907918969")],
+)
+def test_a_percentage_is_written_as_it_is_shown(text_of, style, written, first):
+    row = int(first.lstrip("ABCDEFGHIJKLMNOPQRSTUVWXYZ"))
+    column = first.removesuffix(str(row))
+    cells = string(f"A{row}", "Fig") + number(f"{column}{row}", 0.0349907918969, f's="{style}"')
+    header = string(f"A{row - 1}", "Name") + string(f"{column}{row - 1}", "Share")
+    data = workbook(f'<row r="{row - 1}">{header}</row><row r="{row}">{cells}</row>', styles=PERCENT)
+    assert text_of("a.xlsx", data).split("|")[-2].strip() == written
+
+
+def test_a_percentage_is_found_where_a_sheet_does_not_begin_at_its_corner(text_of):
+    header = f'<row r="7">{string("C7", "Name")}{string("D7", "Share")}</row>'
+    rows = f'<row r="8">{string("C8", "Fig")}{number("D8", 0.25, """s="1" """)}</row>'
+    assert text_of("a.xlsx", workbook(header + rows, styles=PERCENT)).split("|")[-2].strip() == "25%"
+
+
 @pytest.mark.parametrize(
     ("cell", "written"),
     [
@@ -393,6 +419,21 @@ def test_far_and_damaged_cells_of_opendocument(read, rows, written, damaged):
     (row,) = read("a.ods", ods(ods_row("Name", "Price") + ods_row("Pear", "3") + rows))
     assert row.get("text") == PEAR + written
     assert json.loads(row["metadata"]).get("left_out", {}).get("damaged cells", 0) == damaged
+
+
+def test_repetitions_that_are_left_out_of_a_repaired_sheet_are_counted(read):
+    damaged = TYPED.format("float", "value", "four", "about four", "")
+    rows = ods_row("Fig", "4", attributes='table:number-rows-repeated="1500"')
+    wide = ods_row("x").replace(
+        "<table:table-cell ", '<table:table-cell table:number-columns-repeated="1002" '
+    )
+    (row,) = read("a.ods", ods(ods_row("Name", "Price") + damaged + rows + wide))
+    assert row["text"].count("| Fig | 4 |") == 1000
+    assert json.loads(row["metadata"])["left_out"] == {
+        "damaged cells": 1,
+        "repeated rows": 500,
+        "repeated cells": 2,
+    }
 
 
 def test_a_workbook_larger_than_its_directory_states_is_dropped(read):

@@ -66,6 +66,20 @@ def test_running_heads_and_page_numbers_are_removed_and_the_text_is_kept():
     assert read.metadata["left_out"]["running heads"] == 12
 
 
+@pytest.mark.parametrize("top", [760, 700])  # the second, far from the edge, is known by its page number
+def test_a_running_head_that_repeats_a_title_on_one_page_is_removed(top):
+    """As of LaTeX's articles, where each section has a head of its own."""
+    pages = [[Put(72, 700, "3 Usage of lamps", 14), *body("A", 5, 670)]]
+    pages += [[Put(72, top, "3 USAGE OF LAMPS"), Put(500, top, "7"), *body("B", 5, 660)]]
+    pages += [[Put(72, top, "4 USAGE OF WICKS"), Put(500, top, "8"), *body("C", 5, 660)]]
+    text = text_of(*pages)
+    assert "3 USAGE" not in text and "3 Usage of lamps" in text
+    assert "USAGE OF WICKS" in text  # no title; and what is within the text is kept
+    assert (
+        "Usage of lamps" in text_of(pages[0], [*body("B"), Put(72, 595, "Usage of lamps")]).partition("B")[2]
+    )
+
+
 def test_page_numbers_far_from_the_edge_are_removed():
     """As where pages that were set for letter are on A4; what else repeats there is text."""
     pages = [[*body(f"P{at}", 20), Put(72, 135, "Notes"), Put(300, 110, str(at + 1))] for at in range(6)]

@@ -312,6 +312,106 @@ def test_a_password_is_found_whatever_stands_between_its_name_and_it(text, secre
 
 
 @pytest.mark.parametrize(
+    ("command", "secret"),
+    [
+        ("docker login -u ada -p Tr0ub4dor3", "Tr0ub4dor3"),
+        ("docker login -u ada -p swordfish registry", "swordfish"),
+        ("mysqldump --user root --password swordfish db", "swordfish"),
+        ("backup --password Tr0ub4dor3 --all", "Tr0ub4dor3"),
+        ("wget --http-password='Tr0ub4dor3' https://example.org", "Tr0ub4dor3"),
+        ("keytool -storepass Tr0ub4dor3 -list", "Tr0ub4dor3"),
+        ("openssl rsa -passin pass:Tr0ub4dor3 -in key", "Tr0ub4dor3"),
+        ("unlock --passcode 471199", "471199"),
+        ("unzip -P Tr0ub4dor3 a.zip", "Tr0ub4dor3"),
+        ("7z x -pTr0ub4dor3 a.7z", "Tr0ub4dor3"),
+        ("smbclient //srv/share -U ada%Tr0ub4dor3", "Tr0ub4dor3"),
+        ("xfreerdp /u:ada /p:Tr0ub4dor3", "Tr0ub4dor3"),
+        ('ldapsearch -D "cn=admin,dc=x" -w Tr0ub4dor3', "Tr0ub4dor3"),
+        ("ipmitool -U admin -P Tr0ub4dor3 power on", "Tr0ub4dor3"),
+        ("CREATE ROLE ada IDENTIFIED BY 'Tr0ub4dor3'", "Tr0ub4dor3"),
+        ('grant all to ada identified by "swordfish"', "swordfish"),
+        ("backup --password FILE", None),
+        ("backup --password $PASS", None),
+        ("backup --password=<password>", None),
+        ("With --password the command asks for it; --password forces a prompt.", None),
+        ("backup --passphrase-file /etc/keys/a1", None),
+        ("msbuild x.vcxproj /p:OutDir=lib", None),
+        ("x265 --pass 2 --bitrate 1000", None),
+        ("ssh -l ada -p 2222 host", None),
+        ("ssh -l ada -p PORT host", None),
+        ("git log -u -p HEAD", None),
+        ("sudo -u ada -p /tmp/a1/b2", None),
+        ('the message of those identified by "squash" commands', None),
+    ],
+)
+def test_a_password_among_the_arguments_of_a_command_is_a_secret(command, secret):
+    assert findings(command) == ([("secret", secret)] if secret else [])
+
+
+@pytest.mark.parametrize(
+    ("text", "secret"),
+    [
+        (
+            "user      password     host\nann       none         db1\nbob       Tr0ub4dor3   db2\n",
+            "Tr0ub4dor3",
+        ),
+        ("username   password\n--------   --------\nbob        Tr0ub4dor3", "Tr0ub4dor3"),
+        ("login password\nbob Tr0ub4dor3", "Tr0ub4dor3"),
+        ("Name        PIN\nAnn Doe     4711", "4711"),
+        ("the user and password\nof the room4all house", None),
+        ("  Keep your password   safe\nfrom the   room4all   house", None),
+        ("user  password  rights\nThe end  of th3", None),
+    ],
+)
+def test_a_column_between_spaces_that_is_named_for_passwords_holds_secrets(text, secret):
+    assert findings(text) == ([("secret", secret)] if secret else [])
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("81.2.69.142 logged in", "81.2.69.142"),
+        ("nameserver 9.9.9.9", "9.9.9.9"),
+        ("http://1.2.3.4/index", "1.2.3.4"),
+        ("It listens on port 80 of 4.4.2.1:8080.", "4.4.2.1"),
+        ("Git versions prior to 1.5.1.2 over", None),
+        ("libz 1 (>= 1:1.2.3.3.dfsg), Debian Policy 4.6.2.0, 2022", None),
+        ("  49.6.4.20.\u00a0Callback\n  7.8.2.2. Detection of cycles\n25.1.5.1.\u00a0Wraparound", None),
+        ("127.0.0.1, 192.0.2.1, 255.255.255.0, 10.0.0.0/8 and 0.0.0.0", None),
+    ],
+)
+def test_a_section_and_a_version_are_no_address(text, address):
+    assert findings(text) == ([("ip", address)] if address else [])
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("51 Franklin Street, Boston, MA\n#   02110-1301, USA", None),
+        ("as defined in Clause\n252.227-7013 of DFARS", None),
+        ("2016-2020 Endless Mobile\n 2017-2022 Endless", None),
+        ("Büro 02110-1301345", "02110-1301345"),
+        ("call 212.227-7013", "212.227-7013"),
+    ],
+)
+def test_the_code_of_a_place_a_clause_and_years_are_no_phone_number(text, number):
+    assert findings(text) == ([("phone", number)] if number else [])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "new URL('https://abc:xyz@example.com')",
+        "PWD: '/Users/ada'",
+        '"OLDPWD": "/home/ada/src"',
+        "cvs://a:anoncvs@x.org",
+    ],
+)
+def test_examples_and_paths_are_no_secrets(text):
+    assert findings(text) == []
+
+
+@pytest.mark.parametrize(
     ("text", "secret"),
     [
         ("PIN: 4711", "4711"),
@@ -344,6 +444,19 @@ def test_a_password_is_found_whatever_stands_between_its_name_and_it(text, secre
         ("OTP: 4096 bits", None),
         ("| OTP | 4096 | bytes |", None),
         ("The security code is 2024-compliant", None),
+        ("Enter PIN 4711 to open the door.", "4711"),
+        ("Log in with PIN 4711.", "4711"),
+        ("Geben Sie die PIN 4711 ein.", "4711"),
+        ("PIN 1024 is ground; use PIN 13", None),
+        ("door access code: 4711", "4711"),
+        ("access code: 4001 (an error code)", None),
+        ("It returns the access code: 4001", None),
+        ("WLAN-Schlüssel: 83640192736450918273", "83640192736450918273"),
+        ("WiFi key: 8364 0192 7364 5091 8273", "8364 0192 7364 5091 8273"),
+        ("| Wi-Fi password | 83640192 |", "83640192"),
+        ("SSID: Lighthouse\nKey: 83640192", "83640192"),
+        ("WiFi Lighthouse, key 83640192", "83640192"),
+        ("A WPA key of 12345678 bits, WiFi key: 1234", None),
     ],
 )
 def test_a_number_that_opens_something_is_a_secret_beside_its_name(text, secret):
@@ -409,7 +522,7 @@ def test_many_passwords_on_one_line_take_linear_time():
             "password for ",
             "pass: ",
         ),
-        *("Cookie:x", "Authorization1"),
+        *("Cookie:x", "Authorization1", " -u a", "--pass ", "SSID ", "user  password\n"),
     ],
 )
 def test_many_names_without_values_take_linear_time(unit):

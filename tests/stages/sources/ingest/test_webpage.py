@@ -186,3 +186,28 @@ def test_a_long_table_is_divided_into_tables_with_its_header():
     ]
     code = "<pre>| a | b |\n| --- | --- |\n" + "| c | d |\n" * 300 + "</pre>"
     assert read_webpage(code)[0].count("| a | b |") == 1
+
+
+def test_tabs_and_panels_that_a_reader_can_open_are_read():
+    page = (
+        f"<body><main><h1>T</h1>{PROSE}<div role=tabpanel>First tab.</div>"
+        "<div role=tabpanel hidden>Second tab.</div>"
+        "<button aria-controls='a b'>More</button>"
+        "<div id=a hidden>First answer.</div><div id=b style='display: none'>Second answer.</div>"
+        "<div id=c hidden>A template.</div><div><div hidden>A dialog.</div></div></main></body>"
+    )
+    text, _ = read_webpage(page)
+    assert all(part in text for part in ("First tab.", "Second tab.", "First answer.", "Second answer."))
+    assert "template" not in text and "dialog" not in text
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("<span><span hidden>Preferences</span><span hidden>Options</span></span>", "Choose Options now."),
+        ("<span><span hidden>Preferences</span><span>Options</span></span>", "Choose Options now."),
+        ("<span>Tools <span hidden>(old)</span></span>", "Choose Tools now."),
+    ],
+)
+def test_of_words_that_are_all_hidden_the_last_is_read(words, said):
+    assert said in read_webpage(f"<body>{PROSE}<p>Choose {words} now.</p></body>")[0]
