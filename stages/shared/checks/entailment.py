@@ -1,5 +1,6 @@
 """Whether evidence states a claim, its opposite, or neither, decided by rules over words."""
 
+from collections import Counter
 from collections.abc import Iterator
 
 from datagen.stages.shared.language.rules import Language
@@ -12,9 +13,9 @@ def verdict(claim: str, evidence: str, words: Language) -> bool | None:
     Decide by rule whether evidence states a claim, its opposite, or neither for certain.
 
     The claim must follow the evidence from its first word; it may omit words at the end and one in four in
-    between, and must not add an auxiliary verb. It is true if nothing is reversed, and false if exactly one
-    thing is: a negation, a word replaced by its opposite, or a number. A condition that only one of them has,
-    or a negation in the omitted part of the evidence, leaves it undecided.
+    between, but no participle, and must not add an auxiliary verb. It is true if nothing is reversed, and
+    false if exactly one thing is: a negation, a word replaced by its opposite, or a number. A condition that
+    only one of them has, or a negation in the omitted part of the evidence, leaves it undecided.
 
     Returns
     -------
@@ -44,8 +45,18 @@ def verdict(claim: str, evidence: str, words: Language) -> bool | None:
         return None
     if len(kept) < 0.75 * sum(word not in negations for word in stated[:span]):
         return None
+    if _participles(evidence, words) & {*(Counter(stated[:span]) - Counter(kept))}:
+        return None  # "The namespace is not the first time" for "is created the first time"
     count = sum(word in negations for word in claimed), sum(word in negations for word in stated)
     return {0: True, 1: False}.get(len(swaps) + abs(count[0] - count[1]))
+
+
+def _participles(evidence: str, words: Language) -> set[str]:
+    """Return the stems of the participles and past tenses of a sentence."""
+    endings = words.participle_endings
+    return {
+        words.stem(word) for word in words.spelled(evidence) if word.endswith(endings) or word in words.pasts
+    }
 
 
 def _span(claimed: list[str], stated: list[str], negations: set[str]) -> int:

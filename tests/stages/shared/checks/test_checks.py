@@ -383,6 +383,9 @@ class TestVerdict:
                 None,
             ),
             ("", EVIDENCE, None),
+            ("The gate is not in the first row.", "The gate is always kept in the first row.", None),
+            ("The gate is not kept in the first row.", "The gate is always kept in the first row.", False),
+            ("The gate is in the first row.", "The gate is always opened in the first row.", None),
         ],
     )
     def test_the_verdict_depends_on_what_reverses_a_sentence(self, claim, evidence, verdict):
