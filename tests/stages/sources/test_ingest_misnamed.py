@@ -106,6 +106,8 @@ def test_a_bad_line_among_json_lines_in_a_json_file_is_one_dropped_row(tmp_path)
     [
         ("a.txt", f"From: the keeper\nTo: the clerk\n{TEXT}\n", "text"),  # a line that is no field
         ("a.txt", f"Subject: clocks\nDate: today\nTo: all\n\n{TEXT}\n", "text"),  # no sender
+        ("a.txt", f"From: Monday\nDate: 3 March\n\n{TEXT}\n", "text"),  # two fields
+        ("a.txt", f"From: Ada\nTo: Bo\nSubject: clocks\nThe keeper said: no.\n\n{TEXT}\n", "text"),  # prose
         ("a.patch", f"From 1a2b Mon Sep 17 00:00:00 2001\n{ARTICLE}\n", "code"),
     ],
 )
