@@ -10,9 +10,8 @@ import zlib
 from collections.abc import Callable
 from typing import IO, Protocol, cast
 
-import pyarrow as pa
-
 from datagen.request import Reject
+from datagen.stages.sources.ingest.zstd_frames import MAGIC, Frames
 
 RATIO = 200  # of decompressed to compressed size; logs reach 50, JSON with one schema about 100
 FREE = 64_000_000  # decompressed bytes that are allowed for any file, however small
@@ -45,7 +44,7 @@ COMPRESSIONS: dict[str, tuple[re.Pattern[bytes], Callable[[IO[bytes]], Readable]
         lambda stream: _Members(stream, bz2.BZ2Decompressor),
     ),
     ".xz": (re.compile(rb"\xfd7zXZ\0"), lambda stream: _Members(stream, lzma.LZMADecompressor)),
-    ".zst": (re.compile(rb"\x28\xb5\x2f\xfd"), lambda stream: pa.CompressedInputStream(stream, "zstd")),
+    ".zst": (re.compile(re.escape(MAGIC)), Frames),
 }
 
 
