@@ -189,7 +189,7 @@ def read_by(name: str) -> Check:
     return check
 
 
-def asks(text: str, values: dict[str, str], passage: Passage, prompt: Prompt) -> None:
+def accepted(text: str, values: dict[str, str], passage: Passage, prompt: Prompt) -> None:
     """Reject a question that the task `marked_question` would drop, with the marked answer."""
     question = Line(160, QUESTION_MARKS).read(text, "question")
     accepts(question, values["answer"], values["sentence"], passage)
@@ -312,7 +312,7 @@ def yes_no(paragraph: Paragraph, material: Material, prompt: Prompt) -> Iterator
 
 
 TEMPLATES = {
-    "marked_question": Template("instructions/marked_question", marked_question, asks),
+    "marked_question": Template("instructions/marked_question", marked_question, accepted),
     "answer": Template("instructions/answer", answer),
     "unanswerable": Template("instructions/answer", unanswerable),
     "reasoned_answer": Template("instructions/reasoned_answer", reasoned_answer),

@@ -70,17 +70,20 @@ def attend(
     key: torch.Tensor,
     value: torch.Tensor,
     _: object,
-    **options: Any,
+    *,
+    branches: torch.Tensor,
+    scaling: float | None = None,
+    **__: object,
 ) -> tuple[torch.Tensor, None]:
     """
     Attend over a packed sequence: the prefix to itself, then each row's own tokens to prefix and row.
 
     Two parts cost a third of one with a mask over the whole sequence.
 
-    Queries, keys and values are (1, heads, tokens, size); keys and values may have fewer heads. `options`
-    contains the ``branches`` of `pack`. transformers calls this function in every layer.
+    Queries, keys and values are (1, heads, tokens, size); keys and values may have fewer heads. `branches`
+    are those of `pack`. transformers calls this function in every layer.
     """
-    groups, branches = query.shape[1] // key.shape[1], options["branches"]
+    groups = query.shape[1] // key.shape[1]
     key, value = key.repeat_interleave(groups, 1), value.repeat_interleave(groups, 1)
     rows, longest = branches.shape
     own = branches >= 0
@@ -94,7 +97,7 @@ def attend(
     def with_shared(states: torch.Tensor) -> torch.Tensor:
         return torch.cat([states[:, :, :shared].expand(rows, -1, -1, -1), of_rows(states)], 2)
 
-    scale = options.get("scaling") or query.shape[-1] ** -0.5
+    scale = scaling or query.shape[-1] ** -0.5
     first = _attention(query[:, :, :shared], key[:, :, :shared], value[:, :, :shared], None, scale)
     then = _attention(of_rows(query), with_shared(key), with_shared(value), sees, scale)
     flat = then.transpose(1, 2)[own]  # (tokens of the rows, heads, size)

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 import transformers
@@ -64,9 +63,11 @@ class MasterWeightAdamW(torch.optim.AdamW):
     updates would be rounded away.
     """
 
-    def __init__(self, weights: Sequence[torch.nn.Parameter], **settings: Any) -> None:
+    def __init__(self, weights: Sequence[torch.nn.Parameter], learning_rate: float) -> None:
         self.weights = list(weights)
-        super().__init__([weight.detach().float() for weight in self.weights], **settings)
+        super().__init__(
+            [weight.detach().float() for weight in self.weights], lr=learning_rate, weight_decay=0.0
+        )
 
     @torch.no_grad()
     def step(self, closure: object = None) -> None:  # type: ignore[override]
@@ -158,7 +159,7 @@ def run_steps(
     config = _config(schedule, seed, folder)
     model.to(config.device)  # before the optimiser copies the weights
     weights = [weight for weight in model.parameters() if weight.requires_grad]
-    optimizer = MasterWeightAdamW(weights, lr=schedule.learning_rate, weight_decay=0.0)
+    optimizer = MasterWeightAdamW(weights, schedule.learning_rate)
     rate = partial(_rate, schedule, clock)
     trainer = Trainer(
         model=model,

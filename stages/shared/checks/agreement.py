@@ -18,9 +18,9 @@ def agrees(question: str, answer: str, evidence: str, words: Language) -> None:
     """Reject a question that is no sentence of its language, or an answer that does not continue it."""
     _one_verb(question, words)
     _inflected(question, evidence, words)
-    _does(question, answer, words)
-    _happens(question, answer, words)
-    _names_something(question, answer, words)
+    _no_auxiliary(question, answer, words)
+    _no_instruction(question, answer, words)
+    _not_hollow(question, answer, words)
 
 
 def _one_verb(question: str, words: Language) -> None:
@@ -61,7 +61,7 @@ def _inflected(question: str, evidence: str, words: Language) -> None:
         raise Reject("ungrammatical", f"{tokens[1]!r} without its verb: {question}, by: {evidence}")
 
 
-def _does(question: str, answer: str, words: Language) -> None:
+def _no_auxiliary(question: str, answer: str, words: Language) -> None:
     """Reject an answer to "What does it do?" that opens with an auxiliary: "should start with `set -e`"."""
     tokens = words_of(question)
     does = words.doing & {*tokens[-1:]} and words.support & {*tokens[1:2]}
@@ -70,7 +70,7 @@ def _does(question: str, answer: str, words: Language) -> None:
         raise Reject("answer of another kind", f"{verb!r}: {question} {answer}")
 
 
-def _happens(question: str, answer: str, words: Language) -> None:
+def _no_instruction(question: str, answer: str, words: Language) -> None:
     """
     Reject an instruction as what happens: "upload the new version", "please read the manual".
 
@@ -95,7 +95,7 @@ def _happens(question: str, answer: str, words: Language) -> None:
         raise Reject("answer of another kind", f"an instruction: {question} {answer}")
 
 
-def _names_something(question: str, answer: str, words: Language) -> None:
+def _not_hollow(question: str, answer: str, words: Language) -> None:
     """Reject an answer of hollow words: "a good example", "more information"; and "sometimes users"."""
     tokens = words_of(answer)
     small = words.articles | words.indefinite | words.hollow

@@ -9,6 +9,7 @@ long to be hard-wrapped, and before the marker of a list item.
 
 import re
 from bisect import bisect_right
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate
@@ -66,8 +67,10 @@ def blocks(text: str) -> tuple[Block, ...]:
     tuple of Block
         In order and disjoint; together they cover every non-blank character.
     """
-    lines = _Lines(text)
-    result: list[Block] = []
+    return tuple(_blocks(_Lines(text)))
+
+
+def _blocks(lines: "_Lines") -> Iterator[Block]:
     at = 0
     while at < len(lines.lines):
         line = lines.lines[at]
@@ -78,9 +81,8 @@ def blocks(text: str) -> tuple[Block, ...]:
         last = at + size - 1
         indent = len(line) - len(line.lstrip())
         end = lines.starts[last] + len(lines.lines[last].rstrip())
-        result.append(Block(lines.starts[at] + indent, end, kind, indent, level, title))
+        yield Block(lines.starts[at] + indent, end, kind, indent, level, title)
         at += size
-    return tuple(result)
 
 
 def first_heading(text: str) -> str:

@@ -4,7 +4,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from datagen.stages.shared.segment import blocks as module
-from datagen.stages.shared.segment.blocks import ATX, CLOSING, FENCE, MAX_HEADING, RULE, Block, blocks
+from datagen.stages.shared.segment.blocks import ATX, CLOSING, FENCE, MAX_HEADING, RULE, blocks
 
 
 class Thorough(module._Lines):
@@ -59,18 +59,4 @@ LINES = st.sampled_from(MARKS + OTHERS)
 def test_the_blocks_are_those_of_a_search_for_every_mark(text):
     found = blocks(text)
     thorough = Thorough(text)
-    assert found == tuple(_blocks(thorough))
-
-
-def _blocks(lines):
-    at = 0
-    while at < len(lines.lines):
-        line = lines.lines[at]
-        if not line.strip():
-            at += 1
-            continue
-        size, kind, level, title = lines.measure(at)
-        indent = len(line) - len(line.lstrip())
-        end = lines.starts[at + size - 1] + len(lines.lines[at + size - 1].rstrip())
-        yield Block(lines.starts[at] + indent, end, kind, indent, level, title)
-        at += size
+    assert found == tuple(module._blocks(thorough))
