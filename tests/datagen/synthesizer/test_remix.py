@@ -87,6 +87,7 @@ def test_rules_ask_about_answers_in_a_corpus(written, tmp_path):
     prose = (
         "When the ferry reaches Skarholm, the eight cars are driven to the market square of the island. "
         "The harbour office collects the toll of every passenger who travels on a working day. "
+        "Some basic facts can be supplied by annotations of the harbour office in the town of Skarholm. "
         "All bicycles may be carried without a ticket on every crossing between May and September. "
     )
     (folder / "ferry.md").write_text(f"# Ferries\n\n{prose}")
@@ -103,6 +104,7 @@ def test_rules_ask_about_answers_in_a_corpus(written, tmp_path):
         asked["What may be carried without a ticket on every crossing between May and September?"]
         == "All bicycles"
     )
+    assert "Some basic facts" not in asked.values()  # an answer that the task drops
     for question in paragraph.questions:
         assert paragraph.text.startswith(question.answer, question.start)
 

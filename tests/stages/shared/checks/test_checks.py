@@ -383,7 +383,18 @@ class TestVerdict:
                 None,
             ),
             ("", EVIDENCE, None),
-            ("The gate is not in the first row.", "The gate is always kept in the first row.", None),
+            *(
+                (
+                    f"The old gate of the harbour is {said} the first row of the wall.",
+                    f"The old gate of the harbour is {stated} in the first row of the wall.",
+                    verdict,
+                )
+                for said, stated, verdict in (
+                    ("not in", "kept", None),
+                    ("not in", "opened", None),
+                    ("not kept in", "kept", False),
+                )
+            ),
             ("The gate is not kept in the first row.", "The gate is always kept in the first row.", False),
             ("The gate is in the first row.", "The gate is always opened in the first row.", None),
         ],

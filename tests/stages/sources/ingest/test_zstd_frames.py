@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datagen.stages.sources.ingest.zstd_frames import Frames
+from datagen.stages.sources.ingest.zstd_frames import MAGIC, Frames, _Frame
 
 TEXTS = [b"", b"One line.\n", b"a" * 400_000, bytes(range(256)) * 700, b"The tide table. " * 9000]
 
@@ -41,6 +41,21 @@ def test_frames_are_read_one_after_another_with_what_may_stand_between_them(comp
 @given(st.lists(st.binary(max_size=3000), max_size=4), st.integers(1, 4000))
 def test_any_frames_give_their_texts(texts, size):
     assert read(b"".join(map(whole, texts)), size) == b"".join(texts)
+
+
+# A frame with a checksum behind its blocks, and one whose text is in a block of one repeated byte.
+WITH_CHECKSUM = bytes.fromhex("28b52ffd045829000074696465731ac192af")  # "tides", of zstd --check
+REPEATED = MAGIC + bytes([0x20, 5]) + (5 << 3 | 1 << 1 | 1).to_bytes(3, "little") + b"a"
+
+
+def test_checksums_and_repeated_bytes_are_parts_of_their_frames():
+    assert read(REPEATED + WITH_CHECKSUM + whole(b" end")) == b"aaaaatides end"
+
+
+def test_a_frame_is_the_same_in_small_pieces():
+    data = whole(TEXTS[4])
+    frame = _Frame(io.BytesIO(data[len(MAGIC) :]))
+    assert b"".join(iter(lambda: frame.read(2), b"")) == data
 
 
 @pytest.mark.parametrize("rest", [b"junk", b"\0\0PK\3\4", b"\x28\xb5"])
