@@ -41,11 +41,11 @@ from benchmarks import add_quick
 from benchmarks.endpoint import endpoint
 from datagen.cluster.hardware import core_ids
 from datagen.cluster.workers import PARTITIONS_AT_ONCE
-from datagen.engines import vllm as backend
 from datagen.engines import vllm_settings
 from datagen.engines.chat_body import body_of
 from datagen.engines.identity import identify, resolve
 from datagen.engines.pool import leave_engine_pool
+from datagen.engines.vllm_translation import sampling_arguments
 from datagen.recipe.roles import Model, OpenAIModel, VllmModel
 from datagen.request import Request, Sampling
 from datagen.run.model_tasks import ModelJob, generate, write_requests
@@ -198,11 +198,9 @@ def bare_chat(spec: VllmModel, workload: Workload) -> Measured:
 
 def open_llm(spec: VllmModel) -> "LLM":
     """Open vLLM with datagen's settings, without datagen."""
-    settings = vllm_settings.environment(())  # with a worker process, whose threads vLLM itself binds
+    os.environ |= vllm_settings.environment(os.environ)  # with a process whose threads vLLM itself binds
     if bound := vllm_settings.bound_cores(core_ids()):
-        settings["VLLM_CPU_OMP_THREADS_BIND"] = ",".join(map(str, bound))
-    for name, value in settings.items():
-        os.environ.setdefault(name, value)
+        os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", ",".join(map(str, bound)))
     from vllm import LLM
     from vllm.platforms import current_platform
 
@@ -220,7 +218,7 @@ def chat(llm: "LLM", requests: Sequence[Request]) -> Measured:
 
     parameters = []
     for request in requests:
-        arguments = backend.sampling_arguments(request)
+        arguments = sampling_arguments(request)
         if request.schema is not None:
             arguments["structured_outputs"] = StructuredOutputsParams(json=request.schema)
         parameters.append(SamplingParams(**arguments))

@@ -5,15 +5,16 @@ On a CPU, vLLM's defaults leave cores idle and spend time on useless warm-up. On
 model's `options` override all of these settings.
 """
 
-import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import importlib.util
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from datagen.cluster.hardware import has_bfloat16
 from datagen.json_types import JsonObject
 from datagen.recipe.roles import VllmModel
 
 FEW_CORES = 8  # up to this number, bind all cores: vLLM's default of leaving one free costs throughput
+EAGER = True  # on a CPU, where compilation takes a minute without benefit
 GIB = 2**30
 SEVERAL_PROCESSES = "VLLM_ENABLE_V1_MULTIPROCESSING"
 
@@ -29,44 +30,47 @@ def bound_cores(cores: Sequence[int], parallel: int = 1) -> Sequence[int]:
     return cores if parallel == 1 and len(cores) <= FEW_CORES else ()
 
 
-def environment(bound: Sequence[int]) -> dict[str, str]:
-    """Return defaults for the environment variables that vLLM reads, given the cores to bind."""
-    settings = {
+def environment(given: Mapping[str, str], bound: Sequence[int] = (), compiled: bool = True) -> dict[str, str]:
+    """
+    Return the environment variables of vLLM's process.
+
+    Those `given` prevail, except that OpenMP's threads are bound to the cores `bound`, one each. Without any,
+    vLLM starts a worker process of its own and binds its threads. Unless the model is `compiled`, nothing is;
+    otherwise the first request would compile the sampler.
+    """
+    defaults = {
         "VLLM_NO_USAGE_STATS": "1",  # no data may leave the machine
         "VLLM_LOGGING_LEVEL": "ERROR",
         "VLLM_LOGGING_STREAM": "ext://sys.stderr",
         "TORCH_CPP_LOG_LEVEL": "ERROR",
         "TORCH_LOGS": "-all",  # errors only: otherwise it warns that triton is missing
         "PYTHONWARNINGS": "ignore::FutureWarning",
-        "VLLM_WORKER_MULTIPROC_METHOD": "spawn",  # this process has threads, so forking may deadlock
+        "VLLM_WORKER_MULTIPROC_METHOD": "spawn",  # the process has threads, so forking may deadlock
+        SEVERAL_PROCESSES: "0" if bound else "1",  # with one process, vLLM is imported once
     }
-    if bound:  # scheduler and model in one process, which saves the import of vLLM in a second one
-        settings[SEVERAL_PROCESSES] = "0"
-    return settings
+    if not compiled:
+        defaults["TORCH_COMPILE_DISABLE"] = "1"
+    variables = defaults | dict(given)
+    if bound and variables[SEVERAL_PROCESSES] == "0":  # Intel's OpenMP reads both as well
+        variables["GOMP_CPU_AFFINITY"] = " ".join(map(str, bound))
+        variables["OMP_NUM_THREADS"] = str(len(bound))
+        variables["LD_PRELOAD"] = ":".join([*preloaded(), *filter(None, [given.get("LD_PRELOAD")])])
+    return variables
 
 
-@contextmanager
-def threads_bound(cores: Sequence[int]) -> Iterator[None]:
+def preloaded() -> list[str]:
     """
-    Bind the OpenMP threads of the processes started within to `cores`, one each; all may be used if empty.
+    List the libraries that a process with a model on a CPU has to load first, as vLLM does for its own.
 
-    A worker process of its own is left to vLLM, which binds its threads. OpenMP reads the variables when a
-    process loads it, so this process, which has loaded it, is not affected.
+    These are an allocator, and PyTorch's OpenMP: otherwise vLLM's operators load the system's, and the
+    threads of both share one core.
     """
-    if os.environ.get(SEVERAL_PROCESSES) != "0":
-        cores = ()
-    names = ("GOMP_CPU_AFFINITY", "OMP_NUM_THREADS") if cores else ()  # Intel's OpenMP reads both as well
-    before = {name: os.environ.get(name) for name in names}
-    if cores:
-        os.environ |= {"GOMP_CPU_AFFINITY": " ".join(map(str, cores)), "OMP_NUM_THREADS": str(len(cores))}
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+    spec = importlib.util.find_spec("vllm")
+    if spec is None or spec.origin is None:
+        return []
+    packages = Path(spec.origin).parents[1]
+    patterns = ("vllm/libs/libtcmalloc*.so*", "torch.libs/libgomp*.so*", "torch/lib/libgomp*.so*")
+    return [str(library) for pattern in patterns for library in sorted(packages.glob(pattern))]
 
 
 def engine_arguments(spec: VllmModel, model: str, cpu: bool, free: int) -> JsonObject:
@@ -90,7 +94,7 @@ def engine_arguments(spec: VllmModel, model: str, cpu: bool, free: int) -> JsonO
         bfloat16 = has_bfloat16()  # where it is emulated, single precision is several times as fast
         arguments |= {
             "dtype": "bfloat16" if bfloat16 else "float32",
-            "enforce_eager": True,  # compilation takes a minute without benefit on a CPU
+            "enforce_eager": EAGER,
             "block_size": 32,  # the minimum: a shared prefix misses the cache for at most 31 tokens, not 127
             "kv_cache_memory_bytes": cache_bytes(free, 2 if bfloat16 else 4),
         }

@@ -1,5 +1,6 @@
 """The vllm engine: translation without an engine, and the real bundled model."""
 
+import asyncio
 import math
 import os
 import signal
@@ -16,12 +17,7 @@ from pydantic import BaseModel, Field
 from datagen.cluster.hardware import core_ids
 from datagen.engines import bundled
 from datagen.engines.parent_watch import OPENER, tie
-from datagen.engines.vllm import (
-    completion_of,
-    continuation,
-    label_tokens,
-    sampling_arguments,
-)
+from datagen.engines.vllm import VllmEngine
 from datagen.engines.vllm_settings import (
     GIB,
     SEVERAL_PROCESSES,
@@ -29,8 +25,9 @@ from datagen.engines.vllm_settings import (
     cache_bytes,
     engine_arguments,
     environment,
-    threads_bound,
 )
+from datagen.engines.vllm_translation import completion_of, continuation, label_tokens, sampling_arguments
+from datagen.errors import UserError
 from datagen.recipe.roles import VllmModel
 from datagen.request import Identity, Request, Sampling
 
@@ -49,23 +46,26 @@ def request(text="Name a colour.", **fields):
 def test_a_small_machine_has_all_its_cores_bound_and_one_engine_process():
     assert bound_cores([0, 3]) == [0, 3]
     assert not bound_cores(range(64)) and not bound_cores([0, 1], parallel=2)
-    assert environment([0, 3])[SEVERAL_PROCESSES] == "0" and SEVERAL_PROCESSES not in environment(())
+    assert environment({}, [0, 3])[SEVERAL_PROCESSES] == "0" and environment({})[SEVERAL_PROCESSES] == "1"
 
 
-def test_only_processes_started_within_are_bound(monkeypatch):
-    monkeypatch.setenv("OMP_NUM_THREADS", "7")
-    monkeypatch.setenv(SEVERAL_PROCESSES, "0")
-    monkeypatch.delenv("GOMP_CPU_AFFINITY", raising=False)
-    names = "['GOMP_CPU_AFFINITY', 'OMP_NUM_THREADS']"
-    command = [sys.executable, "-c", f"import os; print([os.environ.get(name) for name in {names}])"]
-    with threads_bound([0, 3]):
-        assert subprocess.check_output(command, text=True).strip() == "['0 3', '2']"
-    assert subprocess.check_output(command, text=True).strip() == "[None, '7']"
-    with threads_bound(()):
-        assert subprocess.check_output(command, text=True).strip() == "[None, '7']"
-    monkeypatch.setenv(SEVERAL_PROCESSES, "1")  # vLLM binds the threads of its worker process
-    with threads_bound([0, 3]):
-        assert subprocess.check_output(command, text=True).strip() == "[None, '7']"
+def test_the_threads_of_one_engine_process_are_bound_whatever_a_worker_sets():
+    given = {"OMP_NUM_THREADS": "1", "LD_PRELOAD": "own.so", "VLLM_LOGGING_LEVEL": "DEBUG"}
+    variables = environment(given, [0, 3])
+    assert (variables["GOMP_CPU_AFFINITY"], variables["OMP_NUM_THREADS"]) == ("0 3", "2")
+    assert variables["VLLM_LOGGING_LEVEL"] == "DEBUG"
+    *libraries, own = variables["LD_PRELOAD"].split(":")
+    assert own == "own.so" and "libgomp" in libraries[-1] and all(map(os.path.exists, libraries))
+
+
+@pytest.mark.parametrize(
+    ("given", "bound"),
+    [({SEVERAL_PROCESSES: "1", "OMP_NUM_THREADS": "7"}, [0, 3]), ({"OMP_NUM_THREADS": "7"}, ())],
+)
+def test_vllm_binds_the_threads_of_its_own_worker_process(given, bound):
+    variables = environment(given, bound)
+    assert variables[SEVERAL_PROCESSES] == "1" and variables["OMP_NUM_THREADS"] == "7"
+    assert not {"GOMP_CPU_AFFINITY", "LD_PRELOAD"} & set(variables)
 
 
 def test_options_override_defaults_and_a_gpu_uses_vllms_defaults(monkeypatch):
@@ -265,6 +265,14 @@ def test_an_invalid_request_is_an_error_and_the_others_are_answered(real_model):
     assert [done.finish for done in (long, odd, alike)] == ["error"] * 3
     assert "1024" in long.error and "nonsense" in odd.error and "same token" in alike.error
     assert fine.finish == "length"
+
+
+@pytest.mark.engine
+def test_a_model_that_vllm_cannot_serve_is_the_users_to_mend():
+    pytest.importorskip("vllm")
+    engine = VllmEngine(VllmModel(max_model_len=1_000_000))
+    with pytest.raises(UserError, match=r"cannot serve the model 'bundled': .*max_model_len"):
+        asyncio.run(engine.start())
 
 
 # Processes
