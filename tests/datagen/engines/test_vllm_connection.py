@@ -53,6 +53,28 @@ def test_each_asker_gets_the_answer_to_its_own_request_even_under_one_key():
     assert [answer.text for answer in with_engine("fine", use)] == ["a", "b", "c", "d"]
 
 
+def test_a_file_in_the_current_folder_hides_no_module(tmp_path, monkeypatch):
+    (tmp_path / "pickle.py").write_text("raise SystemExit('hidden')")
+    monkeypatch.chdir(tmp_path)
+
+    async def use(engine):
+        return await asyncio.gather(*(engine.answer(request(row), row) for row in "ab"))
+
+    assert len(with_engine("fine", use)) == 2
+
+
+@pytest.mark.parametrize("options", [{}, {"enforce_eager": False}])
+def test_threads_are_bound_and_compilation_is_off_only_without_a_gpu(monkeypatch, options):
+    monkeypatch.delenv("TORCH_COMPILE_DISABLE", raising=False)
+    monkeypatch.setattr(vllm, "core_ids", lambda: [0, 3])
+    engine = vllm.VllmEngine(VllmModel(options=options))
+    monkeypatch.setattr(vllm, "gpus", lambda: [])
+    cpu = engine._environment()
+    assert cpu["GOMP_CPU_AFFINITY"] == "0 3" and ("TORCH_COMPILE_DISABLE" in cpu) == (not options)
+    monkeypatch.setattr(vllm, "gpus", lambda: ["H200"])
+    assert not {"GOMP_CPU_AFFINITY", "TORCH_COMPILE_DISABLE"} & set(engine._environment())
+
+
 def test_an_asker_that_gave_up_does_not_hinder_the_others():
     async def use(engine):
         given_up = asyncio.create_task(engine.answer(request("a"), "1"))
