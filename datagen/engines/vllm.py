@@ -36,7 +36,7 @@ class VllmEngine:
     def __init__(self, spec: VllmModel) -> None:
         self._spec = spec
         self._process: subprocess.Popen[bytes] | None = None
-        self._writer: asyncio.StreamWriter
+        self._writer: asyncio.StreamWriter | None = None
         self._listening: asyncio.Task[None] | None = None  # done once the process has ended
         self._waiting: dict[int, asyncio.Future[Completion]] = {}
         self._numbers = itertools.count()
@@ -53,8 +53,9 @@ class VllmEngine:
                 command, env=self._environment(), pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL
             )
         try:
-            reader, self._writer = await asyncio.open_connection(sock=ours)
-            self._writer.write(frame((self._spec, path)))
+            reader, writer = await asyncio.open_connection(sock=ours)
+            self._writer = writer
+            writer.write(frame((self._spec, path)))
             if fault := await self._ready(reader):
                 raise UserError(fault)
             self._listening = asyncio.create_task(self._listen(reader))
@@ -84,7 +85,8 @@ class VllmEngine:
 
     async def answer(self, request: Request, key: str) -> Completion:
         """Answer one request."""
-        if self._listening is None or self._listening.done():  # closed while this request waited for its turn
+        if self._writer is None or self._listening is None or self._listening.done():
+            # It was closed while this request waited for its turn.
             raise EngineDied("the engine was closed")
         number = next(self._numbers)
         self._waiting[number] = asyncio.get_running_loop().create_future()
@@ -116,7 +118,8 @@ class VllmEngine:
             return
         if self._listening is None:  # still loading
             process.kill()
-        self._writer.close()
+        if self._writer is not None:
+            self._writer.close()
         try:
             await asyncio.to_thread(process.wait, CLOSING_SECONDS)
         except subprocess.TimeoutExpired:
