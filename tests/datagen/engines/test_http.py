@@ -18,7 +18,7 @@ import pytest
 from aiohttp import web
 from pydantic import ValidationError
 
-from datagen.engines import http, open_engine
+from datagen.engines import body, http, open_engine
 from datagen.engines import openai as backend
 from datagen.engines.chat_body import Dialect, body_of, most_bytes
 from datagen.engines.engine import Unanswered, Unreachable
@@ -101,7 +101,7 @@ def test_a_body_is_limited_in_size(behaviour):
         (gzip.compress(b"{}" * 99, mtime=0)[:15], "gzip"),
         (gzip.compress(b"{}", mtime=0) + b"more", "gzip"),
         (gzip.compress(b"{}", mtime=0) * 2 + b"\x1f\x8b", "gzip"),
-        (gzip.compress(b"", mtime=0) * (http.MAX_MEMBERS + 1), "gzip"),
+        (gzip.compress(b"", mtime=0) * (body.MAX_MEMBERS + 1), "gzip"),
         (b"no", "gzip"),
         (b"", "deflate"),
         (b"x", "br"),
