@@ -115,6 +115,14 @@ def of_error(error: object, message: str) -> Failure:
     return Rejected(message) if _FAULT_WORDS.search(message) else Faulty(message)
 
 
+def none_answered(stage: str, requests: int, message: str) -> str:
+    """Describe that a server answered none of a stage's requests: the settings are at fault, not the rows."""
+    return (
+        f"stages.{stage}: none of its {requests:,} requests was answered. The server's message: {message}. "
+        "Change the request fields with the model's options in the recipe; null removes a field"
+    )
+
+
 def _number(code: object) -> int:
     """Parse an HTTP error status, which may be a string; 0 if it is not one."""
     if not isinstance(code, str | int | float):

@@ -53,7 +53,7 @@ BUSY_PAUSE = 1.0  # maximum seconds before a request that a busy server refused 
 ALL_REJECTED = 16  # rejections without any answer before the check is sent
 NOTICE_AFTER, NOTICE_SECONDS = 3.0, 60.0  # seconds of waiting before the first notice, and between notices
 CHECK = Request("", [{"role": "user", "content": "Say yes."}], "", "", "check", Sampling(max_tokens=1))
-AGAIN = "Completions received so far are stored; run again to resume"
+AGAIN = "Completions received so far are stored; the same command sends only the other requests"
 
 
 def own_pause(attempt: int) -> float:
