@@ -6,6 +6,7 @@ the newest complete pilot, which a plan is based on, runs with labels in their f
 recipe. It removes another run or pilot only if a kept one has all of its answers, so no answer is lost.
 """
 
+import logging
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -22,8 +23,11 @@ from datagen.report.rows import products
 from datagen.run.folder import FINISHED, PILOT, WITHDRAWN, Run, earlier_runs, open_run
 from datagen.run.lease import lease
 from datagen.run.lifecycle import point_latest
+from datagen.schema import KINDS
 from datagen.store.digests import sealed
 from datagen.store.parquet import UNFINISHED, write_json
+
+log = logging.getLogger(__name__)
 
 LABELS = "labels.jsonl"  # written by `datagen label`
 REMOVING = f"{UNFINISHED}gone-"  # prefix of a run's name while it is being removed
@@ -41,7 +45,7 @@ class Release:
     latest
         Whether it is the latest release.
     rows
-        Product -> rows of its hand-off.
+        Product -> rows of its hand-off; None for each if a file of it is damaged.
     kept
         Share of the previous release's rows that it also has; None for the first.
     own_bytes
@@ -53,7 +57,7 @@ class Release:
     started: str
     finished: str | None
     latest: bool
-    rows: dict[str, int]
+    rows: dict[str, int | None]
     kept: float | None
     own_bytes: int
 
@@ -75,7 +79,11 @@ def releases(home: Path) -> list[Release]:
 
 def _release(run: Run, latest: bool) -> Release:
     summary, manifest = read_summary(run.folder), run.manifest
-    rows = {product: sum(splits.values()) for product, splits in products(run).items()}
+    rows: dict[str, int | None] = dict.fromkeys(KINDS.values())
+    try:
+        rows |= {product: sum(splits.values()) for product, splits in products(run).items()}
+    except UserError as error:
+        log.warning(f"the hand-off of {run.folder.name} is damaged: {error}")
     return Release(
         run=run.folder.name,
         state=str(manifest["state"]),
