@@ -25,6 +25,7 @@ from datagen.store.disk import FULL
 UNFINISHED = ".unfinished-"  # prefix of temporary names
 RECORD = "stage.json"  # record of a finished stage
 PARTS = "part-*.parquet"
+REPAIR = "Run the recipe again: a run checks its tables and repeats damaged stages"
 
 
 class Damaged(Exception):
@@ -173,10 +174,7 @@ def _opened(path: Path) -> Iterator[pq.ParquetFile]:
         with damage_named(), pq.ParquetFile(regular(path), page_checksum_verification=True) as file:
             yield file
     except (Damaged, FileNotFoundError) as error:
-        raise UserError(
-            f"{path} is corrupt or missing ({error}). Run the same command again: a run checks its tables "
-            "and repeats damaged stages"
-        ) from error
+        raise UserError(f"{path} is corrupt or missing ({error}). {REPAIR}") from error
 
 
 @contextmanager
