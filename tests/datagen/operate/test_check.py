@@ -1,6 +1,7 @@
 """Checks before a run: their findings, and which ones stop it."""
 
 import json
+import os
 import socket
 from pathlib import Path
 
@@ -135,6 +136,16 @@ def test_an_error_of_a_server_is_reported_with_advice(status, message):
         model = OpenAIModel(engine="openai", model="m", base_url=running.url, retries=0)
         with pytest.raises(UserError, match=message):
             ask_one_token(model)
+
+
+def test_a_corpus_without_a_readable_file_is_reported(write, tmp_path):
+    (tmp_path / "docs" / "a.md").unlink()
+    os.mkfifo(tmp_path / "docs" / "pipe.md")
+    (tmp_path / "docs" / "link.md").symlink_to("nowhere")
+    found = wrong(check(write(), tmp_path / "outputs"))["corpus (ingest)"]
+    assert found.startswith("none of its 2 files can be read: ")
+    (tmp_path / "docs" / "a.md").write_text("# A\n")
+    assert "corpus (ingest)" not in wrong(check(write(), tmp_path / "outputs"))
 
 
 @pytest.mark.parametrize("status", [429, 503])
