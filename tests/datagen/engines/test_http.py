@@ -409,6 +409,33 @@ def test_missing_and_impossible_token_counts_are_reported(usage):
 
 
 @pytest.mark.parametrize(
+    ("named", "is_other"),
+    [
+        ("other/llama-3-8b", True),
+        ("fallback-model", True),
+        ("Org/Writer", False),
+        ("/models/writer-2026-01-01/", False),
+        ("", False),
+        (None, False),
+        (7, False),
+    ],
+)
+def test_an_answer_of_another_model_is_reported_once(named, is_other):
+    async def work():
+        async with serve(answers(reply(prompt_tokens=10) | {"model": named})) as server:
+            engine = open_engine(spec(server.url, model="org/writer"))
+            await engine.start()
+            for key in "kl":
+                await engine.answer(ASKED, key)
+            await engine.close()
+            return engine.notices
+
+    notices = asyncio.run(work())
+    assert len(notices) == is_other
+    assert all(named in notice and "org/writer" in notice for notice in notices)
+
+
+@pytest.mark.parametrize(
     ("options", "counted"), [({}, 1), ({"max_tokens": 9_000}, 9_000), ({"max_tokens": 3_000, "n": 3}, 9_000)]
 )
 def test_token_counts_are_bounded_by_the_limit_that_was_sent(options, counted):
