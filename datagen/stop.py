@@ -15,6 +15,7 @@ from types import FrameType
 from typing import NoReturn
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+AGAIN_SECONDS = 0.01  # between two attempts to raise `Stopped`
 
 
 class Stopped(BaseException):
@@ -27,9 +28,26 @@ class Stopped(BaseException):
 
 @contextmanager
 def stoppable() -> Iterator[None]:
-    """Raise `Stopped` in the main thread on the first signal; on the second, end all processes at once."""
+    """
+    Raise `Stopped` in the main thread on the first signal; on the second, end all processes at once.
+
+    A library that the signal interrupts may replace `Stopped` by an error of its own, as pydantic does. A
+    finalizer cannot raise it, so it is raised again once the finalizer has ended.
+    """
+    received: list[int] = []
+    report = sys.unraisablehook
+
+    def again(number: int, frame: FrameType | None) -> None:
+        raise Stopped(received[0])
+
+    def lost(found: "sys.UnraisableHookArgs") -> None:
+        if isinstance(found.exc_value, Stopped):
+            signal.setitimer(signal.ITIMER_REAL, AGAIN_SECONDS)
+        else:
+            report(found)
 
     def stop(number: int, frame: FrameType | None) -> None:
+        received.append(number)
         for other in handlers:
             signal.signal(other, end_at_once)
         _print("stopping cleanly; press Ctrl-C again to stop at once")
@@ -39,10 +57,18 @@ def stoppable() -> Iterator[None]:
     handlers = {number: signal.getsignal(number) for number in heeded}
     for number in heeded:
         signal.signal(number, stop)
+    alarm = signal.signal(signal.SIGALRM, again)
+    sys.unraisablehook = lost
     try:
         yield
+    except Exception as error:
+        if received:
+            raise Stopped(received[0]) from error
+        raise
     finally:
-        for number, handler in handlers.items():
+        sys.unraisablehook = report
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        for number, handler in {signal.SIGALRM: alarm, **handlers}.items():
             signal.signal(number, handler)
 
 

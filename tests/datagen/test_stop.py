@@ -94,6 +94,35 @@ def test_the_second_signal_stops_at_once_and_leaves_nothing_running(start, tmp_p
     ]
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stop_that_a_library_replaces_by_its_own_error_is_a_stop(number):
+    with pytest.raises(Stopped) as stopped, stoppable():
+        try:
+            os.kill(os.getpid(), number)
+            time.sleep(5)
+        except BaseException as error:
+            raise ValueError("a schema is invalid") from error
+    assert stopped.value.status == 128 + number
+    with pytest.raises(ValueError), stoppable():
+        raise ValueError("without a signal")
+
+
+def test_a_stop_within_a_finalizer_stops_the_command_after_it(capfd):
+    class Final:
+        def __del__(self):
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(60)
+
+    hook = sys.unraisablehook
+    ended = False
+    with pytest.raises(Stopped), stoppable():
+        Final()
+        time.sleep(60)
+        ended = True
+    assert not ended and "Traceback" not in capfd.readouterr().err
+    assert sys.unraisablehook is hook and signal.getitimer(signal.ITIMER_REAL) == (0, 0)
+
+
 def test_a_signal_that_nohup_ignores_stays_ignored():
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
