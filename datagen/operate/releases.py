@@ -73,8 +73,8 @@ def releases(home: Path) -> list[Release]:
     """
     if not (runs := earlier_runs(home) if home.is_dir() else []):
         raise UserError(f"{home} has no runs. Start one with `datagen run RECIPE`")
-    latest = _latest(home)
-    return [_release(run, latest is not None and run.id == latest.id) for run in runs]
+    latest = (home / "latest").resolve()
+    return [_release(run, run.folder == latest) for run in runs]
 
 
 def _release(run: Run, latest: bool) -> Release:
@@ -116,7 +116,7 @@ def rollback(home: Path, to: str = "") -> tuple[Run, Run]:
     UserError
         If there is no such release, or it is the latest.
     """
-    if _latest(home) is None:  # before the lease, which creates the folder
+    if not (home / "latest").exists():  # before the lease, which creates the folder
         raise UserError(f"{home} has no latest release; make one with `datagen run RECIPE`")
     with lease(home):
         latest = open_run(home / "latest")
@@ -212,13 +212,13 @@ def _kept(
     home: Path, runs: Sequence[Run], pilots: Sequence[Run], recipe: Recipe, keep: int
 ) -> dict[Path, str]:
     """Return the runs and pilots to keep, with reasons."""
-    latest = _latest(home)
+    latest = (home / "latest").resolve()
     reasons: dict[Path, str] = {}
     finished = [run for run in runs if run.finished]
     for run in finished[-keep - 1 :]:
         reasons[run.folder] = "one of the newest"
-    if latest is not None:
-        reasons[latest.folder] = "the latest release"
+    if any(run.folder == latest for run in runs):
+        reasons[latest] = "the latest release"
     complete = [pilot for pilot in pilots if pilot.over]
     for pilot in complete[-1:]:
         reasons[pilot.folder] = "the newest pilot"
@@ -254,10 +254,6 @@ def _named(recipe: Recipe) -> Iterator[Path]:
             values += value
         elif isinstance(value, str) and value and "\n" not in value and len(value) < 1000:
             yield recipe.folder / Path(value)
-
-
-def _latest(home: Path) -> Run | None:
-    return open_run(home / "latest") if (home / "latest").exists() else None
 
 
 def _own_bytes(folder: Path) -> int:

@@ -172,6 +172,17 @@ def test_a_run_with_a_damaged_handoff_is_listed_with_unknown_rows(home, damage, 
     assert "?" in next(line for line in capsys.readouterr().out.splitlines() if line.strip().startswith("b "))
 
 
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff", b"[" * 100_000])
+def test_a_damaged_manifest_of_the_latest_release_ends_neither_releases_nor_clean(home, content):
+    (home / "e" / "manifest.json").write_bytes(content)
+    listed = {release.run: release for release in releases(home)}
+    assert listed["e"].latest and listed["e"].state == "unreadable" and len(listed) == 5
+    removed, kept = clean(home, recipe(), 0, remove=True)
+    assert kept["e"] == "the latest release" and "d" in kept and removed == ["a", "b", "c"]
+    with pytest.raises(UserError, match=r"latest/manifest\.json cannot be read"):
+        rollback(home)
+
+
 def test_a_run_that_did_not_end_is_listed_as_unfinished(home, capsys):
     write_run(home / "f", {"s": "t"}, [], 6, state="running")
     write_run(home / "g", {"s": "t"}, [], 7, state="stopped: budget")
