@@ -1,5 +1,6 @@
 """Ctrl-C, SIGTERM and SIGHUP: one message, the resume command, no process left running, nothing lost."""
 
+import importlib
 import os
 import signal
 import subprocess
@@ -10,7 +11,7 @@ import psutil
 import pytest
 
 from datagen.run.folder import earlier_runs
-from datagen.stop import Stopped, stoppable
+from datagen.stop import AGAIN_SECONDS, Stopped, stoppable
 from tests.support import ROOT, toys
 
 
@@ -121,6 +122,37 @@ def test_a_stop_within_a_finalizer_stops_the_command_after_it(capfd):
         ended = True
     assert not ended and "Traceback" not in capfd.readouterr().err
     assert sys.unraisablehook is hook and signal.getitimer(signal.ITIMER_REAL) == (0, 0)
+
+
+def test_a_stop_that_code_catches_is_raised_again_but_not_while_it_cleans_up():
+    cleaned = False
+    with pytest.raises(Stopped), stoppable():
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(60)
+        except BaseException:
+            time.sleep(3 * AGAIN_SECONDS)
+        try:
+            time.sleep(60)
+        finally:
+            try:
+                raise ValueError
+            except ValueError:
+                time.sleep(3 * AGAIN_SECONDS)
+            cleaned = True
+    assert cleaned
+
+
+def test_an_import_is_not_interrupted(tmp_path, monkeypatch):
+    name = f"slow_module_{os.getpid()}"
+    stop = "os.kill(os.getpid(), signal.SIGINT)"
+    text = f"import os, signal, time\n{stop}\ntime.sleep({3 * AGAIN_SECONDS})\ndone = True\n"
+    (tmp_path / f"{name}.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(Stopped), stoppable():
+        importlib.import_module(name)
+        time.sleep(60)
+    assert sys.modules.pop(name).done
 
 
 def test_a_signal_that_nohup_ignores_stays_ignored():
