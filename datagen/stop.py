@@ -32,9 +32,9 @@ def stoppable() -> Iterator[None]:
     """
     Raise `Stopped` in the main thread on the first signal; on the second, end all processes at once.
 
-    The interrupted code may lose the exception: a finalizer, ``except BaseException``, or a library that raises
-    an error of its own, as pydantic does. It is therefore raised again until it arrives here. An import is not
-    interrupted, because that can leave its lock held for ever.
+    The interrupted code may lose the exception: a finalizer, ``except BaseException``, or a library that
+    raises an error of its own, as pydantic does. It is therefore raised again until it arrives here. An
+    import is not interrupted, because that can leave its lock held for ever.
     """
     received: list[int] = []
     report = sys.unraisablehook
