@@ -15,6 +15,8 @@ from types import FrameType
 from typing import NoReturn
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+AGAIN_SECONDS = 0.1  # between two attempts to raise `Stopped`
+IMPORT = "<frozen importlib._bootstrap>"  # file name of the code that imports modules
 
 
 class Stopped(BaseException):
@@ -27,23 +29,64 @@ class Stopped(BaseException):
 
 @contextmanager
 def stoppable() -> Iterator[None]:
-    """Raise `Stopped` in the main thread on the first signal; on the second, end all processes at once."""
+    """
+    Raise `Stopped` in the main thread on the first signal; on the second, end all processes at once.
+
+    The interrupted code may lose the exception: a finalizer, ``except BaseException``, or a library that
+    raises an error of its own, as pydantic does. It is therefore raised again until it arrives here. An
+    import is not interrupted, because that can leave its lock held for ever.
+    """
+    received: list[int] = []
+    report = sys.unraisablehook
 
     def stop(number: int, frame: FrameType | None) -> None:
         for other in handlers:
             signal.signal(other, end_at_once)
         _print("stopping cleanly; press Ctrl-C again to stop at once")
-        raise Stopped(number)
+        received.append(number)
+        signal.setitimer(signal.ITIMER_REAL, AGAIN_SECONDS, AGAIN_SECONDS)
+        attempt(number, frame)
+
+    def attempt(number: int, frame: FrameType | None) -> None:
+        if not (_is_raised() or _imports(frame)):
+            raise Stopped(received[0])
+
+    def ignored(found: "sys.UnraisableHookArgs") -> None:
+        if not isinstance(found.exc_value, Stopped):
+            report(found)
 
     heeded = [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
     handlers = {number: signal.getsignal(number) for number in heeded}
+    alarm = signal.signal(signal.SIGALRM, attempt)
+    sys.unraisablehook = ignored
     for number in heeded:
         signal.signal(number, stop)
     try:
         yield
+    except Exception as error:
+        if received:
+            raise Stopped(received[0]) from error
+        raise
     finally:
-        for number, handler in handlers.items():
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        sys.unraisablehook = report
+        for number, handler in {signal.SIGALRM: alarm, **handlers}.items():
             signal.signal(number, handler)
+
+
+def _is_raised() -> bool:
+    """Check whether the code that a signal interrupts is cleaning up because of `Stopped`."""
+    error = sys.exception()
+    while error is not None and not isinstance(error, Stopped):
+        error = error.__context__
+    return error is not None
+
+
+def _imports(frame: FrameType | None) -> bool:
+    """Check whether a signal interrupts the import of a module."""
+    while frame is not None and frame.f_code.co_filename != IMPORT:
+        frame = frame.f_back
+    return frame is not None
 
 
 def end_at_once(number: int, frame: FrameType | None = None) -> None:

@@ -46,9 +46,10 @@ class Asker:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._pool is not None:
+        # A stop ends the process and its children; it need not wait for the thread of the pool.
+        if self._pool is not None and (error is None or isinstance(error, Exception)):
             self._pool.close()
-            self._pool = None
+        self._pool = None
 
     def answer(self, requests: Sequence[Request]) -> list[Answer]:
         """Answer requests, in order; a request that kept failing gets a completion with the error."""

@@ -115,6 +115,56 @@ def of_error(error: object, message: str) -> Failure:
     return Rejected(message) if _FAULT_WORDS.search(message) else Faulty(message)
 
 
+def why_unreachable(failure: Failure, key: str, patience: float, down: float, tries: int) -> str:
+    """
+    Describe why a run cannot go on with a server, and what to do.
+
+    Parameters
+    ----------
+    failure
+        That of the check, or of a request.
+    key
+        The environment variable of the API key.
+    patience, down
+        Seconds that the run may wait, and since the last answer.
+    tries
+        Attempts at one request.
+    """
+    if isinstance(failure, Refused):
+        return f"refuses every request ({failure}): {failure.advice.format(key=key)}"
+    if isinstance(failure, Hopeless):
+        return f"cannot be reached: {failure}. Check the recipe's base_url"
+    if isinstance(failure, Busy) and failure.retry_after > patience:
+        return (
+            f"asks to wait for {failure.retry_after:,.0f} seconds, longer than the model's patience of "
+            f"{patience:,.0f}: {failure}. Run again later, or raise the patience"
+        )
+    duration = f"for {down:,.0f} seconds ({tries} attempts at one request)"
+    if isinstance(failure, Busy):
+        return (
+            f"is up but overloaded; it answered nothing {duration}. The last error: {failure}. Run again "
+            "when it has capacity; the model's patience sets how long to wait"
+        )
+    if isinstance(failure, Faulty) and not isinstance(failure, Lost):
+        return (
+            "is up but returns no chat completion, not even to a minimal request. Last error (attempts: "
+            f"{tries}): {failure}. Check the recipe's base_url, which often ends in /v1, and the model's "
+            "options"
+        )
+    return (
+        f"gave no answer {duration}. The last error: {failure}. Check that the server is up and that the "
+        "recipe's base_url is right"
+    )
+
+
+def none_answered(stage: str, requests: int, message: str) -> str:
+    """Describe that a server answered none of a stage's requests: the settings are at fault, not the rows."""
+    return (
+        f"stages.{stage}: none of its {requests:,} requests was answered. The server's message: {message}. "
+        "Change the request fields with the model's options in the recipe; null removes a field"
+    )
+
+
 def _number(code: object) -> int:
     """Parse an HTTP error status, which may be a string; 0 if it is not one."""
     if not isinstance(code, str | int | float):

@@ -6,36 +6,28 @@ Every error is raised as a failure of `datagen.engines.failures`.
 
 import asyncio
 import atexit
-import json
 import socket
 import ssl
-import zlib
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from types import SimpleNamespace
 from urllib.parse import urljoin, urlsplit, urlunsplit
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import aiohttp.connector
 
+from datagen.engines.body import decoded, read_body
 from datagen.engines.failures import Away, Failure, Faulty, Hopeless, Lost, Refused
 from datagen.redaction import mask_secrets, printable
 
 MAX_BYTES = 32 << 20  # maximum size of any reply's body, before and after decompression
 CLOSE_SECONDS = 1.0  # maximum wait for the session to close when the process ends
 REDIRECTS, MAX_REDIRECTS = (301, 302, 307, 308), 5  # 300 and 303 ask for another kind of request
-MAX_MEMBERS = 1_000  # of a compressed reply; each costs a copy of the data behind it
-SHOWN = 300  # bytes to quote of a reply that is not text
-ENCODINGS = {
-    "": 0,
-    "identity": 0,
-    "gzip": 47,
-    "x-gzip": 47,
-    "deflate": 47,
-}  # zlib's wbits; 47 detects the format from the header
+UNANSWERED = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError)  # no part of a reply has arrived
 
 
 @dataclass(frozen=True)
@@ -89,15 +81,22 @@ class Connection:
             defaults["Authorization"] = aiohttp.BasicAuth(*credentials, encoding="utf-8").encode()
         elif key:
             defaults["Authorization"] = f"Bearer {key}"
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=window),
-            timeout=aiohttp.ClientTimeout(total=timeout),
-            headers=defaults | dict(headers),
-            proxy=proxy_for(url),  # trust_env would look it up for every request, in a thread
-            cookie_jar=aiohttp.DummyCookieJar(),  # a reply must not change later requests
-            request_class=_Request,
-            auto_decompress=False,  # aiohttp's decompression has no size limit
-        )
+        reuse = aiohttp.TraceConfig()
+        reuse.on_connection_reuseconn.append(_note_reuse)
+
+        def session(force_close: bool) -> aiohttp.ClientSession:
+            return aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=window, force_close=force_close),
+                timeout=aiohttp.ClientTimeout(total=timeout),
+                headers=defaults | dict(headers),
+                proxy=proxy_for(url),  # trust_env would look it up for every request, in a thread
+                cookie_jar=aiohttp.DummyCookieJar(),  # a reply must not change later requests
+                request_class=_Request,
+                auto_decompress=False,  # aiohttp's decompression has no size limit
+                trace_configs=[reuse],
+            )
+
+        self._session, self._session_without_reuse = session(False), session(True)
         self._loop = asyncio.get_running_loop()
         atexit.register(self._close_at_exit)
 
@@ -138,15 +137,34 @@ class Connection:
         return urlunsplit(new)
 
     async def _post(self, url: str, body: bytes, most: int) -> tuple[Response, str]:
-        """Send a request to a URL; return the reply, and where it redirects to, "" if it does not."""
+        """
+        Send a request to a URL; return the reply, and where it redirects to, "" if it does not.
+
+        A server may close a connection after any reply, without notice, while the next request is sent on it.
+        That request is sent again on a new connection (RFC 9112, 9.5); aiohttp does this except for POST.
+        """
+        reused: list[bool] = []
+        try:
+            return await self._post_once(self._session, url, body, most, reused)
+        except Failure as failure:
+            if reused and isinstance(failure.__cause__, UNANSWERED):
+                return await self._post_once(self._session_without_reuse, url, body, most, [])
+            raise
+
+    async def _post_once(
+        self, session: aiohttp.ClientSession, url: str, body: bytes, most: int, reused: list[bool]
+    ) -> tuple[Response, str]:
+        """Send a request; `reused` gets an item if the connection had been used before."""
         try:
             payload = aiohttp.BytesPayload(body, content_type="application/json")
-            async with self._session.post(url, data=payload, allow_redirects=False) as response:
+            async with session.post(
+                url, data=payload, allow_redirects=False, trace_request_ctx=reused
+            ) as response:
                 moved = response.status in (*REDIRECTS, 300, 303)
                 target = response.headers.get("Location", "") if moved else ""
                 retry_after = asked_pause(response.headers.get("Retry-After"), response.headers.get("Date"))
                 try:
-                    text = _decoded(await _read(response, most), response.charset)
+                    text = decoded(await read_body(response, most), response.charset)
                 except Exception as error:
                     if response.status < 300:
                         raise
@@ -168,78 +186,23 @@ class Connection:
     async def close(self) -> None:
         """Close the session."""
         atexit.unregister(self._close_at_exit)
+        await self._close_sessions()
+
+    async def _close_sessions(self) -> None:
         await self._session.close()
+        await self._session_without_reuse.close()
 
     def _close_at_exit(self) -> None:
         """Close the session of a worker that ends without `close`; aiohttp would print a traceback."""
         if self._loop.is_running():
             with suppress(Exception):
-                asyncio.run_coroutine_threadsafe(self._session.close(), self._loop).result(CLOSE_SECONDS)
+                asyncio.run_coroutine_threadsafe(self._close_sessions(), self._loop).result(CLOSE_SECONDS)
 
 
-async def _read(response: aiohttp.ClientResponse, most: int) -> bytes:
-    """Read and decompress a body, both within `most` bytes."""
-    encoding = response.headers.get("Content-Encoding", "").strip().lower()
-    if encoding not in ENCODINGS:
-        raise Faulty(f"the reply has the encoding {encoding[:40]!r}, which was not requested")
-    unpack = _Members(ENCODINGS[encoding]) if ENCODINGS[encoding] else None
-    body, received = bytearray(), 0
-    async for data in response.content.iter_chunked(1 << 16):
-        received += len(data)
-        if unpack:
-            unpack.add(data, body, most + 1)
-        else:
-            body += data
-        if max(len(body), received) > most:  # compressed data may be endless and give nothing
-            response.close()
-            raise Faulty(f"the reply is larger than {most / 2**20:.3g} MB, the limit for this request")
-    if unpack and not unpack.complete:
-        raise Faulty("the compressed reply is truncated")
-    return bytes(body)
-
-
-class _Members:
-    """Decompresses a body, which may be several gzip members (RFC 1952, 2.2)."""
-
-    def __init__(self, format: int) -> None:
-        self._format, self._current, self._count = format, zlib.decompressobj(format), 1
-
-    @property
-    def complete(self) -> bool:
-        """Whether the last member is complete."""
-        return self._current.eof
-
-    def add(self, data: bytes, body: bytearray, limit: int) -> None:
-        """
-        Decompress the next data and append them to a body, up to a limit in bytes.
-
-        Raises
-        ------
-        Faulty
-            If they are corrupt, have too many members, or continue with anything but a member.
-        """
-        while data and len(body) < limit:
-            if self._current.eof:
-                self._count += 1
-                if self._count > MAX_MEMBERS:
-                    raise Faulty(f"the compressed reply has over {MAX_MEMBERS:,} members")
-                self._current = zlib.decompressobj(self._format)
-            try:
-                body += self._current.decompress(data, limit - len(body))
-            except zlib.error as error:
-                what = "the data after its end" if self._count > 1 else "it"
-                raise Faulty(f"the reply cannot be decompressed: {what}: {error}") from None
-            data = self._current.unused_data
-
-
-def _decoded(data: bytes, charset: str | None) -> str:
-    """Decode JSON by the detected Unicode encoding, else by the declared charset."""
-    for encoding in (json.detect_encoding(data), charset):
-        with suppress(LookupError, ValueError):  # an unknown or wrong charset
-            text = data.decode(encoding or "utf-8").removeprefix("\ufeff")
-            text.encode()  # charsets such as unicode_escape decode to unpaired surrogates
-            return text
-    raise Faulty(f"the reply is not UTF-8: {data[:SHOWN].decode('utf-8', 'replace')}")
+async def _note_reuse(
+    session: aiohttp.ClientSession, context: SimpleNamespace, params: aiohttp.TraceConnectionReuseconnParams
+) -> None:
+    context.trace_request_ctx.append(True)
 
 
 def _failure(error: Exception, message: str) -> Failure:

@@ -24,6 +24,7 @@ from dataclasses import replace
 
 from datagen.engines.chat_body import Dialect, body_of, limit_of, most_bytes
 from datagen.engines.engine import Unanswered, Unreachable
+from datagen.engines.error_body import message_in
 from datagen.engines.failures import (
     Away,
     Busy,
@@ -35,12 +36,13 @@ from datagen.engines.failures import (
     Rejected,
     Transient,
     of_status,
+    why_unreachable,
 )
 from datagen.engines.http import Connection, Response, chat_url
 from datagen.engines.identity import identify
 from datagen.engines.pace import Pace
-from datagen.engines.protocol import completion_of, reported
-from datagen.engines.reply import message_in, read_reply
+from datagen.engines.protocol import completion_of, is_other_model, reported
+from datagen.engines.reply import read_reply
 from datagen.errors import UserError
 from datagen.reasoning import begins
 from datagen.recipe.roles import CONTROL, OpenAIModel
@@ -53,7 +55,7 @@ BUSY_PAUSE = 1.0  # maximum seconds before a request that a busy server refused 
 ALL_REJECTED = 16  # rejections without any answer before the check is sent
 NOTICE_AFTER, NOTICE_SECONDS = 3.0, 60.0  # seconds of waiting before the first notice, and between notices
 CHECK = Request("", [{"role": "user", "content": "Say yes."}], "", "", "check", Sampling(max_tokens=1))
-AGAIN = "Completions received so far are stored; run again to resume"
+AGAIN = "Completions received so far are stored; the same command sends only the other requests"
 
 
 def own_pause(attempt: int) -> float:
@@ -96,6 +98,7 @@ class OpenAIEngine:
         self._checked: tuple[float, Failure | None] = (-math.inf, None)  # start and result of the last check
         self._noticed = -math.inf
         self.notices: list[str] = []
+        self._told: set[str] = set()
 
     async def start(self) -> None:
         """Open the session."""
@@ -260,13 +263,20 @@ class OpenAIEngine:
             raise Refused(connection.clean(str(failure)), failure.status) from None
         except Failure as failure:
             raise type(failure)(connection.clean(str(failure))) from None
+        if is_other_model(reply.model, self._spec.model) and request is not CHECK:
+            self._notify_once(
+                "model",
+                f"{self._name} says that {connection.clean(reply.model, 80)!r} answers, not "
+                f"{self._spec.model!r}. Rows state the latter, the recipe's model",
+            )
         message = reply.choices[0].message
         self._opened |= bool(completion.reasoning) and not (message.thought or begins(message.text))
         prompt_tokens, completion_tokens = counts
         if (not prompt_tokens or completion_tokens is None) and request is not CHECK:
             self._notify_once(
+                "tokens",
                 f"{self._name} reports no token counts, or impossible ones. They are taken from its log "
-                "probabilities or estimated from the length of the text, so a token budget is approximate"
+                "probabilities or estimated from the length of the text, so a token budget is approximate",
             )
         if completion.error:
             return self._rejected(key, Rejected(connection.clean(completion.error)), completion)
@@ -284,36 +294,9 @@ class OpenAIEngine:
         return replace(answer or Completion(key, "", "error", name, revision), finish="error", error=str(why))
 
     def _unreachable(self, failure: Failure, trial: _Trial) -> Unreachable:
-        if isinstance(failure, Refused):
-            advice = failure.advice.format(key=self._spec.api_key_env)
-            return Unreachable(f"{self._name} refuses every request ({failure}): {advice}. {AGAIN}")
-        if isinstance(failure, Hopeless):
-            return Unreachable(
-                f"{self._name} cannot be reached: {failure}. Check the recipe's base_url. {AGAIN}"
-            )
-        if isinstance(failure, Busy) and failure.retry_after > self._spec.patience:
-            return Unreachable(
-                f"{self._name} asks to wait for {failure.retry_after:,.0f} seconds, longer than the model's "
-                f"patience of {self._spec.patience:,.0f}: {failure}. Run again later, or raise the patience. "
-                f"{AGAIN}"
-            )
-        duration = f"for {self._pace.down:,.0f} seconds ({trial.tries} attempts at one request)"
-        if isinstance(failure, Busy):
-            return Unreachable(
-                f"{self._name} is up but overloaded; it answered nothing {duration}. The last error: "
-                f"{failure}. Run again when it has capacity; the model's patience sets how long to wait. "
-                f"{AGAIN}"
-            )
-        if isinstance(failure, Faulty) and not isinstance(failure, Lost):
-            return Unreachable(
-                f"{self._name} is up but returns no chat completion, not even to a minimal request. Last "
-                f"error (attempts: {trial.tries}): {failure}. Check the recipe's base_url, which often ends "
-                f"in /v1, and the model's options. {AGAIN}"
-            )
-        return Unreachable(
-            f"{self._name} gave no answer {duration}. The last error: {failure}. Check that the server is up "
-            f"and that the recipe's base_url is right. {AGAIN}"
-        )
+        spec = self._spec
+        why = why_unreachable(failure, spec.api_key_env, spec.patience, self._pace.down, trial.tries)
+        return Unreachable(f"{self._name} {why}. {AGAIN}")
 
     def _notice(self, failure: Failure) -> None:
         """Notify the user at intervals that the run waits for the server."""
@@ -325,8 +308,9 @@ class OpenAIEngine:
                 f"({failure}). The run stops after {self._spec.patience:,.0f} seconds (patience)"
             )
 
-    def _notify_once(self, notice: str) -> None:
-        if notice not in self.notices:
+    def _notify_once(self, about: str, notice: str) -> None:
+        if about not in self._told:
+            self._told.add(about)
             self.notices.append(notice)
 
     async def close(self) -> None:

@@ -150,7 +150,7 @@ def _end(
         return finish, reasoning.reasoning_only(finish, completion_tokens)
     if text.strip() or request.choices:
         return finish, ""
-    if message.tool_calls or reason in CALLED:
+    if message.tool_calls or message.calls or reason in CALLED:
         return finish, "the model called a tool instead of answering"
     if message.has_text:
         return finish, ""
@@ -164,8 +164,8 @@ def _reason(choice: Choice) -> str:
 
 def _misplaced(message: Message, thought: str) -> str:
     """Find JSON where servers misplace an answer: in the only tool call, or in the reasoning."""
-    if len(message.tool_calls) == 1:
-        return message.tool_calls[0].function.arguments
+    if len(message.calls) == 1:
+        return message.calls[0]
     return next(json_parts(thought), "")
 
 
@@ -191,14 +191,19 @@ def reported(reply: Reply, request: Request, limit: int | None = None) -> Counts
     """
     usage, message = reply.usage, reply.choices[0].message
     sent = _size(*(each["content"] for each in request.messages), json.dumps(request.schema))
-    calls = [call.function.arguments for call in message.tool_calls]
-    received = _size(message.text, message.thought, message.declined, *calls)
+    received = _size(message.text, message.thought, message.declined, *message.calls)
     hidden = min(usage.completion_tokens_details.reasoning_tokens or 0, MAX_HIDDEN)
     allowed = request.sampling.max_tokens if limit is None else limit
     return (
         _at_most(sent + TEMPLATE_TOKENS, usage.prompt_tokens),
         _at_most(max(allowed, received) + hidden + END_TOKENS, usage.completion_tokens),
     )
+
+
+def is_other_model(named: str, asked: str) -> bool:
+    """Check whether a server names another model, apart from a version or folder in the name."""
+    one, other = (NOT_WORD.sub("", name.rstrip("/").rsplit("/", 1)[-1]).lower() for name in (named, asked))
+    return one not in other and other not in one
 
 
 def _at_most(limit: int, count: int | None) -> int | None:

@@ -20,6 +20,7 @@ PAUSE_SECONDS = 1.0  # between two attempts to connect
 PORTS = {"http": 80, "https": 443}
 WEIGHTS = ("*.safetensors", "*.bin", "*.gguf", "*.pt", "*.pth")
 ANSWER_SECONDS = 60.0  # for one token
+BUSY_SECONDS = 15.0  # to ask a server again that says it is overloaded
 SERVER_ADVICE = "Is the server up, and is base_url right?"
 
 
@@ -80,6 +81,9 @@ async def _ask_server(model: OpenAIModel) -> str:
     try:
         async with asyncio.timeout(ANSWER_SECONDS):
             failure = await engine.check()
+            while isinstance(failure, Busy) and time.monotonic() + failure.retry_after < began + BUSY_SECONDS:
+                await asyncio.sleep(PAUSE_SECONDS)
+                failure = await engine.check()
     except TimeoutError:
         raise UserError(f"{model.model} returned no token in {ANSWER_SECONDS:.0f} seconds") from None
     finally:
@@ -88,7 +92,11 @@ async def _ask_server(model: OpenAIModel) -> str:
     if failure is None:
         return f"{model.model} at {where} answered in {time.monotonic() - began:.1f} s"
     if isinstance(failure, Busy):
-        return f"{model.model} at {where} is busy: {failure}"
+        wait = f" It asks to wait for {failure.retry_after:,.0f} seconds." if failure.retry_after else ""
+        raise UserError(
+            f"{where} is up but overloaded; it returned no token in {time.monotonic() - began:.0f} seconds: "
+            f"{failure}.{wait} A run waits for it for {model.patience:,.0f} seconds (patience)"
+        )
     if isinstance(failure, Refused):
         raise UserError(
             f"{where} refuses requests ({failure}): {failure.advice.format(key=model.api_key_env)}"

@@ -12,6 +12,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from datagen.engines.error_body import error_in, error_text
 from datagen.engines.failures import Faulty, of_error
 
 MAX_TOKENS = 2**31  # a larger token count is invalid
@@ -19,9 +20,7 @@ MIN_LOGPROB = -1e6
 SHOWN = 300  # characters to quote of an invalid reply
 # An object takes 100 times the memory of its brackets: a body within its limit may exhaust memory.
 MAX_VALUES, MAX_ITEMS, MAX_PARTS = 2_000_000, 200_000, 10_000  # of a reply, a list of tokens, an answer
-LONGEST_ERROR = 100_000  # characters
 HTML = re.compile(r"\s*<(?:!doctype html|html|head|body)\b", re.IGNORECASE)
-ENVELOPES = ("fault", "base_resp")  # of errors: gateways, MiniMax
 SURROGATE = re.compile(r"\\u[dD][89abAB]")
 
 
@@ -65,6 +64,11 @@ def _first(value: object) -> object:
 
 def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
+
+
+def _arguments(value: object) -> str:
+    """Return the arguments of a call as JSON text; some servers send the object itself."""
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else _text(value)
 
 
 Count = Annotated[int | None, BeforeValidator(_count)]
@@ -136,7 +140,7 @@ class Part(Wire):
 class Function(Wire):
     """The function of a tool call."""
 
-    arguments: Lenient = ""
+    arguments: Annotated[str, BeforeValidator(_arguments)] = ""
 
 
 class ToolCall(Wire):
@@ -153,6 +157,13 @@ class Message(Wire):
     reasoning_content: Lenient = ""
     reasoning: Lenient = ""
     tool_calls: Annotated[tuple[ToolCall, ...], BeforeValidator(_list)] = ()
+    function_call: Annotated[Function, BeforeValidator(_dict)] = Function()  # before there were tool calls
+
+    @property
+    def calls(self) -> list[str]:
+        """The arguments of each call, as JSON text."""
+        calls = [call.function.arguments for call in self.tool_calls]
+        return calls or [self.function_call.arguments][: bool(self.function_call.arguments)]
 
     @property
     def text(self) -> str:
@@ -196,6 +207,7 @@ class Choice(Wire):
 class Reply(Wire):
     """A complete reply."""
 
+    model: Lenient = ""
     choices: Annotated[tuple[Choice, ...], BeforeValidator(_first)] = Field(min_length=1)
     usage: Annotated[Usage, BeforeValidator(_dict)] = Usage()
 
@@ -237,8 +249,8 @@ def read_reply(text: str) -> Reply:
         if HTML.match(text):
             raise Faulty(f"an HTML page, perhaps of a proxy or a login: {text[:SHOWN]!r}") from None
         raise Faulty(f"not JSON: {text[:SHOWN]!r}") from None
-    if error := _error_in(value):
-        raise of_error(error, f"an error in a reply with status 200: {_error_text(error)}")
+    if error := error_in(value):
+        raise of_error(error, f"an error in a reply with status 200: {error_text(error)}")
     try:
         reply = Reply.model_validate(_with_whole_characters(value) if SURROGATE.search(text) else value)
     except ValidationError as why:
@@ -248,7 +260,7 @@ def read_reply(text: str) -> Reply:
     except RecursionError:
         raise Faulty(f"not a chat completion (nested too deeply): {text[:SHOWN]}") from None
     if error := reply.choices[0].error:
-        raise of_error(error, f"an error in a reply with status 200: {_error_text(error)}")
+        raise of_error(error, f"an error in a reply with status 200: {error_text(error)}")
     return reply
 
 
@@ -257,44 +269,9 @@ def _integer(digits: str) -> float:
     return int(digits) if len(digits) < 64 else float(digits)
 
 
-def _error_in(value: object) -> object:
-    """Return a reply's error in any common shape; None if it has choices and no error."""
-    if isinstance(value, list) and len(value) == 1:  # Google's servers wrap an error in a list
-        value = value[0]
-    if not isinstance(value, dict):
-        return None
-    if error := value.get("error"):
-        while isinstance(error, dict) and isinstance(inner := error.get("error"), dict):  # of a server behind
-            error = inner
-        return error
-    if value.get("choices"):
-        return None
-    if error := next(filter(None, map(value.get, ENVELOPES)), None):
-        return error
-    named = (value.get(name) for name in ("detail", "message", "msg", "errors", "code", "title"))
-    return value if any(part and not isinstance(part, dict) for part in named) else None
-
-
-def _error_text(error: object) -> str:
-    return error if isinstance(error, str) else json.dumps(error, ensure_ascii=False)[:SHOWN]
-
-
 def _with_whole_characters(value: object) -> object:
     """Replace unpaired surrogates, which Arrow tables cannot store, with "?"."""
     try:
         return json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
     except (ValueError, RecursionError):
         raise Faulty("not a chat completion (nested too deeply)") from None
-
-
-def message_in(text: str) -> str:
-    """Extract the message from a server's error JSON of any common shape; else return the text."""
-    if len(text) > LONGEST_ERROR:
-        return text
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        return text
-    while isinstance(value, dict):
-        value = next((value[name] for name in ("error", "message", "detail", "msg") if value.get(name)), None)
-    return value if isinstance(value, str) else text

@@ -18,6 +18,7 @@ from datagen.engines.ask import Asker
 from datagen.errors import UserError
 from datagen.evaluate.metrics import Judged, measure
 from datagen.outside_json import parse
+from datagen.paths import regular
 from datagen.prompt import exists, load
 from datagen.recipe.roles import Model, VllmModel
 from datagen.request import Answer, Reject, Request, Sampling
@@ -60,7 +61,7 @@ def read_set(path: Path) -> list[Question]:
     """
     questions = []
     try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+        with gzip.open(regular(path)) if path.suffix == ".gz" else regular(path).open("rb") as file:
             for number, line in enumerate(file, 1):
                 if line.strip():
                     questions.append(_question(parse(line), f"{path}:{number}"))
@@ -103,7 +104,7 @@ def read_model(name: str) -> Model:
     if not name.endswith((".yaml", ".yml")):
         return VllmModel(model=name)
     try:
-        fields = load_yaml(Path(name).read_text(encoding="utf-8"))
+        fields = load_yaml(regular(Path(name)).read_text(encoding="utf-8"))
         if not isinstance(fields, dict):
             raise TypeError("it is not a mapping")
         return TypeAdapter(Model).validate_python({"engine": "vllm"} | fields)

@@ -6,21 +6,19 @@ from pathlib import Path
 
 import duckdb
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from datagen.errors import UserError
 from datagen.look.search import fold
 from datagen.report.scores import BOOKKEEPING
 from datagen.run.folder import Run
 from datagen.schema import ORIGINAL
-from datagen.store.parquet import Damaged, damage_named, parts
+from datagen.store.parquet import REPAIR, count_rows, fields_of, parts
 from datagen.store.record import latest_examples
 
 GIST = 300  # characters of an answer, a text or a passage in a list
 SEARCHED = ("question", "answer", "rejected", "text", "lineage.title")  # and the passage
 APART = 30  # a separator of texts that no phrase contains: it is not white space in DuckDB
 CONTEXT_KEY = "case when context is not null then 'context ' || hash(context) end"
-REPAIR = "Run the recipe again: a run checks its tables and repeats damaged stages"
 # Errors of DuckDB with another cause than a damaged file, for which it raises any other.
 OTHERS = (
     duckdb.BinderException,
@@ -128,7 +126,7 @@ def _load(database: duckdb.DuckDBPyConnection, stage: str, files: list[str], sco
 
 
 def _has(files: list[str], column: str) -> bool:
-    return column in pq.read_schema(files[0]).names
+    return column in fields_of(Path(files[0])).names
 
 
 def non_empty(paths: Sequence[Path]) -> list[str]:
@@ -140,15 +138,7 @@ def non_empty(paths: Sequence[Path]) -> list[str]:
     UserError
         If one is missing or corrupt.
     """
-    return [str(path) for path in paths if _metadata(path).num_rows]
-
-
-def _metadata(path: Path) -> pq.FileMetaData:
-    try:
-        with damage_named():
-            return pq.read_metadata(path)
-    except (Damaged, FileNotFoundError) as error:
-        raise UserError(f"{path} is corrupt or missing ({error}). {REPAIR}") from error
+    return [str(path) for path in paths if count_rows(path)]
 
 
 @contextmanager
@@ -165,7 +155,7 @@ def damage_reported() -> Iterator[None]:
 
 def _scores(files: list[str]) -> list[str]:
     """List the score columns of a table; all its parts have the same columns."""
-    fields = pq.read_schema(files[0])
+    fields = fields_of(Path(files[0]))
     return [f.name for f in fields if pa.types.is_floating(f.type) and f.name not in BOOKKEEPING]
 
 

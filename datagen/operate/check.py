@@ -151,7 +151,10 @@ def _corpus(
     def plan() -> str:
         tasks = stage.plan(options, context)
         files.extend(file for task in tasks for file in getattr(task, "files", ()))
-        unreadable = sum(len(getattr(task, "reasons", ())) for task in tasks)
+        reasons = [reason for task in tasks for reason in getattr(task, "reasons", ())]
+        unreadable = len(reasons)
+        if files and unreadable == len(files):
+            raise UserError(f"none of its {_count(unreadable, 'file')} can be read: {reasons[0]}")
         size = sum(getattr(file, "size", 0) for file in files)
         message = _count(len(tasks), "partition")
         message += f", {_count(len(files) - unreadable, 'file')}, {size / MB:,.1f} MB" if files else ""

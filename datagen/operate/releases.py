@@ -6,6 +6,7 @@ the newest complete pilot, which a plan is based on, runs with labels in their f
 recipe. It removes another run or pilot only if a kept one has all of its answers, so no answer is lost.
 """
 
+import logging
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -22,8 +23,11 @@ from datagen.report.rows import products
 from datagen.run.folder import FINISHED, PILOT, WITHDRAWN, Run, earlier_runs, open_run
 from datagen.run.lease import lease
 from datagen.run.lifecycle import point_latest
+from datagen.schema import KINDS
 from datagen.store.digests import sealed
 from datagen.store.parquet import UNFINISHED, write_json
+
+log = logging.getLogger(__name__)
 
 LABELS = "labels.jsonl"  # written by `datagen label`
 REMOVING = f"{UNFINISHED}gone-"  # prefix of a run's name while it is being removed
@@ -41,7 +45,7 @@ class Release:
     latest
         Whether it is the latest release.
     rows
-        Product -> rows of its hand-off.
+        Product -> rows of its hand-off; None for each if a file of it is damaged.
     kept
         Share of the previous release's rows that it also has; None for the first.
     own_bytes
@@ -53,7 +57,7 @@ class Release:
     started: str
     finished: str | None
     latest: bool
-    rows: dict[str, int]
+    rows: dict[str, int | None]
     kept: float | None
     own_bytes: int
 
@@ -69,13 +73,17 @@ def releases(home: Path) -> list[Release]:
     """
     if not (runs := earlier_runs(home) if home.is_dir() else []):
         raise UserError(f"{home} has no runs. Start one with `datagen run RECIPE`")
-    latest = _latest(home)
-    return [_release(run, latest is not None and run.id == latest.id) for run in runs]
+    latest = (home / "latest").resolve()
+    return [_release(run, run.folder == latest) for run in runs]
 
 
 def _release(run: Run, latest: bool) -> Release:
     summary, manifest = read_summary(run.folder), run.manifest
-    rows = {product: sum(splits.values()) for product, splits in products(run).items()}
+    rows: dict[str, int | None] = dict.fromkeys(KINDS.values())
+    try:
+        rows |= {product: sum(splits.values()) for product, splits in products(run).items()}
+    except UserError as error:
+        log.warning(f"the hand-off of {run.folder.name} is damaged: {error}")
     return Release(
         run=run.folder.name,
         state=str(manifest["state"]),
@@ -108,7 +116,7 @@ def rollback(home: Path, to: str = "") -> tuple[Run, Run]:
     UserError
         If there is no such release, or it is the latest.
     """
-    if _latest(home) is None:  # before the lease, which creates the folder
+    if not (home / "latest").exists():  # before the lease, which creates the folder
         raise UserError(f"{home} has no latest release; make one with `datagen run RECIPE`")
     with lease(home):
         latest = open_run(home / "latest")
@@ -204,13 +212,13 @@ def _kept(
     home: Path, runs: Sequence[Run], pilots: Sequence[Run], recipe: Recipe, keep: int
 ) -> dict[Path, str]:
     """Return the runs and pilots to keep, with reasons."""
-    latest = _latest(home)
+    latest = (home / "latest").resolve()
     reasons: dict[Path, str] = {}
     finished = [run for run in runs if run.finished]
     for run in finished[-keep - 1 :]:
         reasons[run.folder] = "one of the newest"
-    if latest is not None:
-        reasons[latest.folder] = "the latest release"
+    if any(run.folder == latest for run in runs):
+        reasons[latest] = "the latest release"
     complete = [pilot for pilot in pilots if pilot.over]
     for pilot in complete[-1:]:
         reasons[pilot.folder] = "the newest pilot"
@@ -246,10 +254,6 @@ def _named(recipe: Recipe) -> Iterator[Path]:
             values += value
         elif isinstance(value, str) and value and "\n" not in value and len(value) < 1000:
             yield recipe.folder / Path(value)
-
-
-def _latest(home: Path) -> Run | None:
-    return open_run(home / "latest") if (home / "latest").exists() else None
 
 
 def _own_bytes(folder: Path) -> int:

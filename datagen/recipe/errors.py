@@ -15,6 +15,7 @@ from pydantic_core import ErrorDetails
 
 from datagen.errors import UserError, hint, similar
 from datagen.json_types import JsonObject
+from datagen.paths import regular
 from datagen.redaction import MASK, mask_settings
 from datagen.yaml_loader import FILE, Loader, check_shape
 
@@ -88,7 +89,7 @@ def read_yaml(path: Path, keys: str) -> tuple[yaml.Node | None, JsonObject]:
 
 def _text_of(path: Path) -> str:
     """Read a recipe, which may be in UTF-16 with a mark, as YAML allows and Windows' shells write it."""
-    with path.open("rb") as file:
+    with regular(path).open("rb") as file:
         data = file.read(LONGEST + 1)
     if len(data) > LONGEST:
         raise RecipeError(f"{path} is not a recipe: it has over {LONGEST:,} bytes")

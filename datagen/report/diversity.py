@@ -16,12 +16,11 @@ from itertools import pairwise
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from datagen.report.rows import final_parts
 from datagen.run.folder import Run
 from datagen.scripts import cluster, spaced_word
-from datagen.store.parquet import read_part
+from datagen.store.parquet import count_rows, read_part
 
 QUESTIONS = 1_000  # maximum questions of a task, sampled evenly from all partitions
 FEWEST = 20  # minimum questions for a meaningful share
@@ -88,7 +87,7 @@ def _word() -> re.Pattern[str]:
 def _questions(run: Run) -> Iterator[tuple[str, str]]:
     """Yield tasks and questions from an even sample of each partition's rows."""
     paths = final_parts(run)
-    rows = sum(pq.read_metadata(path).num_rows for path in paths)
+    rows = sum(count_rows(path) for path in paths)
     step = max(1, rows // (50 * QUESTIONS))
     for path in paths:
         table = read_part(path, ["task", "question"])

@@ -4,11 +4,9 @@ from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
-import pyarrow.parquet as pq
-
 from datagen.prompt import exists
 from datagen.run.folder import Run
-from datagen.store.parquet import parts
+from datagen.store.parquet import parts, read_part
 
 UNDETERMINED = "und"
 
@@ -42,8 +40,9 @@ def languages(run: Run) -> list[Language]:
         if record["gives"] != "documents" or record["takes"]:
             continue
         for path in parts(run.stage_folder(record["stage"])):
-            if "language" in pq.read_schema(path).names:
-                counts.update(pq.read_table(path, columns=["language"])["language"].to_pylist())
+            table = read_part(path, ["language"])
+            if "language" in table.column_names:
+                counts.update(table["language"].to_pylist())
     return [
         Language(code, count, tuple(rules for name, rules in SKIPPED if not exists(f"{name}/{code}", folder)))
         for code, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))

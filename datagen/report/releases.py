@@ -21,7 +21,8 @@ def show(name: str, releases: Sequence[JsonObject]) -> None:
         table.add_column(column, justify="right")
     for release in releases:
         kept = "" if release["kept"] is None else f"{release['kept']:.0%}"
-        rows = (f"{release['rows'][product]:,}" for product in products)
+        counts = map(release["rows"].get, products)
+        rows = ("?" if count is None else f"{count:,}" for count in counts)
         size = f"{release['own_bytes'] / MB:,.1f}"
         state = "[green]latest[/]" if release["latest"] else escape(_state(release["state"]))
         table.add_row(escape(release["run"]), state, *rows, kept, size)

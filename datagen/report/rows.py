@@ -4,11 +4,9 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-import pyarrow.parquet as pq
-
 from datagen.run.folder import Run
 from datagen.schema import KINDS
-from datagen.store.parquet import parts, read_part
+from datagen.store.parquet import count_rows, parts, read_part
 from datagen.store.record import StageRecord
 
 
@@ -29,7 +27,7 @@ def products(run: Run) -> dict[str, dict[str, int]]:
     counts: dict[str, dict[str, int]] = {product: {} for product in KINDS.values()}
     for product, splits in counts.items():
         for path in handed_off(run, product):
-            if rows := pq.read_metadata(path).num_rows:
+            if rows := count_rows(path):
                 split = path.name.partition("-")[0]
                 splits[split] = splits.get(split, 0) + rows
     return counts
@@ -45,7 +43,7 @@ def tasks(run: Run) -> Counter[str]:
 
 def knowledge_test_rows(run: Run) -> int:
     """Count the rows of the hand-off's knowledge test, which are in no product."""
-    return sum(pq.read_metadata(path).num_rows for path in handed_off(run, "knowledge_test"))
+    return sum(count_rows(path) for path in handed_off(run, "knowledge_test"))
 
 
 def handed_off(run: Run, *products: str) -> Iterator[Path]:

@@ -7,12 +7,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from datagen.report import bins, charts
 from datagen.run.folder import Run
 from datagen.schema import EXAMPLES
-from datagen.store.parquet import parts, read_part
+from datagen.store.parquet import fields_of, parts, read_part
 from datagen.store.record import StageRecord
 
 BOOKKEEPING = {"threshold"}  # floating-point columns that are not scores
@@ -94,7 +93,7 @@ def _first_with(run: Run, records: list[StageRecord]) -> dict[str, str]:
         if record["takes"] != "examples" and record is not records[-1]:
             continue  # it has only the rows that it generated
         for path in parts(run.stage_folder(record["stage"]))[:1]:
-            for field in pq.read_schema(path):
+            for field in fields_of(path):
                 if pa.types.is_floating(field.type) and field.name not in BOOKKEEPING:
                     first.setdefault(field.name, record["stage"])
     return first

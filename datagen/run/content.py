@@ -152,7 +152,7 @@ def _walk(root: Path, links: bool = False) -> list[Path]:
     for folder, inner, names in os.walk(root, followlinks=links):
         inner[:] = [name for name in inner if not name.startswith((".", "__pycache__"))]
         paths += [Path(folder) / name for name in names if not name.startswith(".")]
-    return sorted(paths)
+    return sorted(path for path in paths if path.is_file())  # neither pipes nor links to nothing
 
 
 def _version(name: str) -> str:

@@ -21,6 +21,7 @@ from typing import TextIO
 from uuid import uuid4
 
 from datagen.errors import UserError
+from datagen.paths import regular
 from datagen.store.disk import file_error
 from datagen.store.parquet import UNFINISHED
 
@@ -45,7 +46,11 @@ def lease(home: Path) -> Iterator[None]:
     except (FileNotFoundError, FileExistsError) as error:  # for example in /proc, or in place of a file
         raise file_error(error, home) from error
     path = home / ".lease"
-    with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "r+", encoding="utf-8") as file:
+    try:
+        handle = os.open(regular(path), os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as error:
+        raise file_error(error, path) from error
+    with os.fdopen(handle, "r+", encoding="utf-8", errors="replace") as file:  # damage is not a holder
         _take(file, home)
         now = datetime.now(UTC).isoformat(timespec="seconds")
         try:

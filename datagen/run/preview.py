@@ -14,10 +14,12 @@ from pathlib import Path
 import pyarrow as pa
 
 from datagen.engines.ask import Asker
+from datagen.engines.failures import none_answered
 from datagen.engines.identity import identify
 from datagen.engines.special_tokens import special_tokens_of
 from datagen.errors import UserError
 from datagen.recipe.model import Recipe
+from datagen.recipe.roles import OpenAIModel
 from datagen.request import Answer, Request
 from datagen.rows import Fields, Row
 from datagen.run.lifecycle import PREVIEW
@@ -92,7 +94,8 @@ def looks(recipe: Recipe, home: Path, rows: int) -> Iterator[Look]:
     Raises
     ------
     UserError
-        If the corpus gives no passage, or no model stage takes passages.
+        If the corpus gives no passage, or no model stage takes passages; after all answers, if a server
+        answered none of a stage's requests.
     """
     asking = [
         (name, stage, options)
@@ -106,13 +109,22 @@ def looks(recipe: Recipe, home: Path, rows: int) -> Iterator[Look]:
     passages = _passages(recipe, home, rows)
     if not len(passages):
         raise UserError(f"{recipe.file}: the first documents of the corpus give no passage")
+    problems: list[str] = []
     with ExitStack() as stack:
         askers: dict[str, Asker] = {}
         for name, stage, options in asking:
             if stage.role not in askers:
                 spec = recipe.models.role(stage.role)
                 askers[stage.role] = stack.enter_context(Asker(spec, home / PREVIEW))
-            yield from _looks(recipe, home, name, stage, _everything(options), passages, askers[stage.role])
+            errors: dict[str, str] = {}
+            for look in _looks(recipe, home, name, stage, _everything(options), passages, askers[stage.role]):
+                completion = look.answer.completion
+                errors[completion.key] = completion.error
+                yield look
+            if errors and all(errors.values()) and isinstance(recipe.models.role(stage.role), OpenAIModel):
+                problems.append(none_answered(name, len(errors), next(iter(errors.values()))))
+    if problems:
+        raise UserError("\n".join(problems))
 
 
 def _looks(

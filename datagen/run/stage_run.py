@@ -11,6 +11,7 @@ from textwrap import shorten
 from typing import TYPE_CHECKING
 
 from datagen.cluster.workers import Partition, WorkerPool
+from datagen.engines.failures import none_answered
 from datagen.engines.identity import circumstances
 from datagen.errors import UserError
 from datagen.recipe.roles import OpenAIModel
@@ -231,13 +232,9 @@ class StageRun:
             job.stage.check(self._total.figures, job.options, replace(job.context, output=job.folder))
         if self.asks:
             self._completions.settle_stage(self.name)
-            # If nothing was answered, the settings are at fault, not the rows.
             if isinstance(job.model, OpenAIModel) and generation.nothing_answered:
-                raise UserError(
-                    f"stages.{self.name}: none of its {generation.distinct:,} requests was answered. "
-                    f"The server's message: {generation.refusal}. Change the request fields with the model's "
-                    "options in the recipe; null removes a field. latest is unchanged; run again to resume"
-                )
+                why = none_answered(self.name, generation.distinct, generation.refusal)
+                raise UserError(f"{why}. latest is unchanged; run again to resume")
         if not parts(job.folder):
             tasks.empty_part(job)
         return self._record(reads)

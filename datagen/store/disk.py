@@ -60,7 +60,7 @@ def translating_file_errors(function: Callable[..., T], *arguments: object) -> T
 def file_error(error: OSError, path: object = None) -> UserError:
     """Build the message for the user: what failed, where, and what to do."""
     path = path or error.filename
-    reason = os.strerror(error.errno or 0)
+    reason = os.strerror(error.errno) if error.errno else error
     failure = f"{path} could not be read or written: {reason}" if path else f"file system error: {error}"
     advice = ADVICE.get(error.errno or 0, "Choose another folder with --outputs")
     return UserError(f"{failure}. {advice} and run the same command again to resume")

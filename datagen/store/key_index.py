@@ -23,6 +23,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from numpy.lib.format import read_array, write_array
 
+from datagen.paths import regular
 from datagen.store.parquet import Damaged, whole_file
 
 Entries: TypeAlias = npt.NDArray[np.void]  # keys with their rows, or with the checksum of their block
@@ -117,9 +118,15 @@ def find_keys(path: Path, wanted: Keys) -> Rows:
     Raises
     ------
     Damaged
-        If a checksum does not match.
+        If a checksum does not match, or it is no file.
     """
-    with path.open("rb") as file:
+    try:
+        opened = regular(path).open("rb")
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise Damaged(str(error)) from error
+    with opened as file:
         try:
             head = json.loads(file.readline(HEAD))
             entry, fence = _entry(head["width"]), _fence(head["width"])

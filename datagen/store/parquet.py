@@ -19,11 +19,13 @@ import pyarrow.parquet as pq
 
 from datagen.errors import UserError
 from datagen.json_types import JsonObject
+from datagen.paths import regular
 from datagen.store.disk import FULL
 
 UNFINISHED = ".unfinished-"  # prefix of temporary names
 RECORD = "stage.json"  # record of a finished stage
 PARTS = "part-*.parquet"
+REPAIR = "Run the recipe again: a run checks its tables and repeats damaged stages"
 
 
 class Damaged(Exception):
@@ -145,19 +147,34 @@ def read_part(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
     UserError
         If it is missing or corrupt.
     """
+    with _opened(path) as file:
+        if columns is not None:
+            present = set(file.schema_arrow.names)
+            columns = [name for name in columns if name in present]
+        table = file.read(columns)
+        table.validate(full=True)
+        return table
+
+
+def count_rows(path: Path) -> int:
+    """Return the number of rows of a partition; raises as `read_part` does."""
+    with _opened(path) as file:
+        return int(file.metadata.num_rows)
+
+
+def fields_of(path: Path) -> pa.Schema:
+    """Return the columns of a partition; raises as `read_part` does."""
+    with _opened(path) as file:
+        return file.schema_arrow
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[pq.ParquetFile]:
     try:
-        with damage_named(), pq.ParquetFile(path, page_checksum_verification=True) as file:
-            if columns is not None:
-                present = set(file.schema_arrow.names)
-                columns = [name for name in columns if name in present]
-            table = file.read(columns)
-            table.validate(full=True)
-            return table
+        with damage_named(), pq.ParquetFile(regular(path), page_checksum_verification=True) as file:
+            yield file
     except (Damaged, FileNotFoundError) as error:
-        raise UserError(
-            f"{path} is corrupt or missing ({error}). Run the same command again: a run checks its tables "
-            "and repeats damaged stages"
-        ) from error
+        raise UserError(f"{path} is corrupt or missing ({error}). {REPAIR}") from error
 
 
 @contextmanager

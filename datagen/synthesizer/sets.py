@@ -16,6 +16,7 @@ from typing import Any
 from datagen.errors import UserError
 from datagen.json_types import JsonObject
 from datagen.outside_json import parse
+from datagen.paths import regular
 from datagen.recipe.sections import Source
 from datagen.request import Reject
 from datagen.schema import content_id, fraction
@@ -254,7 +255,8 @@ def _run(folder: Path, verdicts: dict[str, str]) -> Iterator[Paragraph]:
 def _json(path: Path) -> Any:
     """Read JSON or JSON lines, compressed or not."""
     try:
-        data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        data = regular(path).read_bytes()
+        data = gzip.decompress(data) if path.suffix == ".gz" else data
         text = data.decode("utf-8")
         if ".jsonl" in path.name or ".ndjson" in path.name:
             return [parse(line) for line in text.split("\n") if line.strip()]

@@ -24,6 +24,7 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from datagen.errors import UserError
+from datagen.paths import regular
 from datagen.prompt import PromptSource
 from datagen.request import Answer, Answers, Request
 from datagen.schema import content_id
@@ -90,7 +91,7 @@ def references(options: Options, context: Context) -> list[Reference]:
 def _read(path: Path) -> list[Reference]:
     """Read the labelled pairs; the last label of a pair counts."""
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")
+        lines = regular(path).read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"meta_rank.references: cannot read {path}: {error}") from error
     labels: dict[tuple[str, str], Reference] = {}

@@ -7,6 +7,7 @@ from pathlib import Path, PurePath
 from pydantic import Field, field_validator, model_validator
 
 from datagen.errors import UserError, hint
+from datagen.paths import regular
 from datagen.prompt import Prompt, exists
 from datagen.request import Reject
 from datagen.schema import content_id, fraction
@@ -176,6 +177,6 @@ def _weight(task: float | Declaration) -> float:
 @cache
 def _task_of_file(path: Path) -> Task:
     try:
-        return declared(path.stem, read_file(path.read_text(encoding="utf-8")))
+        return declared(path.stem, read_file(regular(path).read_text(encoding="utf-8")))
     except (OSError, ValueError) as error:
         raise UserError(f"the task {path} cannot be read: {error}") from error

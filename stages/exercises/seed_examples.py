@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from datagen.errors import UserError
 from datagen.json_types import JsonObject
 from datagen.outside_json import parse
-from datagen.paths import expanded
+from datagen.paths import expanded, regular
 from datagen.request import Answer, Completion, Reject, Request
 from datagen.schema import content_id
 from datagen.stage import Context
@@ -57,7 +57,7 @@ def read_seeds(options: Pool, context: Context) -> Seeds:
         return {}
     path = context.folder / expanded(options.seeds)
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = regular(path).read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{context.stage}.seeds: {path} cannot be read as UTF-8 text: {error}") from error
     tasks = {

@@ -19,6 +19,7 @@ import datagen.stage
 from datagen.errors import UserError
 from datagen.json_types import JsonObject
 from datagen.outside_json import parse
+from datagen.paths import regular
 from datagen.stages.shared.arrow_values import rows
 from datagen.stages.shared.language.joined import licence_lines
 
@@ -115,6 +116,10 @@ def _files(path: Path, setting: str) -> list[Path]:
     files = [file for file in files if file.is_file() and file.name.endswith(ENDINGS)]
     files = [file for file in files if file == path or file.name not in DESCRIPTIONS]
     if not files:
+        try:
+            regular(path)
+        except OSError as error:
+            raise UserError(f"{setting} cannot be read: {error}") from error
         problem = "holds no" if path.is_dir() else "is not a" if path.exists() else "does not exist; give a"
         raise UserError(f"{setting} {problem} {' or '.join(ENDINGS)} file ({path})")
     return files

@@ -23,7 +23,7 @@ from pydantic import Field, model_validator
 
 import datagen.stage
 from datagen.errors import UserError
-from datagen.paths import expanded
+from datagen.paths import expanded, regular
 from datagen.schema import fraction
 from datagen.stage import Context, Outcome, Partitions, WholeStage
 from datagen.stages.shared.language.columns import words
@@ -183,7 +183,7 @@ def _runs(hashes: Hashes, lengths: npt.NDArray[np.int64], count: int) -> Hashes:
 
 def _text(path: Path, option: str) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return regular(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"relevance.{option}: {path} cannot be read as UTF-8 text: {error}") from error
 

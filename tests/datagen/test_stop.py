@@ -1,5 +1,6 @@
 """Ctrl-C, SIGTERM and SIGHUP: one message, the resume command, no process left running, nothing lost."""
 
+import importlib
 import os
 import signal
 import subprocess
@@ -10,7 +11,7 @@ import psutil
 import pytest
 
 from datagen.run.folder import earlier_runs
-from datagen.stop import Stopped, stoppable
+from datagen.stop import AGAIN_SECONDS, Stopped, stoppable
 from tests.support import ROOT, toys
 
 
@@ -92,6 +93,66 @@ def test_the_second_signal_stops_at_once_and_leaves_nothing_running(start, tmp_p
         "stopping cleanly; press Ctrl-C again to stop at once",
         "stopped at once. All completions received so far are stored; run the same command to resume",
     ]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stop_that_a_library_replaces_by_its_own_error_is_a_stop(number):
+    with pytest.raises(Stopped) as stopped, stoppable():
+        try:
+            os.kill(os.getpid(), number)
+            time.sleep(5)
+        except BaseException as error:
+            raise ValueError("a schema is invalid") from error
+    assert stopped.value.status == 128 + number
+    with pytest.raises(ValueError), stoppable():
+        raise ValueError("without a signal")
+
+
+def test_a_stop_within_a_finalizer_stops_the_command_after_it(capfd):
+    class Final:
+        def __del__(self):
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(60)
+
+    hook = sys.unraisablehook
+    ended = False
+    with pytest.raises(Stopped), stoppable():
+        Final()
+        time.sleep(60)
+        ended = True
+    assert not ended and "Traceback" not in capfd.readouterr().err
+    assert sys.unraisablehook is hook and signal.getitimer(signal.ITIMER_REAL) == (0, 0)
+
+
+def test_a_stop_that_code_catches_is_raised_again_but_not_while_it_cleans_up():
+    cleaned = False
+    with pytest.raises(Stopped), stoppable():
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(60)
+        except BaseException:
+            time.sleep(3 * AGAIN_SECONDS)
+        try:
+            time.sleep(60)
+        finally:
+            try:
+                raise ValueError
+            except ValueError:
+                time.sleep(3 * AGAIN_SECONDS)
+            cleaned = True
+    assert cleaned
+
+
+def test_an_import_is_not_interrupted(tmp_path, monkeypatch):
+    name = f"slow_module_{os.getpid()}"
+    stop = "os.kill(os.getpid(), signal.SIGINT)"
+    text = f"import os, signal, time\n{stop}\ntime.sleep({3 * AGAIN_SECONDS})\ndone = True\n"
+    (tmp_path / f"{name}.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(Stopped), stoppable():
+        importlib.import_module(name)
+        time.sleep(60)
+    assert sys.modules.pop(name).done
 
 
 def test_a_signal_that_nohup_ignores_stays_ignored():

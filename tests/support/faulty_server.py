@@ -98,6 +98,20 @@ def hang_up() -> Behaviour:
     return behave
 
 
+def once_a_connection(behave: Behaviour) -> Behaviour:
+    """Close a connection at its second request, although the first reply has not announced it."""
+    used = []
+
+    async def behave_once(request):
+        if request.transport in used:
+            request.transport.close()
+            return web.Response()
+        used.append(request.transport)
+        return await behave(request)
+
+    return behave_once
+
+
 @contextmanager
 def serving(behave: Behaviour, port: int = 0):
     """Serve one behaviour from a separate thread, for runs in other processes."""

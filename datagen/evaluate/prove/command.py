@@ -18,6 +18,7 @@ from datagen.evaluate.prove.plan import FILE, Plan, Speed, cost, make, summary
 from datagen.evaluate.prove.processes import Task, fits_at_once, has_cuda, run_all
 from datagen.evaluate.prove.settings import ARMS, DISTRACTORS, Arm, Settings, general_texts
 from datagen.json_types import JsonObject
+from datagen.paths import regular
 from datagen.recipe.roles import Models, VllmModel
 from datagen.request import Identity
 from datagen.run.folder import Run, open_run
@@ -283,7 +284,7 @@ def _write_latest(run: Run, place: Path, result: JsonObject) -> None:
 def _honesty_file(place: Path, settings: Settings) -> Path:
     """Return the path of the honesty measures on the probe set; it depends on the set's content."""
     try:
-        digest = content_id(Path(settings.probe).read_bytes().hex())
+        digest = content_id(regular(Path(settings.probe)).read_bytes().hex())
     except OSError as error:
         raise UserError(f"--probe {settings.probe}: cannot read the file: {error}") from error
     return place / f"honesty-{digest[:8]}.json"

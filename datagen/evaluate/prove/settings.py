@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from datagen.errors import UserError
+from datagen.paths import regular
 from datagen.schema import content_id
 
 Arm = Literal[
@@ -101,7 +102,7 @@ def general_texts(path: str) -> list[str]:
     """
     file = Path(path) if path else Path(__file__).with_name("general.txt")
     try:
-        text = file.read_text(encoding="utf-8")
+        text = regular(file).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"--general {path}: cannot be read as text: {error}") from error
     texts = [part.strip() for part in text.split("\n\n") if part.strip()]

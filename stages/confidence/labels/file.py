@@ -23,6 +23,7 @@ import pyarrow as pa
 from datagen.errors import UserError
 from datagen.json_types import JsonObject
 from datagen.outside_json import parse
+from datagen.paths import regular
 from datagen.rows import Row
 from datagen.schema import content_id
 from datagen.store.parquet import whole_file
@@ -46,12 +47,13 @@ def read(path: Path) -> list[Label]:
         When it cannot be read, or a line is not a label.
     """
     try:
-        lines = path.read_text(encoding="utf-8-sig").split("\n")  # text may hold Unicode's other line ends
+        text = regular(path).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or error
         raise UserError(
             f"cannot read the labels {path}: {reason}. `datagen label RUN` writes such a file"
         ) from error
+    lines = text.split("\n")  # not `splitlines`: a text may hold Unicode's other line ends
     return [_checked(line, f"{path}:{number}") for number, line in enumerate(lines, 1) if line.strip()]
 
 

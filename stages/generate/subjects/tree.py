@@ -11,7 +11,7 @@ import datagen.stage
 from datagen.control_tokens import control_tokens
 from datagen.errors import UserError
 from datagen.json_types import JsonObject
-from datagen.paths import expanded
+from datagen.paths import expanded, regular
 from datagen.rows import Row
 from datagen.schema import content_id
 from datagen.stage import Builder, Context, Outcome, SourceStage
@@ -83,7 +83,7 @@ def load_tree(options: Options, context: Context) -> JsonObject:
     if isinstance(tree, str):
         path = (context.folder / expanded(tree)).resolve()
         try:
-            tree = load_yaml(path.read_text(encoding="utf-8"))
+            tree = load_yaml(regular(path).read_text(encoding="utf-8"))
         except (OSError, ValueError, yaml.YAMLError) as error:
             raise UserError(f"{where}: {path} cannot be read as YAML: {error}") from error
         where = str(path)

@@ -6,18 +6,18 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
-import pyarrow.parquet as pq
-
 import datagen
 from datagen.engines.identity import identities
+from datagen.errors import UserError
 from datagen.json_types import JsonObject
+from datagen.paths import regular
 from datagen.stage import Context
 from datagen.stages.handoff.handoff.configurations import CONFIGURATIONS
 from datagen.stages.handoff.handoff.mixture import realised
 from datagen.stages.handoff.handoff.shards import Shard
 from datagen.stages.handoff.handoff.tally import Tally
 from datagen.stages.handoff.tokenizer import Ruler
-from datagen.store.parquet import whole_file, write_json
+from datagen.store.parquet import read_part, whole_file, write_json
 
 NAME, CHANGELOG = "manifest.json", "CHANGELOG.md"
 # Configurations that together hold each row once.
@@ -82,11 +82,15 @@ def compare(folder: Path, manifest: JsonObject, earlier: Path | None) -> list[st
     lines = [f"# {manifest['name']}: changes in {manifest['run']}", ""]
     if earlier is None:
         return [*lines, "The first release."]
+    try:
+        rows_before = {configuration.name: _rows(earlier / configuration.name) for configuration in ONCE}
+    except UserError as error:
+        return [*lines, f"Not compared with {earlier.parent.name}, whose hand-off is damaged: {error}"]
     lines += [f"Since {earlier.parent.name}.", "", "| rows | added | removed | kept | changed split |"]
     lines += ["|---|---:|---:|---:|---:|"]
     leaked = 0
     for configuration in ONCE:
-        current, previous_rows = (_rows(home / configuration.name) for home in (folder, earlier))
+        current, previous_rows = _rows(folder / configuration.name), rows_before[configuration.name]
         if not current and not previous_rows:
             continue
         kept = current.keys() & previous_rows.keys()
@@ -105,7 +109,8 @@ def compare(folder: Path, manifest: JsonObject, earlier: Path | None) -> list[st
 
 def _other_changes(current: JsonObject, previous: JsonObject) -> Iterator[str]:
     for title, key in (("Models", "models"), ("Prompts", "prompts")):
-        old, new = previous.get(key) or {}, current[key]
+        old, new = previous.get(key), current[key]
+        old = old if isinstance(old, dict) else {}
         changed = [name for name in sorted(old.keys() | new.keys()) if old.get(name) != new.get(name)]
         if previous and changed:
             yield from (
@@ -118,10 +123,19 @@ def _other_changes(current: JsonObject, previous: JsonObject) -> Iterator[str]:
 
 
 def _rows(folder: Path) -> dict[str, str]:
-    """Map the ids of a configuration's rows to their splits, for any layout of its folder."""
+    """
+    Map the ids of a configuration's rows to their splits, for any layout of its folder.
+
+    Raises
+    ------
+    UserError
+        If a file is damaged.
+    """
     splits: dict[str, str] = {}
     for path in sorted(folder.rglob("*.parquet")):
-        table = pq.read_table(path, columns=["id", "split"], partitioning=None)
+        table = read_part(path, ["id", "split"])
+        if table.num_columns < 2:
+            raise UserError(f"{path} has no columns id and split")
         splits |= dict(zip(table["id"].to_pylist(), table["split"].to_pylist(), strict=True))
     return splits
 
@@ -129,7 +143,7 @@ def _rows(folder: Path) -> dict[str, str]:
 def _read(path: Path) -> JsonObject:
     """Read a manifest; {} if it is missing or invalid."""
     try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
+        manifest = json.loads(regular(path).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return manifest if isinstance(manifest, dict) else {}

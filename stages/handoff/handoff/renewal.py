@@ -10,6 +10,7 @@ import shutil
 from pathlib import Path
 
 from datagen.json_types import JsonObject
+from datagen.paths import regular
 from datagen.stage import Context
 from datagen.stages.handoff.handoff import hub, manifest
 from datagen.stages.handoff.handoff.options import Options
@@ -43,9 +44,9 @@ def take_over(run: Path, options: Options, context: Context) -> None:
 def _verified(folder: Path) -> JsonObject:
     """Read the manifest of a hand-off, and compare every file with it."""
     try:
-        contents: JsonObject = json.loads((folder / manifest.NAME).read_bytes())
+        contents: JsonObject = json.loads(regular(folder / manifest.NAME).read_bytes())
         changed = [name for name, sha256 in _digests(contents).items() if digest(folder / name) != sha256]
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise Damaged(f"{folder / manifest.NAME} cannot be read: {error}") from error
     if changed:
         raise Damaged(f"{folder / changed[0]} does not match its checksum in {manifest.NAME}")

@@ -19,6 +19,7 @@ from rapidfuzz import fuzz, process
 from rapidfuzz.distance import Levenshtein
 
 from datagen.errors import UserError
+from datagen.paths import regular
 from datagen.stages.shared.language.rules import Language
 from datagen.stages.shared.language.words import ANSWERS
 from datagen.yaml_loader import load
@@ -145,7 +146,7 @@ class Aliases:
         if not path:
             return cls(())
         try:
-            groups = load((folder / path).read_text(encoding="utf-8"))
+            groups = load(regular(folder / path).read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
             raise UserError(f"the aliases {folder / path} cannot be read: {error}") from error
         if not isinstance(groups, dict) or not all(isinstance(names, list) for names in groups.values()):

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from datagen.errors import UserError
-from datagen.paths import expanded
+from datagen.paths import KINDS, expanded
 from datagen.recipe.sections import Source
 from datagen.request import Reject
 from datagen.stages.sources.ingest.globs import matches, pattern_parts
@@ -29,13 +29,6 @@ DATASET = ("dataset_info.json", "state.json")
 SPLITS = "dataset_dict.json"
 
 RUN = {"manifest.json", "stages", "completions"}  # what every run's folder contains
-
-KINDS = {
-    stat.S_IFIFO: "a pipe",
-    stat.S_IFSOCK: "a socket",
-    stat.S_IFCHR: "a device",
-    stat.S_IFBLK: "a device",
-}
 
 
 @dataclass

@@ -18,7 +18,7 @@ import pytest
 from aiohttp import web
 from pydantic import ValidationError
 
-from datagen.engines import http, open_engine
+from datagen.engines import body, http, open_engine
 from datagen.engines import openai as backend
 from datagen.engines.chat_body import Dialect, body_of, most_bytes
 from datagen.engines.engine import Unanswered, Unreachable
@@ -101,7 +101,7 @@ def test_a_body_is_limited_in_size(behaviour):
         (gzip.compress(b"{}" * 99, mtime=0)[:15], "gzip"),
         (gzip.compress(b"{}", mtime=0) + b"more", "gzip"),
         (gzip.compress(b"{}", mtime=0) * 2 + b"\x1f\x8b", "gzip"),
-        (gzip.compress(b"", mtime=0) * (http.MAX_MEMBERS + 1), "gzip"),
+        (gzip.compress(b"", mtime=0) * (body.MAX_MEMBERS + 1), "gzip"),
         (b"no", "gzip"),
         (b"", "deflate"),
         (b"x", "br"),
@@ -406,6 +406,33 @@ def test_missing_and_impossible_token_counts_are_reported(usage):
 
     (notice,) = asyncio.run(work())
     assert "token counts" in notice and "budget" in notice
+
+
+@pytest.mark.parametrize(
+    ("named", "is_other"),
+    [
+        ("other/llama-3-8b", True),
+        ("fallback-model", True),
+        ("Org/Writer", False),
+        ("/models/writer-2026-01-01/", False),
+        ("", False),
+        (None, False),
+        (7, False),
+    ],
+)
+def test_an_answer_of_another_model_is_reported_once(named, is_other):
+    async def work():
+        async with serve(answers(reply(prompt_tokens=10) | {"model": named})) as server:
+            engine = open_engine(spec(server.url, model="org/writer"))
+            await engine.start()
+            for key in "kl":
+                await engine.answer(ASKED, key)
+            await engine.close()
+            return engine.notices
+
+    notices = asyncio.run(work())
+    assert len(notices) == is_other
+    assert all(named in notice and "org/writer" in notice for notice in notices)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from datagen.engines.protocol import scores
 from datagen.errors import UserError
 from datagen.recipe.roles import OpenAIModel
 from datagen.request import Request, Sampling
-from tests.support.faulty_server import answers, half, hang_up, reply, serve
+from tests.support.faulty_server import answers, half, hang_up, once_a_connection, reply, serve
 
 
 def request(**fields):
@@ -319,6 +319,16 @@ def test_a_refusal_of_one_request_affects_only_that_request(status):
     (first, second), server = ask(flagged, answers(), flagged, answers(), requests=2)
     assert first.finish == "error" and "your input was flagged" in first.error
     assert second.text == "fine" and len(server.bodies) == 4, "the check, and one more try after it"
+
+
+@pytest.mark.parametrize("status", [403, 404, 500, 200])
+def test_a_server_that_closes_connections_without_notice_loses_no_request(status):
+    fault = answers({"error": {"message": "your input was flagged"}}, status=status) if status > 200 else None
+    told = once_a_connection(lambda request: next(behaviours)(request))
+    behaviours = iter([fault or answers(), answers(), fault or answers(), answers(), answers()])
+    (first, second), _ = ask(told, requests=2, retries=0)
+    assert "flagged" in str(first) if fault else first.text == "fine"
+    assert second.text == "fine"
 
 
 def test_a_filtered_answer_is_an_error():

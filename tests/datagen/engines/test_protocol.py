@@ -386,6 +386,9 @@ PAIR = '{"question": "Who?", "answer": "She"}'
         thinking(f"Sure! {PAIR}"),
         thinking(None, reasoning_content=PAIR),
         thinking(None, "", "tool_calls", tool_calls=[{"function": {"name": "answer", "arguments": PAIR}}]),
+        thinking(None, "", "", tool_calls=[{"function": {"name": "answer", "arguments": json.loads(PAIR)}}]),
+        thinking(None, "", "function_call", function_call={"name": "answer", "arguments": PAIR}),
+        thinking(None, "", "stop", function_call={"name": "answer", "arguments": PAIR}),
     ],
 )
 def test_misplaced_json_is_found(body):
@@ -422,6 +425,7 @@ def test_parts_without_text_are_not_an_empty_answer(content):
         ({"content": None, "tool_calls": [{"function": {"name": "f", "arguments": "{}"}}]}, "tool_calls"),
         ({"content": "", "tool_calls": [{}]}, ""),
         ({"content": None, "function_call": {"name": "f"}}, "function_call"),
+        ({"content": None, "function_call": {"name": "f", "arguments": "{}"}}, "stop"),
     ],
 )
 def test_a_tool_call_in_place_of_an_answer_is_a_rejection(message, reason):

@@ -1,7 +1,9 @@
 """The table of the page: filters, thresholds and validation."""
 
 import json
+import os
 import threading
+from pathlib import Path
 
 import duckdb
 import pyarrow as pa
@@ -213,16 +215,20 @@ def test_ties_nulls_and_equal_scores_at_a_threshold(tmp_path):
     index.close()
 
 
-@pytest.mark.parametrize("content", [None, b"PAR1 cut"])
-def test_a_missing_or_corrupt_part_is_named_with_the_remedy(tmp_path, content):
+@pytest.mark.parametrize(
+    "replace",
+    [None, os.mkfifo, Path.mkdir, lambda path: path.write_bytes(b"PAR1 cut")],
+    ids=["nothing", "pipe", "folder", "cut"],
+)
+def test_a_missing_or_corrupt_part_is_named_with_the_remedy(tmp_path, replace):
     run = open_run(finished.write(tmp_path / "run"))
     part, *_ = parts(run.stage_folder("calibrate"))
     # Its record lists the part, as that of a finished stage does.
     record = part.parent / "stage.json"
     record.write_text(json.dumps(json.loads(record.read_text()) | {"files": [part.name]}))
     part.unlink()
-    if content:
-        part.write_bytes(content)
+    if replace:
+        replace(part)
     with pytest.raises(UserError, match=f"{part}.* is corrupt or missing .*Run the recipe again"):
         Index(run)
 

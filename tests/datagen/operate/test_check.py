@@ -1,6 +1,7 @@
 """Checks before a run: their findings, and which ones stop it."""
 
 import json
+import os
 import socket
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from httpx import Request, Response
 from huggingface_hub.errors import RevisionNotFoundError
 
+from datagen.engines import reach
 from datagen.engines.reach import ask_one_token, wait_for_server
 from datagen.errors import UserError
 from datagen.operate.check import before_work, check
@@ -136,14 +138,32 @@ def test_an_error_of_a_server_is_reported_with_advice(status, message):
             ask_one_token(model)
 
 
-def test_a_busy_server_counts_as_reachable():
-    from aiohttp import web
+def test_a_corpus_without_a_readable_file_is_reported(write, tmp_path):
+    (tmp_path / "docs" / "a.md").unlink()
+    os.mkfifo(tmp_path / "docs" / "pipe.md")
+    (tmp_path / "docs" / "link.md").symlink_to("nowhere")
+    found = wrong(check(write(), tmp_path / "outputs"))["corpus (ingest)"]
+    assert found.startswith("none of its 2 files can be read: ")
+    (tmp_path / "docs" / "a.md").write_text("# A\n")
+    assert "corpus (ingest)" not in wrong(check(write(), tmp_path / "outputs"))
 
-    async def busy(request):
-        return web.json_response({"error": {"message": "rate limit"}}, status=429)
 
-    with serving(busy) as running:
-        assert "is busy" in ask_one_token(OpenAIModel(engine="openai", model="m", base_url=running.url))
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_server_that_is_busy_for_a_moment_is_asked_again(status, monkeypatch):
+    monkeypatch.setattr(reach, "PAUSE_SECONDS", 0.01)
+    behaviours = iter([answers("wait", status=status), answers("wait", status=status), answers()])
+    with serving(lambda request: next(behaviours)(request)) as running:
+        assert "answered in" in ask_one_token(OpenAIModel(engine="openai", model="m", base_url=running.url))
+
+
+@pytest.mark.parametrize("wait", [{}, {"Retry_After": "3600"}])
+@pytest.mark.parametrize("status", [429, 503, 529])
+def test_a_server_that_is_only_busy_fails_the_check(status, wait, write, tmp_path, monkeypatch):
+    monkeypatch.setattr(reach, "BUSY_SECONDS", 0.1)
+    with serving(answers("wait", status=status, **wait)) as running:
+        found = wrong(check(write(server(running.url)), tmp_path / "outputs"))
+    assert "is up but overloaded; it returned no token in" in found["model (generator)"]
+    assert ("3,600 seconds" in found["model (generator)"]) == bool(wait)
 
 
 @pytest.mark.slow

@@ -2,21 +2,23 @@
 
 import errno
 import json
+import os
 import sys
 from contextlib import suppress
 
+import pyarrow as pa
 import pytest
 
 from datagen.cli import main
 from datagen.errors import UserError
 from datagen.operate import releases as releases_module
-from datagen.operate.releases import releases, restored_documents, rollback
+from datagen.operate.releases import as_json, releases, restored_documents, rollback
 from datagen.recipe.model import Recipe
 from datagen.report.releases import show
 from datagen.run.folder import PILOT, earlier_runs, open_run
 from datagen.run.lease import lease
 from datagen.store.digests import sealed
-from datagen.store.parquet import write_json
+from datagen.store.parquet import write_json, write_table
 from tests.support.runs import row, write_run
 
 
@@ -144,6 +146,41 @@ def test_files_shared_with_other_runs_do_not_count_as_a_runs_own(home):
     (home / "e" / "large").hardlink_to(home / "d" / "large")
     after = {release.run: release.own_bytes for release in releases(home)}
     assert before["d"] - after["d"] == 100_000 and after["e"] == before["e"]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda path: path.write_bytes(b""),
+        lambda path: path.write_bytes(b"null" * 9),
+        lambda path: (path.unlink(), path.mkdir()),
+        lambda path: (path.unlink(), os.mkfifo(path)),
+        lambda path: (path.unlink(), path.symlink_to("nowhere")),
+    ],
+    ids=["empty", "junk", "folder", "pipe", "dangling link"],
+)
+def test_a_run_with_a_damaged_handoff_is_listed_with_unknown_rows(home, damage, capsys, caplog):
+    whole = {release.run: release for release in releases(home)}
+    path = home / "b" / "handoff" / "refusals" / "train" / "train-00000-of-00001.parquet"
+    write_table(pa.table({"prompt": ["?"]}), path)
+    assert {release.run: release for release in releases(home)}["b"].rows["refusals"] == 1
+    damage(path)
+    listed = {release.run: release for release in releases(home)}
+    assert set(listed["b"].rows.values()) == {None} and str(path) in caplog.text
+    assert listed["a"] == whole["a"] and list(listed) == list(whole)
+    show("r", as_json(list(listed.values())))
+    assert "?" in next(line for line in capsys.readouterr().out.splitlines() if line.strip().startswith("b "))
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff", b"[" * 100_000])
+def test_a_damaged_manifest_of_the_latest_release_ends_neither_releases_nor_clean(home, content):
+    (home / "e" / "manifest.json").write_bytes(content)
+    listed = {release.run: release for release in releases(home)}
+    assert listed["e"].latest and listed["e"].state == "unreadable" and len(listed) == 5
+    removed, kept = clean(home, recipe(), 0, remove=True)
+    assert kept["e"] == "the latest release" and "d" in kept and removed == ["a", "b", "c"]
+    with pytest.raises(UserError, match=r"latest/manifest\.json cannot be read"):
+        rollback(home)
 
 
 def test_a_run_that_did_not_end_is_listed_as_unfinished(home, capsys):

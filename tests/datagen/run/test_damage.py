@@ -139,7 +139,7 @@ def test_damage_during_a_run_stops_it_and_the_next_run_resumes(place, caplog, tm
 
     with (
         monkeypatch.context() as patch,
-        pytest.raises(UserError, match=r"part-00001\.parquet.*Run the same command"),
+        pytest.raises(UserError, match=r"part-00001\.parquet.*Run the recipe again"),
     ):
         patch.setattr(integrity, "drop_damaged", lose_a_part)
         run_toy(tmp_path)

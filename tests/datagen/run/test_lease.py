@@ -52,6 +52,35 @@ def test_another_machines_lease_is_valid_while_it_is_touched(tmp_path):
         pass
 
 
+@pytest.mark.parametrize(
+    "content", [b"", b"\xa0\xff", b"process \xff on \xfe since 20", b"x" * 100_000, b"\0" * 300]
+)
+def test_a_damaged_lease_names_no_holder_and_expires(tmp_path, content):
+    file = tmp_path / ".lease"
+    file.write_bytes(content)
+    if content.strip():
+        assert "held by another run" in refused(tmp_path)
+    last = time.time() - EXPIRE_SECONDS - 1
+    os.utime(file, (last, last))
+    with lease(tmp_path):
+        assert f"process {os.getpid()} on " in refused(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("replace", "said"),
+    [
+        (os.mkfifo, "it is a pipe"),
+        (os.mkdir, "Is a directory"),
+        (lambda path: path.symlink_to(path), "levels of"),
+    ],
+    ids=["pipe", "folder", "loop"],
+)
+def test_something_else_in_place_of_the_lease_is_named(tmp_path, replace, said):
+    replace(tmp_path / ".lease")
+    assert f"{tmp_path}/.lease could not be read or written: " in (message := refused(tmp_path))
+    assert said in message
+
+
 def test_without_file_locks_the_touch_decides(tmp_path, monkeypatch):
     def flock(file, how):
         raise OSError(errno.ENOLCK, "No locks available")

@@ -1,14 +1,17 @@
 """datagen preview: requests, answers and kept rows of a few passages, which a run reuses."""
 
 import json
+import re
 
 import pytest
 from typer.testing import CliRunner
 
 from datagen.cli import app
+from datagen.errors import UserError
 from datagen.recipe.load import load_recipe
 from datagen.run.preview import looks
 from tests.support import scribe
+from tests.support.faulty_server import answers, serving, unless
 from tests.support.toys import SilentWatcher
 
 RECIPE = """
@@ -60,6 +63,32 @@ def test_the_command_prints_lines_of_json_and_pages_for_people(recipe):
     assert {"messages", "answer", "verdict", "row", "schema", "sampling"} <= lines[0].keys()
     shown = CliRunner().invoke(app, ["preview", str(recipe), "--rows", "3"]).stdout
     assert "extractive_question" in shown and "kept rows by task" in shown
+
+
+@pytest.mark.parametrize("arguments", [[], ["--json"]])
+def test_if_a_server_answers_nothing_the_answers_are_shown_and_the_command_fails(recipe, arguments):
+    with serving(answers({"error": {"message": "temperature is not supported"}}, status=400)) as server:
+        model = json.dumps({"engine": "openai", "model": "m", "base_url": server.url})
+        recipe.write_text(re.sub("generator: {.*}", f"generator: {model}}}", RECIPE))
+        result = CliRunner().invoke(app, ["preview", str(recipe), "--rows", "2", *arguments])
+    assert isinstance(result.exception, UserError)  # `main` prints it and exits with status 2
+    why = str(result.exception)
+    assert why.startswith(
+        "stages.instruct: none of its 2 requests was answered. The server's message: HTTP 400"
+    )
+    assert "temperature" in result.stdout and "temperature is not supported" in why
+    assert "resume" not in result.stdout + why
+
+
+def test_one_rejected_request_does_not_fail_the_command(recipe):
+    fault = answers("too long", status=400)
+    first = []
+    with serving(
+        unless(lambda text: not first and not first.append(text), fault, lambda text: "?")
+    ) as server:
+        model = json.dumps({"engine": "openai", "model": "m", "base_url": server.url})
+        recipe.write_text(re.sub("generator: {.*}", f"generator: {model}}}", RECIPE))
+        assert CliRunner().invoke(app, ["preview", str(recipe), "--rows", "2"]).exit_code == 0
 
 
 @pytest.mark.cluster

@@ -407,7 +407,12 @@ def test_a_journal_with_a_writer_is_not_settled(completions):
     assert missing(completions, ["a", "b"]) == []
 
 
-@pytest.mark.parametrize("spoil", [truncate, empty, Path.unlink])
+def to_pipe(path):
+    path.unlink()
+    os.mkfifo(path)
+
+
+@pytest.mark.parametrize("spoil", [truncate, empty, Path.unlink, to_pipe])
 def test_a_damaged_or_lost_key_index_is_rebuilt(completions, spoil, caplog):
     path = write_segment(completions, "a", "b")
     content = path.with_suffix(".keys").read_bytes()

@@ -3,6 +3,7 @@
 import hashlib
 import http.server
 import json
+import os
 import re
 import threading
 
@@ -15,9 +16,9 @@ import yaml
 from datagen.errors import UserError
 from datagen.schema import chat
 from datagen.stage import NOTICES
-from datagen.stages.handoff.handoff import stage
+from datagen.stages.handoff.handoff import renewal, stage
 from datagen.stages.handoff.handoff.configurations import KNOWLEDGE
-from datagen.store.parquet import write_json
+from datagen.store.parquet import Damaged, write_json
 from tests.support.rows import example, put_through
 
 SPLIT = {"split": pa.string()}
@@ -116,6 +117,47 @@ def test_the_changelog_lists_added_removed_and_moved_rows(tmp_path):
     assert "Models changed, added or removed: `generator`" in changelog
     assert "tokenizer: None → bundled" in changelog
     assert manifest(tmp_path / "two")["previous"] == "one"
+
+
+FOREIGN = pa.BufferOutputStream()
+pq.write_table(pa.table({"text": ["Another table."]}), FOREIGN)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda path: path.write_bytes(b"{}"),
+        lambda path: path.write_bytes(path.read_bytes()[:-9]),
+        lambda path: path.write_bytes(FOREIGN.getvalue()),
+        lambda path: (path.unlink(), path.symlink_to("nowhere")),
+        lambda path: (path.unlink(), path.mkdir()),
+        lambda path: (path.unlink(), os.mkfifo(path)),
+    ],
+    ids=["junk", "cut", "foreign", "dangling link", "folder", "pipe"],
+)
+def test_a_damaged_handoff_of_the_last_release_is_named_and_does_not_end_the_run(tmp_path, damage):
+    hand_off([text(1), pair(1)], tmp_path / "one")
+    (tmp_path / "latest").symlink_to("one")
+    path = next((tmp_path / "one" / "handoff" / "instructions").rglob("*.parquet"))
+    damage(path)
+    hand_off([text(1)], tmp_path / "two")
+    changelog = (tmp_path / "two" / "handoff" / "CHANGELOG.md").read_text()
+    assert f"Not compared with one, whose hand-off is damaged: {path}" in changelog
+    with pytest.raises(Damaged):
+        renewal._verified(tmp_path / "one" / "handoff")
+
+
+@pytest.mark.parametrize("value", [None, [], {}, "x", 3, [{"splits": 1}]], ids=repr)
+@pytest.mark.parametrize("name", ["configurations", "files", "models", "prompts"])
+def test_a_manifest_of_another_shape_is_damaged_and_does_not_end_the_run(tmp_path, name, value):
+    hand_off([text(1)], tmp_path / "one")
+    (tmp_path / "latest").symlink_to("one")
+    write_json(manifest(tmp_path / "one") | {name: value}, tmp_path / "one" / "handoff" / "manifest.json")
+    hand_off([text(1)], tmp_path / "two")
+    assert "Since one." in (tmp_path / "two" / "handoff" / "CHANGELOG.md").read_text()
+    if name in ("configurations", "files") and value != {}:
+        with pytest.raises(Damaged):
+            renewal._verified(tmp_path / "one" / "handoff")
 
 
 def test_an_invalid_manifest_of_the_last_release_is_ignored(tmp_path):
