@@ -10,7 +10,7 @@ from python_calamine import CalamineError, CalamineWorkbook, PasswordError
 
 from datagen.request import Reject
 from datagen.stages.sources.ingest.readers.percentages import Percentages, write_percentage
-from datagen.stages.sources.ingest.readers.repaired_workbook import is_sparse, repaired
+from datagen.stages.sources.ingest.readers.repaired_workbook import is_misread, repaired
 from datagen.stages.sources.ingest.readers.tables import MAX_CHARS, size_of, write_table
 from datagen.stages.sources.ingest.readers.zipped import OLE, opened
 from datagen.stages.sources.ingest.record import File, Record
@@ -44,13 +44,13 @@ def read(file: File) -> Iterator[Record | Reject]:
 
 
 class _Workbook:
-    """A workbook; it is rewritten (`repaired`) if it is sparse or damaged."""
+    """A workbook; it is rewritten (`repaired`) if it is sparse, damaged, or misread."""
 
     def __init__(self, stream: IO[bytes], file: File, is_zip: bool) -> None:
         self._stream, self._is_zip, self._can_repair = stream, is_zip, is_zip
         self._counts: Counter[str] = Counter()  # of what the repair changed
         try:
-            if is_zip and is_sparse(stream):
+            if is_zip and is_misread(stream):
                 self._repair()
             else:
                 self._open(stream)

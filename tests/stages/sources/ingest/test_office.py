@@ -335,6 +335,14 @@ PERCENT = f"""<styleSheet xmlns="{SHEETS}">
 </styleSheet>"""
 
 
+@pytest.mark.parametrize(("shown", "written"), [("3,5 %", "3,5 %"), ("", "0.035")])
+def test_a_percentage_of_an_opendocument_sheet_is_written_as_it_is_shown(read, shown, written):
+    rows = TYPED.format("percentage", "value", "0.035", shown, ods_row("Fig")[18:-18])
+    (row,) = read("a.ods", ods(ods_row("Share", "Name") + rows))
+    assert row["text"] == f"| Share | Name |\n| --- | --- |\n| {written} | Fig |"
+    assert row["metadata"] == "{}"
+
+
 @pytest.mark.parametrize("first", ["B3", "C60", "XFD1048575"])
 @pytest.mark.parametrize(
     ("style", "written"),
