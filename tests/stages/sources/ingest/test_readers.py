@@ -721,6 +721,26 @@ def test_of_a_page_of_help_the_title_and_the_text_are_read(read):
     assert '"fields of the article": 2' in row["metadata"]
 
 
+def test_values_of_xml_that_have_no_words_are_written_with_their_names(text_of):
+    """A reader cannot tell what "true", "E" and "841" alone say, nor the other values of their record."""
+    record = (
+        "<item><ShortCode>V1.2</ShortCode><Name>Oil lamps</Name><text>Fill the lamp.</text>"
+        "<L1><Required>False</Required></L1><L2><Required>True</Required><By>hand</By></L2><CWE><item>841</item><item>7</item></CWE>"
+        '<level n="1">true</level><level n="2"/><note>See <b>2</b>.</note></item>'
+    )
+    assert text_of("a.xml", f"<root><items>{record}</items></root>").split("\n\n") == [
+        "- Short Code: V1.2; Name: Oil lamps",
+        "Fill the lamp.",
+        "L1 (Required: False); L2 (Required: True; By: hand); CWE: 841, 7; level n 1: true",
+        "See 2.",
+    ]
+
+
+def test_words_paragraphs_lists_and_tables_of_xml_have_no_names(text_of):
+    page = "<doc><speaker>ADA</speaker><line>To be</line><p>3</p><list><item>4</item><item>5</item></list><字>水</字></doc>"
+    assert text_of("a.xml", page).split("\n\n") == ["ADA", "To be", "3", "- 4", "- 5", "水"]
+
+
 def test_a_paragraph_of_xml_that_is_all_markup_is_one_line(text_of):
     page = (
         "<sect1><title><application>Kate</application> <acronym>UI</acronym></title>"
@@ -728,9 +748,9 @@ def test_a_paragraph_of_xml_that_is_all_markup_is_one_line(text_of):
         "<variablelist><varlistentry><term><option>-p</option>, <option>--page</option></term>"
         "<listitem><para>A page.</para></listitem></varlistentry></variablelist>"
         "<cmdsynopsis><command>kate</command><arg><option>-s</option><replaceable>x</replaceable></arg></cmdsynopsis>"
-        "<data><name>a</name><value>b</value></data></sect1>"
+        "<data><name>wick</name><value>oil</value></data></sect1>"
     )
-    expected = "# Kate UI\n\n% kate -n\n\n-p, --page\n\n- A page.\n\nkate -s x\n\na\n\nb"
+    expected = "# Kate UI\n\n% kate -n\n\n-p, --page\n\n- A page.\n\nkate -s x\n\nwick\n\noil"
     assert text_of("a.docbook", page) == expected
 
 
