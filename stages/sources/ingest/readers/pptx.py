@@ -120,18 +120,21 @@ def _label(shape: Element) -> str:
 
 
 def _content(shape: Element, kind: str) -> list[str]:
-    tables = [
-        write_table(
-            [[" ".join(_paragraphs(cell, False)) for cell in row] for row in table.iter(f"{DRAWING}tr")]
-        )
-        for table in shape.iter(f"{DRAWING}tbl")
-    ]
+    tables = list(shape.iter(f"{DRAWING}tbl"))
     if tables:
-        return tables
+        return [text for table in tables for text in _table(table)]
     lines = _paragraphs(shape, bullets=kind == "body")
     if len(lines) == 1:
         return [lines[0].lstrip().removeprefix("- ")]  # no list
     return _joined(lines) if kind == "body" else lines
+
+
+def _table(table: Element) -> list[str]:
+    """Write a table; one with a single column is a frame, and its cells are paragraphs."""
+    rows = [[_paragraphs(cell, bullets=False) for cell in row] for row in table.iter(f"{DRAWING}tr")]
+    if len({column for row in rows for column, cell in enumerate(row) if cell}) == 1:
+        return [text for row in rows for cell in row for text in cell]
+    return [write_table([[" ".join(cell) for cell in row] for row in rows])]
 
 
 def _joined(lines: list[str]) -> list[str]:

@@ -651,6 +651,20 @@ def test_a_short_line_on_top_is_the_title_of_a_slide_without_one(text_of, first,
     assert text.startswith(f"## {heading}\n\n") and text.count("Lamps") <= 1 and "The rest." in text
 
 
+@pytest.mark.parametrize(
+    ("other", "text"),
+    [("", "One.\n\nTwo.\n\nThree."), ("x", "| One. Two. | x |\n| --- | --- |\n| Three. | x |")],
+)
+def test_a_table_with_one_column_on_a_slide_is_a_frame(text_of, other, text):
+    def cell(*lines):
+        written = "".join(f"<a:p><a:r><a:t>{line}</a:t></a:r></a:p>" for line in lines)
+        return f"<a:tc><a:txBody>{written}</a:txBody></a:tc>"
+
+    rows = "".join(f"<a:tr>{cell(*lines)}{cell(other)}</a:tr>" for lines in (("One.", "Two."), ("Three.",)))
+    frame = f"<p:graphicFrame><a:graphic><a:tbl>{rows}</a:tbl></a:graphic></p:graphicFrame>"
+    assert text_of("a.pptx", drawn(box("Lamps", kind="title"), frame)) == f"## Lamps\n\n{text}"
+
+
 def test_a_body_of_one_paragraph_is_no_list(text_of):
     assert text_of("a.pptx", drawn(box("It burns.", kind="body"))) == "## Slide 1\n\nIt burns."
 
