@@ -665,6 +665,11 @@ def test_a_table_with_one_column_on_a_slide_is_a_frame(text_of, other, text):
     assert text_of("a.pptx", drawn(box("Lamps", kind="title"), frame)) == f"## Lamps\n\n{text}"
 
 
+def test_slides_without_words_are_no_document(read):
+    (_, (row,)) = read("a.pptx", drawn(box("")))
+    assert row["reason"] == "empty document"
+
+
 def test_a_body_of_one_paragraph_is_no_list(text_of):
     assert text_of("a.pptx", drawn(box("It burns.", kind="body"))) == "## Slide 1\n\nIt burns."
 
