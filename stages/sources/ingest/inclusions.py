@@ -18,6 +18,7 @@ from datagen.stages.sources.ingest.record import File, too_large
 ENDINGS = (".tex", ".latex")
 DEPTH = 15  # of files within files, as in TeX
 PARTS = 1000  # of a document
+LARGEST = 700_000  # bytes of a document with its parts, for which pandoc needs 500 MB
 
 ARGUMENT = r"\s{0,9}\{\s{0,9}([^{}\\#%\n]{1,300}?)\s{0,9}\}"
 # A macro that includes a file; before it, escaped signs, comments and code, in which there is none.
@@ -35,6 +36,14 @@ CODECS = {"ansinew": "cp1252", "applemac": "mac_roman", "utf8x": "utf-8"}  # nam
 
 
 T = TypeVar("T")
+
+
+class Scanned(NamedTuple):
+    """What a file includes, whether it is a document that LaTeX can typeset alone, and its size in bytes."""
+
+    inclusions: Sequence["Inclusion"] = ()
+    is_document: bool = False
+    size: int = 0
 
 
 class Inclusion(NamedTuple):
@@ -81,19 +90,21 @@ def linked(files: Sequence[File]) -> list[File]:
 
     Returns
     -------
-    The same files in the same order. A file that cannot be read now includes nothing.
+    The same files in the same order. A file that cannot be read now includes nothing, and neither does one
+    that is larger than `LARGEST` with its parts, so that these remain documents of a size that can be read.
     """
     names = _by_key(files)
     if len(names) < 2:
         return list(files)
     scanned = {at: _scanned(files[at]) for at in names.values()}
-    alone = [at for at, (_, is_document) in scanned.items() if is_document]
+    alone = [at for at, file in scanned.items() if file.is_document]
     reached: dict[int, Sequence[int]] = {}
     included: set[int] = set()
     for at in dict.fromkeys([*alone, *scanned]):  # a file without a class only where no document includes it
-        if at not in included:
-            reached[at] = _reached(at, files, names, scanned)
-            included.update(reached[at])
+        parts = _reached(at, files, names, scanned) if at not in included else []
+        if parts and sum(scanned[part].size for part in (at, *parts)) <= LARGEST:
+            reached[at] = parts
+            included.update(parts)
     result, owners = list(files), dict[int, str]()
     for at in sorted(reached.keys() - included):
         result[at] = replace(files[at], parts=tuple(files[part] for part in reached[at]))
@@ -176,13 +187,13 @@ def _part_text(part: File, declared: str) -> str | None:
     return text[body.end() if body else 0 : end.start() if end else len(text)]
 
 
-def _scanned(file: File) -> tuple[list[Inclusion], bool]:
-    """Return what a file includes, and whether it is a document that LaTeX can typeset alone."""
+def _scanned(file: File) -> Scanned:
     try:
-        text = replace(file).read().decode("utf-8", "replace")
+        data = replace(file).read()
     except Exception:  # libraries raise any exception on a file that they cannot read; its row says which
-        return [], False
-    return list(_inclusions(text)), bool(CLASS.search(text))
+        return Scanned()
+    text = data.decode("utf-8", "replace")
+    return Scanned(list(_inclusions(text)), bool(CLASS.search(text)), len(data))
 
 
 def _inclusions(text: str) -> Iterator[Inclusion]:
@@ -208,7 +219,7 @@ def _reached(
     root: int,
     files: Sequence[File],
     names: Mapping[str, int],
-    scanned: Mapping[int, tuple[list[Inclusion], bool]],
+    scanned: Mapping[int, Scanned],
 ) -> list[int]:
     """List all parts of a document, at any level."""
     home = _folder(files[root])
@@ -216,7 +227,7 @@ def _reached(
     waiting = [(root, 0)]
     while waiting:
         at, depth = waiting.pop()
-        for inclusion in scanned[at][0]:
+        for inclusion in scanned[at].inclusions:
             part = _found(inclusion, (home, _folder(files[at])), names)
             if part is not None and part not in found and depth < DEPTH and len(found) <= PARTS:
                 found[part] = None

@@ -73,7 +73,7 @@ def read(file: File) -> Iterator[Record | File | Reject]:
     markdown, title = to_markdown(done.stdout.decode("utf-8", "replace"))
     left_out = {
         "lines of the preamble": lines,
-        "included files that are not in the corpus": len(whole.missing),
+        "included files": len(whole.missing),
     }
     metadata = dict(unusual(whole.encoding)) | {
         "left_out": {what: count for what, count in left_out.items() if count},

@@ -4,12 +4,14 @@ import io
 import shutil
 import tarfile
 import zipfile
+from dataclasses import replace
 
 import pytest
 
 from datagen.recipe.sections import Source
+from datagen.request import Reject
 from datagen.stages.sources import ingest
-from datagen.stages.sources.ingest.inclusions import assembled, linked
+from datagen.stages.sources.ingest.inclusions import LARGEST, assembled, linked
 from datagen.stages.sources.ingest.record import File, Limits
 from tests.support.corpora import context, ingested, reasons, write
 
@@ -99,13 +101,22 @@ def test_a_file_of_two_documents_is_in_both_and_is_a_part_of_the_first():
     assert "C" in whole("a.tex", **texts).text and "C" in whole("b.tex", **texts).text
 
 
+def test_a_document_too_large_for_pandoc_is_read_in_parts_that_are_not():
+    chapters = {f"c{n}": rf"\input{{s{n}}}" for n in range(3)} | {
+        f"s{n}": "x" * (LARGEST // 3) for n in range(3)
+    }
+    book = r"\documentclass{x}" + "".join(rf"\include{{c{n}}}" for n in range(3))
+    assert parts(book=book, **chapters) == {f"s{n}.tex": f"c{n}.tex" for n in range(3)}
+
+
 def test_the_parts_count_against_the_size_of_a_document():
     small = Limits(document_mb=1)
     main = held("m.tex", r"\documentclass{x}" + "".join(rf"\input{{p{part}}}" for part in range(3)), small)
-    found = linked([main, *(held(f"p{part}.tex", "y" * 400_000, small) for part in range(3))])
-    with pytest.raises(Exception, match="more than 1 MB"):
-        assembled(found[0])
-    assert found[0].whole_size > 1_200_000
+    found = linked([main, *(held(f"p{part}.tex", "y" * 200_000, small) for part in range(3))])
+    assert found[0].whole_size > 600_000
+    grown = replace(found[0], parts=tuple(held(part.name, "y" * 400_000, small) for part in found[0].parts))
+    with pytest.raises(Reject, match="more than 1 MB"):  # since it was found
+        assembled(grown)
 
 
 @pytest.mark.parametrize("declared", ["latin1", "ansinew"])
