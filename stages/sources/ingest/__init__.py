@@ -104,8 +104,8 @@ def plan(options: Options, context: Context) -> list[Task]:
     """
     corpus = find(context.corpus, context.folder, context.run_folder.parent, options.limits)
     of_entries = groupby(corpus.files, key=lambda file: id(file.entry))
-    files = [file for _, of_entry in of_entries for file in linked(list(of_entry))]
-    tasks = _group(files, context.partition_bytes)
+    found = [file for _, of_entry in of_entries for file in linked(list(of_entry))]
+    tasks = _group(found, context.partition_bytes)
     if corpus.left_out:
         files, reasons = zip(*corpus.left_out, strict=True)
         tasks.append(Task(files, reasons))

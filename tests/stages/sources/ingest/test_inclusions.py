@@ -1,6 +1,8 @@
 """A LaTeX document in several files is one document, and each of its files is accounted for once."""
 
+import gzip
 import io
+import random
 import shutil
 import tarfile
 import zipfile
@@ -166,6 +168,26 @@ def test_the_parts_of_a_document_that_pandoc_rejects_are_read_by_themselves(tmp_
     kept, dropped = ingested(tmp_path, "p")
     assert [row["text"] for row in kept.values()] == ["Good words."] and list(kept) == ["p/good.tex"]
     assert reasons(dropped)["p/m.tex"] == "unreadable file"
+
+
+@needs_pandoc
+def test_a_part_and_an_archive_that_end_early_lose_nothing_before_that(tmp_path):
+    lines = "".join(f"Line {random.random()}.\n\n" for _ in range(2000))
+    texts = {"m.tex": MAIN % r"\input{a}", "a.tex": "Part.", "b.txt": lines}
+    with tarfile.open(tmp_path / "t.tgz", "w:gz") as tar:
+        for name, text in texts.items():
+            tar.add(write(tmp_path, f"files/{name}", text), name)
+    for name, data in {
+        "t.tgz": (tmp_path / "t.tgz").read_bytes(),
+        "p/a.tex.gz": gzip.compress(lines.encode()),
+    }.items():
+        write(tmp_path, name, data[: len(data) // 2])
+    write(tmp_path, "p/m.tex", texts["m.tex"])
+    kept, dropped = ingested(tmp_path, "p", "t.tgz")
+    assert kept["t.tgz!m.tex"]["text"] == "Start. Part. End."
+    assert kept["p/m.tex"]["text"] == "Start. End." and kept["p/a.tex.gz"]["text"].startswith("Line 0.")
+    truncated = {row["source"] for row in dropped if row["reason"] == "truncated file"}
+    assert truncated == {"p/a.tex.gz", "t.tgz"}
 
 
 def test_an_excluded_file_and_a_link_out_of_the_corpus_are_not_included(tmp_path):
