@@ -14,7 +14,7 @@ change when a line is added above.
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import groupby, islice
 from typing import Annotated, Literal, get_args
 
 import pyarrow as pa
@@ -32,6 +32,7 @@ from datagen.stages.sources.ingest.content import digest_of
 from datagen.stages.sources.ingest.convert import SCHEMA, dropped, rows
 from datagen.stages.sources.ingest.find import find
 from datagen.stages.sources.ingest.formats import KNOWN, ending_of
+from datagen.stages.sources.ingest.inclusions import linked
 from datagen.stages.sources.ingest.record import File, Limits
 from datagen.stages.sources.ingest.redact import KINDS
 from datagen.stages.sources.ingest.watch import read_files
@@ -102,7 +103,9 @@ def plan(options: Options, context: Context) -> list[Task]:
         If an entry of the corpus matches nothing, or two files have the same name.
     """
     corpus = find(context.corpus, context.folder, context.run_folder.parent, options.limits)
-    tasks = _group(corpus.files, context.partition_bytes)
+    of_entries = groupby(corpus.files, key=lambda file: id(file.entry))
+    found = [file for _, of_entry in of_entries for file in linked(list(of_entry))]
+    tasks = _group(found, context.partition_bytes)
     if corpus.left_out:
         files, reasons = zip(*corpus.left_out, strict=True)
         tasks.append(Task(files, reasons))
@@ -190,7 +193,7 @@ def _group(files: Sequence[File], limit: float) -> list[Task]:
     groups: list[list[File]] = []
     room = 0.0
     for file in files:
-        size = FILE_BYTES + file.size * (RATIO if file.compression else 1)
+        size = FILE_BYTES + file.whole_size * (RATIO if file.compression else 1)
         if size > room or not groups or file.entry.python:
             groups.append([])
             room = limit

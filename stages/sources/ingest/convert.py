@@ -79,6 +79,9 @@ def _rows(file: File, redact: Collection[str]) -> Iterator[Fields]:
     seen: set[int] = set()  # hashes of names, about 100 bytes a record
     members: dict[str, int] = {}
     count = 0
+    if file.part_of:
+        yield dropped(file, Reject("included in another file", f"its text is read with {file.part_of}"))
+        return
     try:
         form = format_of(file)
         for record in records(file, form):

@@ -90,6 +90,10 @@ class File:
         Number of archives around it.
     remote
         Whether it is in an object store; then `opener` opens it for reading at any position.
+    parts
+        Files whose text this one includes, and which are no documents (`inclusions`).
+    part_of
+        The name of the file that includes this one; "" if it is a document.
     cut
         Once it is read: where its compressed data end early, if they do. What precedes that is read.
     """
@@ -102,12 +106,19 @@ class File:
     opener: Callable[[], IO[bytes]] | None = None
     depth: int = 0
     remote: bool = False
+    parts: "tuple[File, ...]" = ()
+    part_of: str = ""
     cut: list[str] = field(default_factory=list, init=False, compare=False, repr=False)
 
     @property
     def compression(self) -> str:
         """The ending of its compression, such as ".gz"; "" if it has none."""
         return compression_of(self.name)
+
+    @property
+    def whole_size(self) -> int:
+        """Its size in bytes with that of its parts."""
+        return self.size + sum(part.size for part in self.parts)
 
     @property
     def basename(self) -> str:

@@ -137,7 +137,7 @@ class Child:
                 idle += elapsed
             last = now
             place = child.PLACE.unpack_from(self._current)
-            seconds = seconds_for(self._files[place[0]].size, self.limits)
+            seconds = seconds_for(self._files[place[0]].whole_size, self.limits)
             if now - worked > seconds or idle > IDLE_SHARE * seconds:
                 self._kill()
                 detail = f"over {seconds:.3g} seconds; see stages.ingest.seconds"

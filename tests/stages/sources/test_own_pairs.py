@@ -158,12 +158,12 @@ def test_a_run_says_which_ratings_and_reasoning_it_read(own, tmp_path):
 
 
 def test_personal_data_is_replaced(own):
-    (own / "a.jsonl").write_text(lines(pair(1, output="Write to ada@example.org or bob@example.org.")))
+    (own / "a.jsonl").write_text(lines(pair(1, output="Write to ada@lamps.org or bob@lamps.org.")))
     (row,), _, _ = read(own.parent)
     assert row["answer"] == "Write to [EMAIL_1] or [EMAIL_2]."
     assert json.loads(row["metadata"])["redacted"] == {"email": 2}
     (row,), _, _ = read(own.parent, redact=False)
-    assert "ada@example.org" in row["answer"]
+    assert "ada@lamps.org" in row["answer"]
 
 
 def test_a_share_is_sampled_by_hash_and_counted(own):

@@ -10,6 +10,8 @@ local SETTINGS = {
   "page", "use", "load", "input", "include", "require", "provide", "new", "renew", "declare", "label", "index",
   "bib", "draw", "node", "path", "pgf", "tikz", "put", "rule", "box", "line", "graphics", "ref", "cite",
 }
+-- Macros that many documents define for the term that a sentence defines.
+local TERMS = {define = true, defn = true, defined = true, definiendum = true, defterm = true, deftext = true}
 -- Macros whose last argument is words, after colours and sizes; not those that only define a box or a colour.
 local LAST = {"color", "box"}
 local DEFINITIONS = {"use", "save", "new", "def", "set", "let"}
@@ -39,6 +41,10 @@ local function names_one_of(words, name)
     if name:find(word, 1, true) then return true end
   end
   return false
+end
+
+local function is_setting(name)
+  return not TERMS[name] and names_one_of(SETTINGS, name)
 end
 
 -- The words of a text without its markup, where it is too deep or not understood.
@@ -75,13 +81,13 @@ end
 local function word(name)
   if name:find("name$") and #name > 4 then return {pandoc.Str((name:gsub("name$", "")))} end
   if name:find("TeX$") then return {pandoc.Str(name)} end
-  return #name > 2 and name:find("%u") and not names_one_of(SETTINGS, name) and {pandoc.Str(name)} or {}
+  return #name > 2 and name:find("%u") and not is_setting(name) and {pandoc.Str(name)} or {}
 end
 
 -- Report a macro without its arguments, which pandoc loses in the cells of tables; `latex.py` defines it then.
 local reported = {}
 local function report(name)
-  if not reported[name] and not names_one_of(SETTINGS, name) and not names_one_of(LAST, name) then
+  if not reported[name] and not is_setting(name) and not names_one_of(LAST, name) then
     reported[name] = true
     io.stderr:write("without arguments: " .. name .. "\n")
   end
@@ -104,7 +110,7 @@ local function inlines(macro)
   if names_one_of(LAST, name) and not names_one_of(DEFINITIONS, name) then
     if name:find("color$") and #groups < 2 then return {} end
     groups = {groups[#groups]}
-  elseif names_one_of(SETTINGS, name) then
+  elseif is_setting(name) then
     return {}
   end
   local found = pandoc.Inlines {}

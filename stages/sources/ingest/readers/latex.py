@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 from datagen.request import Reject
 from datagen.stages.sources.ingest.decoding import unusual
+from datagen.stages.sources.ingest.inclusions import assembled
 from datagen.stages.sources.ingest.readers.webpage import read_webpage
 from datagen.stages.sources.ingest.record import File, Record
 
@@ -18,7 +19,6 @@ FORMULA = re.compile(r'<span\s+class="math (inline|display)">\\[(\[](.*?)\\[)\]]
 CITATION = re.compile(r'<span\s+class="citation"\s+data-cites="([^"]*)">\s*</span>')
 PLACE = "\ue000{}\ue001"  # of a formula, while the page is converted
 PLACES = re.compile("\ue000(\\d+)\ue001")
-INPUT = re.compile(r"(\\input)[ \t]+([^\s{}\\%]+)")  # in TeX's syntax, which pandoc rejects
 # Code that pandoc does not know as such: with options, and a backslash written as a formula.
 VERB = re.compile(r"\\Verb\*?(?:\[(?:\\.|[^\]\\\n]){0,200}\])?(?=[^\w\s\[])")
 BACKSLASH = re.compile(r"\$\\backslash\s?(?:\{\})?\$")
@@ -46,32 +46,60 @@ Converted: TypeAlias = subprocess.CompletedProcess[bytes]
 NO_TITLE = "-"  # pandoc's title of a document without one
 
 
-def read(file: File) -> Iterator[Record]:
-    """Read the document, without the files that it includes."""
+def read(file: File) -> Iterator[Record | File | Reject]:
+    """
+    Read the document, with the files that it includes.
+
+    A part that pandoc rejects is yielded instead, so that its error names its own line. If pandoc rejects the
+    document without such parts, too, all parts are documents of their own.
+    """
     pandoc = shutil.which("pandoc")
     if pandoc is None:
         raise Reject(
             "needs pandoc", "to read LaTeX, install pandoc (pandoc.org) and make sure that it is on the PATH"
         )
-    text, encoding = file.text()
-    text = with_verb(VERB.sub(r"\\verb", INPUT.sub(r"\1{\2}", text)))
-    text = BACKSLASH.sub(r"\\textbackslash{}", text)
-    metadata: dict[str, object] = dict(unusual(encoding))
+    whole = assembled(file)
+    text, done, lines = _converted(pandoc, whole.text)
+    if done.returncode and whole.used:
+        alone = ((part, _convert(pandoc, _understood(assembled(part).text))) for part in whole.used)
+        whole = assembled(file, [part for part, tried in alone if tried.returncode])
+        text, done, lines = _converted(pandoc, whole.text)
+    if done.returncode:
+        yield Reject("unreadable file", _why_not(done.stderr.decode("utf-8", "replace"), done.returncode))
+        yield from file.parts
+        return
+    if len(text) <= MAX_AGAIN:
+        done = _with_lost(pandoc, text, done)
+    markdown, title = to_markdown(done.stdout.decode("utf-8", "replace"))
+    left_out = {
+        "lines of the preamble": lines,
+        "included files": len(whole.missing),
+    }
+    metadata = dict(unusual(whole.encoding)) | {
+        "left_out": {what: count for what, count in left_out.items() if count},
+        "includes": [part.name for part in whole.used],
+    }
+    filled = {name: value for name, value in metadata.items() if value}
+    yield Record(markdown, "" if title == NO_TITLE else title, metadata=filled)
+    yield from (part for part in file.parts if part not in whole.used)
+
+
+def _understood(text: str) -> str:
+    """Write code as pandoc expects it."""
+    return BACKSLASH.sub(r"\\textbackslash{}", with_verb(VERB.sub(r"\\verb", text)))
+
+
+def _converted(pandoc: str, text: str) -> tuple[str, Converted, int]:
+    """Convert a document, without its preamble if pandoc rejects that; return the lines left out, too."""
+    text = _understood(text)
     done = _convert(pandoc, text)
-    if done.returncode and (body := text.find(BEGIN)) > 0:  # definitions that it does not understand
+    if done.returncode and (body := text.find(BEGIN)) > 0:
         title = TITLE.search(text)
         without = (title[0] if title else "") + text[body:]
         again = _convert(pandoc, without)
         if not again.returncode:
-            done = again
-            metadata["left_out"] = {"lines of the preamble": text.count("\n", 0, body)}
-            text = without
-    if not done.returncode and len(text) <= MAX_AGAIN:
-        done = _with_lost(pandoc, text, done)
-    if done.returncode:
-        raise Reject("unreadable file", _why_not(done.stderr.decode("utf-8", "replace"), done.returncode))
-    markdown, title_read = to_markdown(done.stdout.decode("utf-8", "replace"))
-    yield Record(markdown, "" if title_read == NO_TITLE else title_read, metadata=metadata)
+            return without, again, text.count("\n", 0, body)
+    return text, done, 0
 
 
 def _convert(pandoc: str, text: str) -> Converted:

@@ -17,7 +17,7 @@ VALUES = {
     "date": (f"{OFFICE}date-value", re.compile(r"\d{4}-\d\d-\d\d(?:T\d\d:\d\d:\d\d(?:\.\d+)?)?")),
     "boolean": (f"{OFFICE}boolean-value", re.compile(r"true|false")),
 }
-VALUES |= dict.fromkeys(("currency", "percentage"), VALUES["float"])
+VALUES["currency"] = VALUES["float"]  # of a percentage, the text is what is shown
 
 
 def rewritten_content(data: bytes) -> tuple[bytes, Counter[str]]:
@@ -90,6 +90,7 @@ def _typed(cell: Element) -> tuple[str, bool]:
         name = attribute.removeprefix(OFFICE)
         return f'<table:table-cell office:value-type="{kind}" office:{name}="{value}"/>', True
     text = "\n".join("".join(line.itertext()) for line in cell.iterchildren(f"{TEXT}p"))
+    text = text or cell.get(f"{OFFICE}value", "")
     written = (
         f'<table:table-cell office:value-type="string"><text:p>{escape(text)}</text:p></table:table-cell>'
     )

@@ -27,13 +27,15 @@ def read(file: File) -> Iterator[Record]:
         related = _relations(archive, "ppt/presentation.xml")
         shown = part(archive, "ppt/presentation.xml").iter(f"{SLIDES}sldId")
         names = [related[slide.get(RELATION)] for slide in shown if slide.get(RELATION) in related]
-        slides = [_slide(archive, name, number) for number, name in enumerate(names, start=1)]
+        numbered = (_slide(archive, name, number) for number, name in enumerate(names, start=1))
+        slides = [slide for slide in numbered if slide]
     headings = [slide.partition("\n")[0].removeprefix("## ") for slide in slides]
     named = next((heading for heading in headings if not NO_TITLE.fullmatch(heading)), file.stem)
     yield Record("\n\n".join(slides), title or named, metadata=metadata)
 
 
 def _slide(archive: zipfile.ZipFile, name: str, number: int) -> str:
+    """Read a slide; "" of one without words."""
     heading, parts = "", []
     shapes = [
         shape
@@ -59,7 +61,7 @@ def _slide(archive: zipfile.ZipFile, name: str, number: int) -> str:
             for shape in _shapes(part(archive, target)):
                 if _kind(shape) == "body":
                     parts += _paragraphs(shape, bullets=False)
-    return "\n\n".join([f"## {heading or f'Slide {number}'}", *parts])
+    return "\n\n".join([f"## {heading or f'Slide {number}'}", *parts]) if heading or parts else ""
 
 
 def _shapes(root: Element) -> Iterator[Element]:
@@ -120,18 +122,21 @@ def _label(shape: Element) -> str:
 
 
 def _content(shape: Element, kind: str) -> list[str]:
-    tables = [
-        write_table(
-            [[" ".join(_paragraphs(cell, False)) for cell in row] for row in table.iter(f"{DRAWING}tr")]
-        )
-        for table in shape.iter(f"{DRAWING}tbl")
-    ]
+    tables = list(shape.iter(f"{DRAWING}tbl"))
     if tables:
-        return tables
+        return [text for table in tables for text in _table(table)]
     lines = _paragraphs(shape, bullets=kind == "body")
     if len(lines) == 1:
         return [lines[0].lstrip().removeprefix("- ")]  # no list
     return _joined(lines) if kind == "body" else lines
+
+
+def _table(table: Element) -> list[str]:
+    """Write a table; one with a single column is a frame, and its cells are paragraphs."""
+    rows = [[_paragraphs(cell, bullets=False) for cell in row] for row in table.iter(f"{DRAWING}tr")]
+    if len({column for row in rows for column, cell in enumerate(row) if cell}) == 1:
+        return [text for row in rows for cell in row for text in cell]
+    return [write_table([[" ".join(cell) for cell in row] for row in rows])]
 
 
 def _joined(lines: list[str]) -> list[str]:

@@ -10,7 +10,7 @@ from python_calamine import CalamineError, CalamineWorkbook, PasswordError
 
 from datagen.request import Reject
 from datagen.stages.sources.ingest.readers.percentages import Percentages, write_percentage
-from datagen.stages.sources.ingest.readers.repaired_workbook import is_sparse, repaired
+from datagen.stages.sources.ingest.readers.repaired_workbook import is_misread, repaired
 from datagen.stages.sources.ingest.readers.tables import MAX_CHARS, size_of, write_table
 from datagen.stages.sources.ingest.readers.zipped import OLE, opened
 from datagen.stages.sources.ingest.record import File, Record
@@ -18,6 +18,7 @@ from datagen.stages.sources.ingest.record import File, Record
 LOCKED = b"E\0n\0c\0r\0y\0p\0t\0e\0d\0P\0a\0c\0k\0a\0g\0e\0"  # the stream of an encrypted workbook
 MAX_HEADER_ROWS = 4
 MAX_GROUP = 60  # characters of a cell over several columns that is repeated in each
+LONGEST_NAME = 40  # characters of the name of a column that ends in a full stop
 YEAR = re.compile(r"(?:19|20)\d\d")
 NUMBER = re.compile(r"[-−+]?[\d.,]+\s?%?")
 
@@ -44,13 +45,13 @@ def read(file: File) -> Iterator[Record | Reject]:
 
 
 class _Workbook:
-    """A workbook; it is rewritten (`repaired`) if it is sparse or damaged."""
+    """A workbook; it is rewritten (`repaired`) if it is sparse, damaged, or misread."""
 
     def __init__(self, stream: IO[bytes], file: File, is_zip: bool) -> None:
         self._stream, self._is_zip, self._can_repair = stream, is_zip, is_zip
         self._counts: Counter[str] = Counter()  # of what the repair changed
         try:
-            if is_zip and is_sparse(stream):
+            if is_zip and is_misread(stream):
                 self._repair()
             else:
                 self._open(stream)
@@ -113,8 +114,9 @@ def blocks(rows: Iterable[Row]) -> Iterator[str]:
     Write a sheet's rows as tables and paragraphs.
 
     A row with one cell is a paragraph: a title or a note. The first other row is the header of a table, or
-    the first rows are (`_one_header`); after an empty row, one without a number is the next header. It is
-    repeated in tables of at most `MAX_CHARS` characters, so that passages have it.
+    the first rows are (`_one_header`). A row without a number is the next header after an empty row, or if it
+    has most names of the last one. A header is repeated in tables of at most `MAX_CHARS` characters, so that
+    passages have it, unless it is the first of many pairs of a name and a text.
     """
     table: list[Row] = []  # the header, and the rows that are not yet written
     header_written = False
@@ -125,7 +127,10 @@ def blocks(rows: Iterable[Row]) -> Iterator[str]:
         if not filled:
             after_space = bool(table)
             continue
-        new_header = after_space and not any(NUMBER.fullmatch(cell) for cell in filled)
+        has_number = any(NUMBER.fullmatch(cell) for cell in filled)
+        new_header = after_space and not has_number
+        if table and (len(table) > 1 or header_written):
+            new_header = new_header or _names_in_common(table, row) >= 2 + has_number
         after_space = False
         length = sum(size_of(cell) + 3 for cell in row)
         is_text = len(filled) == 1
@@ -133,7 +138,7 @@ def blocks(rows: Iterable[Row]) -> Iterator[str]:
         if table and (new_header or (len(table) > 1 and (is_text or size + length > MAX_CHARS))):
             if len(table) > 1 or not header_written:
                 yield write_table(table)
-            table, size, header_written = table[:1], 0, True
+            table, size, header_written = table[:1] if _is_header(table[0]) else [], 0, True
         if is_text:
             yield filled[0]
         elif new_header or not table:
@@ -145,6 +150,19 @@ def blocks(rows: Iterable[Row]) -> Iterator[str]:
             size += length
     if len(table) > 1 or (table and not header_written):
         yield write_table(table)
+
+
+def _names_in_common(table: list[Row], row: Row) -> int:
+    """Count the cells of a section's header: most are in the table's header, too, and in no row since."""
+    header, *rows = table
+    names = [column for column, cell in enumerate(header) if cell and row[column : column + 1] == [cell]]
+    is_repeated = any(other[column : column + 1] == [header[column]] for other in rows for column in names)
+    return 0 if is_repeated or 2 * len(names) <= sum(map(bool, row)) else len(names)
+
+
+def _is_header(row: Row) -> bool:
+    """Check whether a row names columns: no cell is a sentence."""
+    return not any(len(cell) > LONGEST_NAME and cell.endswith((".", "!", "?")) for cell in row)
 
 
 def _has_figures(row: Row) -> bool:

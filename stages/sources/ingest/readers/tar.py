@@ -9,6 +9,7 @@ from typing import IO, cast
 
 from datagen.request import Reject
 from datagen.stages.sources.ingest.compression import MEMBERS
+from datagen.stages.sources.ingest.inclusions import is_latex, linked
 from datagen.stages.sources.ingest.record import File, is_hidden
 
 LARGEST = 2_000_000_000  # maximum bytes of a member
@@ -16,7 +17,28 @@ IN_MEMORY = 8_000_000  # bytes of a member kept in memory; a larger one goes to 
 
 
 def read(file: File) -> Iterator[File | Reject]:
-    """Yield the members in order; the archive is read once, sequentially, and nothing is extracted."""
+    """
+    Yield the members in order; the archive is read once, sequentially, and nothing is extracted.
+
+    LaTeX files, which may include later ones, follow at the end.
+    """
+    held: list[File] = []
+    room = file.limits.document_bytes
+    try:
+        for member in _members(file):
+            if isinstance(member, File) and is_latex(member) and member.size <= room:
+                member.stored().close()  # keeps its contents
+                held.append(member)
+                room -= member.size
+            else:
+                yield member
+    except Exception:
+        yield from linked(held)
+        raise
+    yield from linked(held)
+
+
+def _members(file: File) -> Iterator[File | Reject]:
     with file.open() as stream, tarfile.open(fileobj=stream, mode="r|") as archive:
         for number, member in enumerate(archive):
             if number == MEMBERS:

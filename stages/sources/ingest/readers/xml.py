@@ -8,7 +8,8 @@ from lxml import etree
 from datagen.request import Reject
 from datagen.stages.sources.ingest.decoding import decode_declared, unusual
 from datagen.stages.sources.ingest.readers.mediawiki import to_markdown
-from datagen.stages.sources.ingest.readers.xml_blocks import name_of, paragraphs
+from datagen.stages.sources.ingest.readers.xml_blocks import paragraphs
+from datagen.stages.sources.ingest.readers.xml_fields import name_of
 from datagen.stages.sources.ingest.readers.xml_substitutions import substitute
 from datagen.stages.sources.ingest.readers.zipped import Element
 from datagen.stages.sources.ingest.record import File, Record

@@ -6,6 +6,7 @@ from itertools import takewhile
 from lxml import etree
 
 from datagen.stages.sources.ingest.readers.tables import write_table
+from datagen.stages.sources.ingest.readers.xml_fields import fields_of, name_of
 from datagen.stages.sources.ingest.readers.zipped import Element
 
 TITLES = frozenset({"title", "head", "heading", "bridgehead", "article-title", "invention-title"})
@@ -43,6 +44,9 @@ TEX, TEX_BEGIN, TEX_END = "\\documentclass", "\\begin{document}", "\\end{documen
 BASE64 = re.compile(r"[A-Za-z0-9+/=\s]+")
 MIN_BINARY = 240  # characters of binary data
 MARKDOWN = "markdown-of-html"  # an element with text as it is to be written
+# Text, even if it has no words.
+FIELDLESS = TEXTS | LINES | PARAGRAPHS | CODE | LISTS | ITEMS | TABLES | CELLS
+FIELDLESS |= {MARKDOWN, "code"}
 MAX_DEPTH = 200  # of elements; deeper ones are read as plain text
 
 
@@ -51,11 +55,6 @@ def paragraphs(root: Element) -> list[str]:
     parts: list[str] = []
     _walk(root, 0, 0, parts, _with_blocks(root))
     return [part for number, part in enumerate(parts) if not number or part != parts[number - 1]]
-
-
-def name_of(element: Element) -> str:
-    """Return an element's name without its prefix, whether that is declared or not; "" of no element."""
-    return re.split("[}:]", element.tag)[-1] if isinstance(element.tag, str) else ""
 
 
 def text_of(element: Element) -> str:
@@ -116,9 +115,22 @@ def _walk(element: Element, depth: int, level: int, parts: list[str], blocks: se
     if is_mixed:
         _walk_mixed(element, depth, level, parts, blocks)
     else:
-        for child in element:
-            _walk(child, depth + 1, level, parts, blocks)
+        _walk_children(element, depth, level, parts, blocks)
     _mark_item(element, parts, start)
+
+
+def _walk_children(element: Element, depth: int, level: int, parts: list[str], blocks: set[Element]) -> None:
+    """Append the paragraphs of an element without text of its own: fields side by side are one."""
+    fields = fields_of(element, FIELDLESS)
+    run: list[str] = []
+    for child in element:
+        if child in fields:
+            run.append(fields[child])
+        elif len(child) or (child.text or "").strip():
+            parts += ["; ".join(run)] if run else []
+            run = []
+            _walk(child, depth + 1, level, parts, blocks)
+    parts += ["; ".join(run)] if run else []
 
 
 def _walk_mixed(element: Element, depth: int, level: int, parts: list[str], blocks: set[Element]) -> None:

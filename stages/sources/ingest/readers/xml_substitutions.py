@@ -15,7 +15,8 @@ from lxml import etree
 
 from datagen.stages.sources.ingest.readers.mathml import linear
 from datagen.stages.sources.ingest.readers.webpage import read_webpage
-from datagen.stages.sources.ingest.readers.xml_blocks import MARKDOWN, PARAGRAPHS, name_of, text_of
+from datagen.stages.sources.ingest.readers.xml_blocks import MARKDOWN, PARAGRAPHS, text_of
+from datagen.stages.sources.ingest.readers.xml_fields import name_of
 from datagen.stages.sources.ingest.readers.zipped import Element
 
 # Keys that are pressed together, and entries of menus, of which only a reader sees that they are apart.

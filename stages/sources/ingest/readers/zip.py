@@ -7,6 +7,7 @@ from typing import IO
 
 from datagen.request import Reject
 from datagen.stages.sources.ingest.compression import bounded, check_zip
+from datagen.stages.sources.ingest.inclusions import linked
 from datagen.stages.sources.ingest.record import File, is_hidden
 
 
@@ -14,6 +15,7 @@ def read(file: File) -> Iterator[File | Reject]:
     """Yield the members in order, without folders and hidden files."""
     with file.seekable() as stream, zipfile.ZipFile(stream) as archive:
         check_zip(archive, stream.seek(0, 2))
+        files: list[File] = []
         for member in archive.infolist():
             if member.is_dir() or is_hidden(member.filename):
                 continue
@@ -24,7 +26,8 @@ def read(file: File) -> Iterator[File | Reject]:
                 yield Reject("encrypted", f"{file.name}!{member.filename} requires a password")
                 continue
             opener = partial(_open, archive, member)
-            yield file.member(member.filename, opener, member.compress_size)
+            files.append(file.member(member.filename, opener, member.compress_size))
+        yield from linked(files)
 
 
 def _open(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> IO[bytes]:

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 
 from datagen.stages.sources.ingest.redact.prefilters import has_long_number, lowered, places
+from datagen.stages.sources.ingest.redact.reserved import is_reserved_domain, is_reserved_phone
 
 # An address is searched around each @: a pattern that begins with a word would be tried at every word.
 # In scripts without spaces between words, only ASCII characters belong to an address.
@@ -101,7 +102,11 @@ SECTION = re.compile(r"\.?[ \t\u00a0]+[^\W\d_]")  # after a section's number at 
 
 
 def find_emails(text: str) -> Iterator[tuple[int, int, str]]:
-    """Find e-mail addresses, also those with "[at]" and "[dot]"; no user of an address such as ssh://git@host."""
+    """
+    Find e-mail addresses, also those with "[at]" and "[dot]".
+
+    The user of an address such as ssh://git@host is none, and example.com has no users.
+    """
     at = text.find("@")
     while at >= 0:
         local = _local_part(text, at)
@@ -111,12 +116,13 @@ def find_emails(text: str) -> Iterator[tuple[int, int, str]]:
         at = text.find("@", at + 1)
     if "%40" in text:
         for match in ESCAPED.finditer(text):
-            yield *match.span(), f"{match[1]}@{match[2]}".casefold()
+            if not is_reserved_domain(match[2]):
+                yield *match.span(), f"{match[1]}@{match[2]}".casefold()
     if " dot " in lowered(text) or BRACKETED_AT.search(text):
         for match in SPELLED.finditer(text):
             user, host = (match[1], match[2]) if match[1] else (match[3], match[4])
             host = re.sub(r"\s?[\[({<]?\s?\b(?:dot|punkt)\b\s?[\])}>]?\s?", ".", host, flags=re.IGNORECASE)
-            if re.search(r"\.[a-z]{2,24}$", host, re.IGNORECASE):
+            if re.search(r"\.[a-z]{2,24}$", host, re.IGNORECASE) and not is_reserved_domain(host):
                 yield *match.span(), f"{user}@{host}".casefold()
 
 
@@ -133,7 +139,7 @@ def _local_part(text: str, at: int) -> int:
 
 
 def _is_address(text: str, local: int, domain: re.Match[str]) -> bool:
-    if domain[1].rpartition(".")[2].casefold() in FILES:
+    if domain[1].rpartition(".")[2].casefold() in FILES or is_reserved_domain(domain[1]):
         return False
     before, after = text[max(0, local - 3) : local], text[domain.end() : domain.end() + 2]
     in_url = before.endswith((":", "/")) and "//" in text[max(0, local - LONGEST_URL) : local].split()[-1]
@@ -170,7 +176,7 @@ def find_phones(text: str) -> Iterator[tuple[int, int, str]]:
 
 def _number(written: str, region: str | None, valid: bool = True) -> str:
     """
-    Return a number's international form; "" if it is not a number.
+    Return a number's international form; "" if it is not a number, or nobody's.
 
     Parameters
     ----------
@@ -179,9 +185,10 @@ def _number(written: str, region: str | None, valid: bool = True) -> str:
     region
         Country whose national form it may have.
     valid
-        Whether the number must be assigned; otherwise only its length is checked, as for the fictional
-        555-0100.
+        Whether the number must be assigned; otherwise only its length is checked.
     """
+    if is_reserved_phone(written):
+        return ""
     import phonenumbers  # loaded when used, as recipes load all stages
 
     try:

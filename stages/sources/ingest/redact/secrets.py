@@ -2,7 +2,7 @@
 Secrets: keys with known prefixes, private keys, passwords in URLs, and values assigned to ``password``.
 
 Only the secret is replaced, so ``postgres://app:[SECRET_1]@db`` is still recognisable as a URL. Placeholders
-such as ``<password>``, ``$TOKEN`` and ``secret`` are not replaced.
+such as ``<password>``, ``$TOKEN`` and ``secret``, and published examples (`reserved`), are not replaced.
 """
 
 import math
@@ -14,6 +14,8 @@ from functools import lru_cache
 from itertools import takewhile
 
 from datagen.stages.sources.ingest.redact.prefilters import lowered, places_of
+from datagen.stages.sources.ingest.redact.reserved import SECRETS as PUBLISHED
+from datagen.stages.sources.ingest.redact.reserved import is_reserved_domain
 
 # A text in the key -> pattern of the whole key. The text is searched first, because that is fast.
 KEYS = {
@@ -87,8 +89,7 @@ RUN = re.compile(r"(?<![A-Za-z0-9])[A-Za-z0-9]{22,}")  # looked for first, which
 PEM_BEGIN = re.compile(r"-{4,5} ?BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)? ?-{4,5}")
 PEM_END = re.compile(r"-{4,5} ?END (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)? ?-{4,5}")
 PEM_BODY = re.compile(r"(?:[A-Za-z0-9+/=\s]|\\n|^[A-Z][\w-]+: .*$)*", re.MULTILINE)  # of one cut short
-URL = re.compile(r"://([^\s/@:'\"<>]*):([^\s@/'\"<>]+)@(?=[\w\[])")
-EXAMPLE = re.compile(r"(?:[\w-]{1,60}\.){0,3}example(?:\.(?:com|net|org))?(?![\w.-])")  # RFC 2606
+URL = re.compile(r"://([^\s/@:'\"<>]*):([^\s@/'\"<>]+)@(?=([\w.-]+)|\[)")
 BEARER = re.compile(r"(?:Bearer|Basic|Token)\s+([\w.~+/-]{16,}=*)")
 
 # A name that ends in one of these, in any language, is assigned a secret, unlike "password_encryption".
@@ -136,9 +137,10 @@ GIVEN = re.compile(
 )
 # Placeholders for secrets in documentation.
 STAND_IN = re.compile(
+    rf"{PUBLISHED}|"
     r"[<$%{\[*.].*|.*[>}\]]|x+|\*+|\.+|(?:(?:your|my|the|new|old|some|user|db|test|example|sample|changeme"
-    r"|change|me|replace|secret|password|passwd|pass|pwd|token|api|key|access|here|username|none|null|true"
-    r"|false|string|text|value|hidden|redacted|required|optional|default|empty|foo|bar"
+    r"|change|me|please|pw|replace|secret|password|passwd|pass|pwd|token|api|key|access|here|username|none|null|true"
+    r"|false|string|text|value|hidden|redacted|required|optional|default|empty|foo|bar|baz"
     r"|p4ssw0rd|secr3t|anoncvs)[-_ ]?)+\d{0,3}",
     re.IGNORECASE,
 )
@@ -191,14 +193,14 @@ def find_secrets(text: str) -> Iterator[tuple[int, int, str]]:
     marks = [mark for mark in PREFIXED if mark in (text if mark in SPACED else long)] if long else []
     for mark in marks:
         for match in PREFIXED[mark].finditer(text):
-            if mark != "sk-" or is_random(match[0][3:]):
+            if (mark != "sk-" or is_random(match[0][3:])) and not STAND_IN.fullmatch(match[0]):
                 yield *match.span(), match[0]
     yield from _private_keys(text)
     if RUN.search(long):
         yield from _unknown_keys(text)
     if "://" in text:
         for match in URL.finditer(text):
-            is_example = len(match[2]) < MIN_IN_URL and EXAMPLE.match(text, match.end())
+            is_example = len(match[2]) < MIN_IN_URL and is_reserved_domain(match[3] or "")
             if not STAND_IN.fullmatch(match[2]) and not is_example:
                 yield *match.span(2), match[2]
     for match in BEARER.finditer(text) if any(word in text for word in ("Bearer", "Basic", "Token")) else ():

@@ -119,6 +119,14 @@ def test_a_reference_is_the_title_of_its_section_or_its_label(tmp_path):
 
 
 @pytest.mark.skipif(shutil.which("pandoc") is None, reason="pandoc is not installed")
+def test_the_term_that_a_macro_of_the_document_defines_is_kept(tmp_path):
+    path = tmp_path / "a.tex"
+    path.write_text(r"We call it a \define{bijection} or an \defn{equivalence}.\definecolor{x}{rgb}{1,1,0}")
+    (row,) = rows(File(path, path.name, Source(path=path.name), path.stat().st_size))
+    assert row["text"] == "We call it a bijection or an equivalence."
+
+
+@pytest.mark.skipif(shutil.which("pandoc") is None, reason="pandoc is not installed")
 def test_the_words_in_boxes_and_colours_are_kept_and_code_is_code(tmp_path):
     body = (
         r"\newsavebox{\mybox}\savebox{\mybox}{saved}\definecolor{lamp}{rgb}{1,1,0} So {\color{blue}blue} and {\color{red}{red}} "

@@ -11,6 +11,7 @@ import pytest
 from datagen.recipe.sections import Source
 from datagen.stages.sources.ingest.convert import rows
 from datagen.stages.sources.ingest.readers.spreadsheet import MAX_CHARS, blocks
+from datagen.stages.sources.ingest.readers.tables import write_table
 from datagen.stages.sources.ingest.record import File
 from tests.support.office import ODF, OFFICE, RELATIONS, TYPES, W, docx, opendocument, paragraph, zipped
 
@@ -210,6 +211,33 @@ def test_the_parts_of_a_long_table_have_its_header():
     assert [line.split()[1] for line in rows_of_data] == [str(number) for number in range(100)]
 
 
+def test_a_section_has_its_own_header_where_that_repeats_most_names_of_the_last():
+    rows = [
+        ["Id", "Lamps", "Answer", "Notes"],
+        ["a", "Is it lit?", "Yes", ""],
+        ["b", "Is it full?", "No", ""],
+    ]
+    for name in ("Wicks", "2"):
+        second = [["Id", name, "Answer", "Notes"], ["c", "Is it dry?", "Yes", ""]]
+        assert list(blocks([*rows, *second])) == [write_table(rows), write_table(second)]
+    third = ["Id", "7", "Answer", "3"]
+    assert list(blocks([*rows, third])) == [write_table([*rows, third])]
+
+
+def test_values_that_many_rows_share_are_no_header():
+    rows = [["Ada", "open", "oil"], ["Bo", "open", "oil"], ["Cy", "open", "oil"]]
+    assert list(blocks(rows)) == [write_table(rows)]
+
+
+def test_the_first_pair_of_a_name_and_a_text_is_not_repeated_as_a_header():
+    pairs = [
+        [f"Field {n}", f"The value number {n} of a record, which says what it is. " * 8] for n in range(6)
+    ]
+    pairs.insert(3, ["A note.", ""])
+    text = "\n\n".join(blocks([cell.strip() for cell in pair] for pair in pairs))
+    assert [text.count(f"Field {n} ") for n in range(6)] == [1] * 6
+
+
 def test_a_header_is_never_without_its_first_row():
     tables = list(blocks([["No", "Remark"], ["1", "word " * 300], ["2", "word"]]))
     assert [len(table.split("\n")) for table in tables] == [3, 3]
@@ -333,6 +361,14 @@ PERCENT = f"""<styleSheet xmlns="{SHEETS}">
 <numFmts><numFmt numFmtId="164" formatCode="0.0%;[Red]-0.0%"/><numFmt numFmtId="165" formatCode='0.00" % of all"'/></numFmts>
 <cellXfs><xf numFmtId="0"/><xf numFmtId="9"/><xf numFmtId="10"/><xf numFmtId="164"/><xf numFmtId="165"/></cellXfs>
 </styleSheet>"""
+
+
+@pytest.mark.parametrize(("shown", "written"), [("3,5 %", "3,5 %"), ("", "0.035")])
+def test_a_percentage_of_an_opendocument_sheet_is_written_as_it_is_shown(read, shown, written):
+    rows = TYPED.format("percentage", "value", "0.035", shown, ods_row("Fig")[18:-18])
+    (row,) = read("a.ods", ods(ods_row("Share", "Name") + rows))
+    assert row["text"] == f"| Share | Name |\n| --- | --- |\n| {written} | Fig |"
+    assert row["metadata"] == "{}"
 
 
 @pytest.mark.parametrize("first", ["B3", "C60", "XFD1048575"])

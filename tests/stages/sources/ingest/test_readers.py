@@ -651,6 +651,25 @@ def test_a_short_line_on_top_is_the_title_of_a_slide_without_one(text_of, first,
     assert text.startswith(f"## {heading}\n\n") and text.count("Lamps") <= 1 and "The rest." in text
 
 
+@pytest.mark.parametrize(
+    ("other", "text"),
+    [("", "One.\n\nTwo.\n\nThree."), ("x", "| One. Two. | x |\n| --- | --- |\n| Three. | x |")],
+)
+def test_a_table_with_one_column_on_a_slide_is_a_frame(text_of, other, text):
+    def cell(*lines):
+        written = "".join(f"<a:p><a:r><a:t>{line}</a:t></a:r></a:p>" for line in lines)
+        return f"<a:tc><a:txBody>{written}</a:txBody></a:tc>"
+
+    rows = "".join(f"<a:tr>{cell(*lines)}{cell(other)}</a:tr>" for lines in (("One.", "Two."), ("Three.",)))
+    frame = f"<p:graphicFrame><a:graphic><a:tbl>{rows}</a:tbl></a:graphic></p:graphicFrame>"
+    assert text_of("a.pptx", drawn(box("Lamps", kind="title"), frame)) == f"## Lamps\n\n{text}"
+
+
+def test_slides_without_words_are_no_document(read):
+    (_, (row,)) = read("a.pptx", drawn(box("")))
+    assert row["reason"] == "empty document"
+
+
 def test_a_body_of_one_paragraph_is_no_list(text_of):
     assert text_of("a.pptx", drawn(box("It burns.", kind="body"))) == "## Slide 1\n\nIt burns."
 
@@ -721,6 +740,26 @@ def test_of_a_page_of_help_the_title_and_the_text_are_read(read):
     assert '"fields of the article": 2' in row["metadata"]
 
 
+def test_values_of_xml_that_have_no_words_are_written_with_their_names(text_of):
+    """A reader cannot tell what "true", "E" and "841" alone say, nor the other values of their record."""
+    record = (
+        "<item><ShortCode>V1.2</ShortCode><Name>Oil lamps</Name><text>Fill the lamp.</text>"
+        "<L1><Required>False</Required></L1><L2><Required>True</Required><By>hand</By></L2><CWE><item>841</item><item>7</item></CWE>"
+        '<level n="1">true</level><level n="2"/><note>See <b>2</b>.</note></item>'
+    )
+    assert text_of("a.xml", f"<root><items>{record}</items></root>").split("\n\n") == [
+        "- Short Code: V1.2; Name: Oil lamps",
+        "Fill the lamp.",
+        "L1 (Required: False); L2 (Required: True; By: hand); CWE: 841, 7; level n 1: true",
+        "See 2.",
+    ]
+
+
+def test_words_paragraphs_lists_and_tables_of_xml_have_no_names(text_of):
+    page = "<doc><speaker>ADA</speaker><line>To be</line><p>3</p><list><item>4</item><item>5</item></list><字>水</字></doc>"
+    assert text_of("a.xml", page).split("\n\n") == ["ADA", "To be", "3", "- 4", "- 5", "水"]
+
+
 def test_a_paragraph_of_xml_that_is_all_markup_is_one_line(text_of):
     page = (
         "<sect1><title><application>Kate</application> <acronym>UI</acronym></title>"
@@ -728,9 +767,9 @@ def test_a_paragraph_of_xml_that_is_all_markup_is_one_line(text_of):
         "<variablelist><varlistentry><term><option>-p</option>, <option>--page</option></term>"
         "<listitem><para>A page.</para></listitem></varlistentry></variablelist>"
         "<cmdsynopsis><command>kate</command><arg><option>-s</option><replaceable>x</replaceable></arg></cmdsynopsis>"
-        "<data><name>a</name><value>b</value></data></sect1>"
+        "<data><name>wick</name><value>oil</value></data></sect1>"
     )
-    expected = "# Kate UI\n\n% kate -n\n\n-p, --page\n\n- A page.\n\nkate -s x\n\na\n\nb"
+    expected = "# Kate UI\n\n% kate -n\n\n-p, --page\n\n- A page.\n\nkate -s x\n\nwick\n\noil"
     assert text_of("a.docbook", page) == expected
 
 

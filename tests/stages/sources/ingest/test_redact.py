@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ PLANTED = [
     for line in (PERSONAL / "planted.txt").read_text(encoding="utf-8").splitlines()
     if not line.startswith("#")
 ]
+DOCUMENTATION = Path(__file__).parents[4] / "docs" / "documents.md"
 CLEAN = (PERSONAL / "clean.txt").read_text(encoding="utf-8").splitlines()
 PRIVATE_KEY = "-----BEGIN RSA PRIVATE KEY-----\nMIIEow\nIBAAKC+/=\n-----END RSA PRIVATE KEY-----"
 
@@ -30,7 +32,7 @@ def findings(text):
 @pytest.mark.slow
 def test_a_list_of_many_addresses_takes_linear_time():
     """A table of contacts is one document."""
-    text = " ".join(f"user{number}@example.org" for number in range(200_000))
+    text = " ".join(f"user{number}@lamps.org" for number in range(200_000))
     redaction = Redaction(KINDS)
     assert redaction.text(text).endswith("[EMAIL_199999] [EMAIL_200000]")
     assert redaction.counts == {"email": 200_000}
@@ -53,10 +55,10 @@ def test_recall_and_precision_on_the_planted_set():
 
 def test_a_value_has_one_placeholder_in_title_text_and_metadata(tmp_path):
     record = {
-        "title": "Mail to Ada@Example.com",
-        "text": "From ada@example.com to bo@example.com, card 4111 1111 1111 1111 or 4111111111111111.",
-        "from": "ada@example.com",
-        "login": {"password": "hunter2", "user": "ada"},
+        "title": "Mail to Ada@Lamps.com",
+        "text": "From ada@lamps.com to bo@lamps.com, card 4111 1111 1111 1111 or 4111111111111111.",
+        "from": "ada@lamps.com",
+        "login": {"password": "gopher27", "user": "ada"},
         "card": 4111111111111111,
         "id": 7,
     }
@@ -73,14 +75,14 @@ def test_a_value_has_one_placeholder_in_title_text_and_metadata(tmp_path):
 
 
 def test_a_name_that_is_personal_becomes_its_hash(tmp_path):
-    write(tmp_path, "a.jsonl", '{"id": "ada@example.com", "text": "One."}\n{"id": "bo", "text": "Two."}')
+    write(tmp_path, "a.jsonl", '{"id": "ada@lamps.com", "text": "One."}\n{"id": "bo", "text": "Two."}')
     kept, dropped = ingested(tmp_path, "a.jsonl")
     assert not dropped and "a.jsonl#bo" in kept and len(kept) == 2
     assert "ada@" not in json.dumps(list(kept.values()))
 
 
 def test_dropped_rows_show_no_redacted_values(tmp_path):
-    write(tmp_path, "a.jsonl", '{"text": "Ask ada@example.com."}\n{"ada@example.com": 1}\n')
+    write(tmp_path, "a.jsonl", '{"text": "Ask ada@lamps.com."}\n{"ada@lamps.com": 1}\n')
     _, dropped = ingested(tmp_path, "a.jsonl")
     assert len(dropped) == 1 and "ada@" not in json.dumps(dropped)
 
@@ -89,19 +91,19 @@ def test_dropped_rows_show_no_redacted_values(tmp_path):
     ("redact", "text"),
     [
         (True, "[EMAIL_1], tel. [PHONE_1]"),
-        (False, "ada@example.com, tel. +1 415 555 2671"),
-        (["phone"], "ada@example.com, tel. [PHONE_1]"),
-        ([], "ada@example.com, tel. +1 415 555 2671"),
+        (False, "ada@lamps.com, tel. +1 415 555 2671"),
+        (["phone"], "ada@lamps.com, tel. [PHONE_1]"),
+        ([], "ada@lamps.com, tel. +1 415 555 2671"),
     ],
 )
 def test_the_recipe_selects_the_kinds(tmp_path, redact, text):
-    write(tmp_path, "a.txt", "ada@example.com, tel. +1 415 555 2671")
+    write(tmp_path, "a.txt", "ada@lamps.com, tel. +1 415 555 2671")
     kept, _ = ingested(tmp_path, "a.txt", options=Options(redact=redact))
     assert kept["a.txt"]["text"] == text
 
 
 def test_replacements_are_counted_and_reported(tmp_path):
-    write(tmp_path, "a.txt", "ada@example.com and bo@example.com")
+    write(tmp_path, "a.txt", "ada@lamps.com and bo@lamps.com")
     write(tmp_path, "b.txt", "Nothing here.")
     figures = checked(tmp_path, ".")
     assert figures["redacted/documents"] == 1 and figures["redacted/email"] == 2
@@ -122,7 +124,7 @@ def test_a_private_key_is_replaced_whole():
 
 
 def test_of_overlapping_values_the_earlier_kind_is_taken():
-    assert findings("postgres://app:ada@example.com9@db.internal/x")[0][0] == "secret"
+    assert findings("postgres://app:ada@db.lamps.org9@db.internal/x")[0][0] == "secret"
     assert [kind for kind, _ in findings("token=ghp_x7Kq2mPz9Lw4Rt8Vn3Bc6Yd1Fg5Hj0SaEu2T")] == ["secret"]
 
 
@@ -396,6 +398,52 @@ def test_a_section_and_a_version_are_no_address(text, address):
 )
 def test_the_code_of_a_place_a_clause_and_years_are_no_phone_number(text, number):
     assert findings(text) == ([("phone", number)] if number else [])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "user@example.com, o'neil@mail.Example.ORG, a@b.test, x@y.invalid and me(at)host.example",
+        "GET /?user=ada%40example.net",
+        "Phone: 555-0123, (212) 555-0187, +1-202-555-0143, tel. 1 800 555 0199",
+        "Tel. +44 20 7946 0958, 01632 960001, +44 (0)7700 900123, phone 0161 496 0000",
+        "ping 192.0.2.1, 198.51.100.23, 203.0.113.7, 2001:db8::1, 127.0.0.1, 10.1.2.3 or 255.255.255.0",
+        "aws_access_key_id = AKIAIOSFODNN7EXAMPLE\naws_secret_access_key = wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+        "password: hunter2, amqp://guest:guest@localhost, sqlplus scott/tiger@orcl, MYSQL_ROOT_PASSWORD=my-secret-pw",
+        "Authorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==",
+        "username: foo\npassword: barbaz",
+    ],
+)
+def test_published_examples_belong_to_nobody(text):
+    assert findings(text) == []
+
+
+def test_every_documented_form_of_a_secret_is_found():
+    """The examples in the table of docs/documents.md."""
+    rows = re.findall(
+        r"^\| .* \| (`.*`) \|$", DOCUMENTATION.read_text().partition("| secret | example |")[2], re.M
+    )
+    examples = [example for row in rows for example in re.findall(r"`([^`]+)`", row)]
+    assert len(examples) > 15
+    kinds = {example: {kind for kind, _ in findings(example.replace("⏎", "\n"))} for example in examples}
+    assert [example for example, found in kinds.items() if "secret" not in found] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("mail ada@example.co.uk", "ada@example.co.uk"),
+        ("mail ada@myexample.com", "ada@myexample.com"),
+        ("mail ada@latest.com", "ada@latest.com"),
+        ("Phone: 555-0223", "555-0223"),
+        ("Phone: (212) 555-1187", "(212) 555-1187"),
+        ("Tel. 020 7947 0958", "020 7947 0958"),
+        ("AKIAIOSFODNN7EXAMPLX", "AKIAIOSFODNN7EXAMPLX"),
+        ("postgres://app:S3cr3tXYZ@db.example.com/x", "S3cr3tXYZ"),  # only the host was replaced by hand
+    ],
+)
+def test_what_only_resembles_a_published_example_is_found(text, value):
+    assert [found for _, found in findings(text)] == [value]
 
 
 @pytest.mark.parametrize(
