@@ -61,14 +61,14 @@ def prove(
         probe=probe,
     )
     result = run_proof(run, chosen, partial(typer.echo, err=json_))
-    if (run / REPORT).is_file():
-        write_report(open_run(run))
     if json_:
         emit(result)
     else:
         for sentence in result["sentences"]:
             typer.echo(f"- {sentence}")
         typer.echo(f"table and plot: {result['page']}")
+    if (run / REPORT).is_file():  # last, as a damaged table must not hide the result
+        write_report(open_run(run))
     if fail_on and not result["gain"]:
         raise typer.Exit(4)
 
