@@ -89,6 +89,7 @@ def test_cycles_end_and_no_file_of_them_is_lost():
     assert parts(a=r"A \input{b}", b=r"B \input{a}") == {"b.tex": "a.tex"}
     assert parts(a=r"\documentclass{x}\input{b}", b=r"\documentclass{x}\input{a}") == {"b.tex": "a.tex"}
     assert parts(a=r"A \input{a}") == {}
+    assert parts(a=r"\input{c}", c="C", z=r"\input{a}") == {"a.tex": "z.tex", "c.tex": "z.tex"}
     assert whole("a.tex", a=r"A \input{b}", b=r"B \input{a}\input{b}").text.split() == ["A", "B"]
 
 
