@@ -25,7 +25,7 @@ from datagen.stages.shared.checks.field_patterns import QUESTION_MARKS, SENTENCE
 from datagen.stages.shared.checks.gap import NOTE, names_subject, says_all
 from datagen.stages.shared.checks.gap_checks import completes
 from datagen.stages.shared.checks.own_words import is_person, turned
-from datagen.stages.shared.checks.predicates import base_forms
+from datagen.stages.shared.checks.verb_forms import base_forms
 from datagen.stages.shared.checks.whole import whole
 from datagen.stages.shared.checks.worth import worth_asking
 from datagen.stages.shared.language.rules import Language

@@ -10,7 +10,8 @@ from typing import NamedTuple
 from datagen.request import Reject
 from datagen.stages.shared.checks.claims import not_introduced
 from datagen.stages.shared.checks.gap import Asks, fills
-from datagen.stages.shared.checks.predicates import base_forms, states_fact
+from datagen.stages.shared.checks.predicates import states_fact
+from datagen.stages.shared.checks.verb_forms import base_forms
 from datagen.stages.shared.language.rules import Language
 from datagen.stages.shared.language.words import words_of
 from datagen.stages.shared.passage import opening, phrase_in
