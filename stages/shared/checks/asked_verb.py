@@ -8,10 +8,10 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from datagen.stages.shared.checks.gap import OPENERS
 from datagen.stages.shared.checks.verb_forms import in_group, is_past, same_verb
 from datagen.stages.shared.language.rules import Language
 
-OPENERS = 3  # maximum words of "which kind of thing"
 GROUP = 4  # maximum words of a verb's auxiliaries and adverbs: "would not have often"
 PAUSE = re.compile(r"[,;:()\[\]—–\"“”]")
 

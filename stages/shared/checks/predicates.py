@@ -11,7 +11,6 @@ from itertools import pairwise
 from datagen.request import Reject
 from datagen.stages.shared.checks.asked_verb import (
     GROUP,
-    OPENERS,
     Claim,
     Line,
     places_of,
@@ -19,6 +18,7 @@ from datagen.stages.shared.checks.asked_verb import (
     read_line,
     unreal_word,
 )
+from datagen.stages.shared.checks.gap import OPENERS
 from datagen.stages.shared.checks.verb_forms import in_group, is_adverb, is_past, same_verb
 from datagen.stages.shared.language.rules import Language
 from datagen.stages.shared.language.words import words_of
