@@ -11,7 +11,7 @@ from datagen.recipe.errors import mistaken, mistakes_in, read_yaml
 from datagen.recipe.roles import VllmModel
 from datagen.recipe.sections import Section
 
-# Tasks to train on (keys of `datagen.synthesizer.remix.TEMPLATES`).
+# Tasks to train on (keys of `datagen.synthesizer.drafts.TEMPLATES`).
 TASKS = (
     "marked_question",
     "answer",

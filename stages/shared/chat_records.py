@@ -23,7 +23,6 @@ its prompt. A record is rejected if the example would differ from it in meaning:
 media, choices outside its question, or a label that marks it as bad.
 """
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from textwrap import shorten
 from typing import TypedDict
@@ -34,35 +33,29 @@ from datagen.request import Message, Reject
 from datagen.rows import Row
 from datagen.schema import chat
 from datagen.stages.shared.answer_marks import not_bad
+from datagen.stages.shared.chat_turns import (
+    KNOWN_ROLES,
+    REASONING,
+    UNKNOWN,
+    kind_of,
+    listed_turns,
+    read_turns,
+    role_of,
+    text_of,
+    text_only,
+    to_last_trained,
+)
 
-ROLES = {
-    "developer": "system",
-    "human": "user",
-    "prompter": "user",
-    "gpt": "assistant",
-    "chatgpt": "assistant",
-    "bot": "assistant",
-    "model": "assistant",
-}
-KNOWN_ROLES = ("system", "user", "assistant")
-TOOL_ROLES = ("tool", "function", "function_call", "function_response", "observation", "ipython")
 QUESTIONS, ANSWERS = ("instruction", "question"), ("output", "response", "answer", "completion")
 TURNS = ("messages", "conversations")
 SYSTEM = ("system", "system_prompt")
 PREFERENCES = (("chosen", "rejected"), ("preferred_output", "non_preferred_output"))
-UNKNOWN = "unknown layout"
 LAYOUTS = (
     "give it messages, or prompt and completion, or instruction and output, or question and answer, "
     "or chosen and rejected, or text"
 )
-MEDIA = ("image", "images", "video", "videos", "audio", "audios")
-PLACEHOLDERS = frozenset({"<image>", "<video>", "<audio>"})  # a line of a turn that stands for a file
-TOOLS = ("tools", "functions", "tool_calls", "function_call")
 CHOICES = ("choices", "options")
-ZERO = ("0", "0.0", "False")
-OFF = ("false", "0", "0.0", "no")  # of a flag, as JSON, or as text of a table
 NO_INPUT = "<noinput>"  # Alpaca's mark of an empty input
-REASONING = ("reasoning_content", "reasoning", "thinking")
 
 
 class Example(TypedDict, total=False):
@@ -89,37 +82,39 @@ def example(record: object) -> Example:
         example would differ from the record in meaning.
     """
     if not isinstance(record, Mapping):
-        raise Reject(UNKNOWN, f"it is {_kind(record)}; {LAYOUTS}")
+        raise Reject(UNKNOWN, f"it is {kind_of(record)}; {LAYOUTS}")
     fields = {
         name: value for name, value in record.items() if value is not None
     }  # tables pad missing fields with nulls
-    _text_only(fields)
+    text_only(fields)
     for sides in PREFERENCES:
         if all(side in fields for side in sides):
             return _preference(fields, *sides)
     answer = next((fields[name] for name in ANSWERS if name in fields), None)
     asks = any(name in fields for name in (*TURNS, *QUESTIONS, "prompt"))
     if isinstance(fields.get("text"), str) and not asks and "role" not in fields:
-        return {"kind": "reading", "text": _text(fields["text"], "text")}
+        return {"kind": "reading", "text": text_of(fields["text"], "text")}
     not_bad(fields, answer)
     if any(name in fields for name in TURNS):
-        listed = _to_last_trained(_chat(fields))
-        for turn in [turn for turn in listed if isinstance(turn, Mapping) and _role(turn) == "assistant"][
+        listed = to_last_trained(_chat(fields))
+        for turn in [turn for turn in listed if isinstance(turn, Mapping) and role_of(turn) == "assistant"][
             -1:
         ]:
             not_bad(turn, turn.get("content"))
-        return _of_chat([*_before(fields), *_turns(listed)]) | _reasoning(fields, listed)
+        return _of_chat([*_before(fields), *read_turns(listed)]) | _reasoning(fields, listed)
     if "prompt" in fields and answer is not None:
-        row = _of_chat([*_before(fields), *_turns(fields["prompt"], "user"), *_turns(answer, "assistant")])
+        row = _of_chat(
+            [*_before(fields), *read_turns(fields["prompt"], "user"), *read_turns(answer, "assistant")]
+        )
         _with_choices(fields, row["prompt"])
-        return row | _reasoning(fields, [] if isinstance(answer, str) else _listed(answer))
+        return row | _reasoning(fields, [] if isinstance(answer, str) else listed_turns(answer))
     question = question_of(fields)
     if answer is None:
         raise Reject("no answer", f"its fields are {_names(fields)}; {LAYOUTS}")
     context = _optional(fields, "context")
     asked = chat(question, context)
     _with_choices(fields, asked)
-    row = _of_chat([*_before(fields), *asked, {"role": "assistant", "content": _text(answer, "answer")}])
+    row = _of_chat([*_before(fields), *asked, {"role": "assistant", "content": text_of(answer, "answer")}])
     return row | {"question": question, "context": context} | _reasoning(fields, [])
 
 
@@ -133,15 +128,15 @@ def question_of(record: object) -> str:
         If it has no question.
     """
     if isinstance(record, str):
-        return _text(record, "question")
+        return text_of(record, "question")
     if not isinstance(record, Mapping):
-        raise Reject(UNKNOWN, f"it is {_kind(record)}; {LAYOUTS}")
+        raise Reject(UNKNOWN, f"it is {kind_of(record)}; {LAYOUTS}")
     for name in QUESTIONS:
         if record.get(name) is not None:
-            parts = [_text(record[name], name), _optional(record, "input")]
+            parts = [text_of(record[name], name), _optional(record, "input")]
             return "\n\n".join(part for part in parts if part)
     turns = _chat(record)
-    parsed = _turns(turns) if turns is not None else _turns(record.get("prompt") or [], "user")
+    parsed = read_turns(turns) if turns is not None else read_turns(record.get("prompt") or [], "user")
     questions = [turn["content"] for turn in parsed if turn["role"] == "user"]
     if questions:
         return questions[0]
@@ -150,16 +145,6 @@ def question_of(record: object) -> str:
 
 def _chat(fields: Row) -> object:
     return next((fields[name] for name in TURNS if fields.get(name)), fields.get(TURNS[0]))
-
-
-def _text_only(fields: Row) -> None:
-    """Reject a record, or a turn, with tools or other media, which an example could not contain."""
-    for name in TOOLS:
-        if fields.get(name):
-            raise Reject("needs tools", f"it has {name}; remove the turns that use them and the field")
-    for name in MEDIA:
-        if fields.get(name):
-            raise Reject("needs other media", f"it has {name}; rows are text only")
 
 
 def _with_choices(fields: Row, prompt: Sequence[Message]) -> None:
@@ -182,7 +167,7 @@ def _texts(value: object) -> Iterator[str]:
 
 def _reasoning(fields: Row, turns: Sequence[object]) -> Example:
     """Return the reasoning beside a record's last answer, in a field or in parts of its own; {} without."""
-    answers = [turn for turn in turns if isinstance(turn, Mapping) and _role(turn) == "assistant"]
+    answers = [turn for turn in turns if isinstance(turn, Mapping) and role_of(turn) == "assistant"]
     for place in (*answers[-1:], fields):
         content = place.get("content")
         parts = [part for part in content if isinstance(part, Mapping)] if isinstance(content, list) else []
@@ -193,26 +178,6 @@ def _reasoning(fields: Row, turns: Sequence[object]) -> Example:
         if text := "\n".join(text for text in texts if isinstance(text, str) and text.strip()):
             return {"reasoning": text}
     return {}
-
-
-def _to_last_trained(turns: object) -> Sequence[object]:
-    """Cut a chat after its last answer to train on, if any answer is marked as not to be trained."""
-    listed = _listed(turns)
-    answers = [
-        (at, turn)
-        for at, turn in enumerate(listed)
-        if isinstance(turn, Mapping) and _role(turn) == "assistant"
-    ]
-    trained = [at for at, turn in answers if _is_trained(turn)]
-    if len(trained) == len(answers):
-        return listed
-    if not trained:
-        raise Reject("no answer to train on", "all its answers have weight 0, or train: false")
-    return listed[: trained[-1] + 1]
-
-
-def _is_trained(turn: Row) -> bool:
-    return str(turn.get("weight")) not in ZERO and str(turn.get("train")).lower() not in OFF
 
 
 def _before(fields: Row) -> list[Message]:
@@ -228,14 +193,14 @@ def _before(fields: Row) -> list[Message]:
         if not isinstance(pair, Sequence) or isinstance(pair, str) or len(pair) != 2:
             raise Reject(UNKNOWN, "history has other items than pairs of a question and an answer")
         turns += [
-            {"role": role, "content": _text(text, role)}
+            {"role": role, "content": text_of(text, role)}
             for role, text in zip(KNOWN_ROLES[1:], pair, strict=True)
         ]
     return turns
 
 
 def _preference(record: Row, chosen: str, rejected: str) -> Example:
-    asked, sides = _asked(record), [_turns(record[side], "assistant") for side in (chosen, rejected)]
+    asked, sides = _asked(record), [read_turns(record[side], "assistant") for side in (chosen, rejected)]
     if all("user" in (turn["role"] for turn in side) for side in sides):  # whole chats
         if any(turn not in side for turn in asked for side in sides):
             raise Reject("two prompts", f"its prompt is not a turn of {chosen} and {rejected}")
@@ -253,78 +218,17 @@ def _preference(record: Row, chosen: str, rejected: str) -> Example:
 def _asked(record: Row) -> list[Message]:
     """Return the prompt of a preference, which may have any layout; none if its sides are whole chats."""
     if isinstance(record.get("input"), Mapping):  # OpenAI's layout
-        _text_only(record["input"])
+        text_only(record["input"])
         return _asked(record["input"])
     if _chat(record):
-        return _turns(_chat(record))
+        return read_turns(_chat(record))
     if record.get("prompt"):
-        return _turns(record["prompt"], "user")
+        return read_turns(record["prompt"], "user")
     if any(record.get(name) for name in QUESTIONS):
         asked = chat(question_of(record), _optional(record, "context"))
         _with_choices(record, asked)
         return asked
     return []
-
-
-def _listed(value: object) -> Sequence[object]:
-    """List raw turns: given as a list, as JSON, as one turn, or as an object of lists (Hugging Face)."""
-    if isinstance(value, str):  # CSV columns contain turns as JSON
-        try:
-            value = json.loads(value)
-        except (ValueError, RecursionError) as error:
-            raise Reject(UNKNOWN, f"its turns are a text that is not JSON: {error}") from error
-    if isinstance(value, Mapping):
-        lists = list(value.values())
-        if lists and all(isinstance(part, list) and len(part) == len(lists[0]) for part in lists):
-            return [dict(zip(value, parts, strict=True)) for parts in zip(*lists, strict=True)]
-        return [value]
-    if not isinstance(value, Sequence) or isinstance(value, str):
-        raise Reject(UNKNOWN, f"its turns are {_kind(value)}, not a list")
-    return value
-
-
-def _role(turn: Row) -> str | None:
-    name = turn["role"] if turn.get("role") is not None else turn.get("from")
-    return ROLES.get(name.lower(), name.lower()) if isinstance(name, str) else None
-
-
-def _turns(value: object, role: str = "") -> list[Message]:
-    """Read turns with either field naming; a text is one turn of `role`."""
-    if isinstance(value, str) and role:
-        return [{"role": role, "content": _text(value, role)}]
-    turns = list[Message]()
-    for turn in _listed(value):
-        if not isinstance(turn, Mapping):
-            raise Reject(UNKNOWN, f"a turn is {_kind(turn)}, not an object with role and content")
-        _text_only(turn)
-        name = _role(turn)
-        if name in TOOL_ROLES:
-            raise Reject("needs tools", f"it has a turn of {name}; remove the turns that use tools")
-        if name not in KNOWN_ROLES:
-            raise Reject("unknown role", f"{name}; the roles are {', '.join(KNOWN_ROLES)}")
-        content = turn["content"] if turn.get("content") is not None else turn.get("value")
-        text = _text(_joined(content), name)
-        ends = text.strip().split("\n")
-        if name == "user" and {ends[0].strip(), ends[-1].strip()} & PLACEHOLDERS:
-            raise Reject("needs other media", "a turn stands for a file, such as <image>; rows are text only")
-        turns.append({"role": name, "content": text})
-    return turns
-
-
-def _joined(content: object) -> object:
-    """Join content that is a list of parts, as in OpenAI's messages, if all of them are text."""
-    if not isinstance(content, Sequence) or isinstance(content, str):
-        return content
-    texts = []
-    for part in content:
-        if not isinstance(part, Mapping) or not isinstance(part.get("type"), str):
-            return content
-        if part["type"] in REASONING:
-            continue
-        if part["type"] != "text":
-            raise Reject("needs other media", f"a part is of type {part['type'][:40]}")
-        texts.append(_text(part.get("text"), "part"))
-    return "\n".join(texts)
 
 
 def _of_chat(chat: list[Message]) -> Example:
@@ -366,34 +270,13 @@ def _thought(text: str) -> Thought:
     return thought
 
 
-def _text(value: object, name: str) -> str:
-    if not isinstance(value, str):
-        raise Reject(UNKNOWN, f"{name} is {_kind(value)}; write it as text")
-    if not value.strip():
-        raise Reject("blank turn", f"{name} is empty")
-    return value
-
-
 def _optional(record: Row, name: str) -> str | None:
     value = record.get(name)
     if value is not None and value != value:  # NaN is the empty cell of pandas
         return None
     if value and not isinstance(value, str):
-        raise Reject(UNKNOWN, f"{name} is {_kind(value)}; write it as text")
+        raise Reject(UNKNOWN, f"{name} is {kind_of(value)}; write it as text")
     return value if isinstance(value, str) and value.strip() not in ("", NO_INPUT) else None
-
-
-def _kind(value: object) -> str:
-    match value:
-        case None:
-            return "null"
-        case str():
-            return "a text"
-        case int() | float():
-            return "a number"
-        case Mapping():
-            return "an object"
-    return "a list"
 
 
 def _names(record: Row) -> str:

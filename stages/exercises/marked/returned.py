@@ -10,8 +10,9 @@ import re
 
 from datagen.stages.exercises.marked.candidates import WHOLE, Candidate, is_answer, trim
 from datagen.stages.exercises.marked.sentence import LONGEST_WHOLE, PAUSE, Sentence
-from datagen.stages.shared.checks.gap import Asks, fills, opens_condition, second_predicate
-from datagen.stages.shared.checks.predicates import base_forms
+from datagen.stages.shared.checks.gap import Asks, fills, opens_condition
+from datagen.stages.shared.checks.gap_checks import second_predicate
+from datagen.stages.shared.checks.verb_forms import base_forms
 from datagen.stages.shared.language.words import WORDS, words_of
 from datagen.stages.shared.passage import Passage, opening
 

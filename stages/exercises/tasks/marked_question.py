@@ -22,8 +22,10 @@ from datagen.stages.shared import checks
 from datagen.stages.shared.checks import claims
 from datagen.stages.shared.checks.agreement import agrees
 from datagen.stages.shared.checks.field_patterns import QUESTION_MARKS, SENTENCE_MARKS, Line
-from datagen.stages.shared.checks.gap import NOTE, completes, names_subject, says_all
-from datagen.stages.shared.checks.predicates import base_forms
+from datagen.stages.shared.checks.gap import NOTE, names_subject, says_all
+from datagen.stages.shared.checks.gap_checks import completes
+from datagen.stages.shared.checks.own_words import is_person, turned
+from datagen.stages.shared.checks.verb_forms import base_forms
 from datagen.stages.shared.checks.whole import whole
 from datagen.stages.shared.checks.worth import worth_asking
 from datagen.stages.shared.language.rules import Language
@@ -103,7 +105,7 @@ def holds(question: str, answer: str, evidence: str, words: Language) -> None:
     completes(question, answer, evidence, words)
     whole(question, answer, evidence, words)
     claims.entailed(question, answer, evidence, words)
-    claims.turned(question, answer, evidence, words)
+    turned(question, answer, evidence, words)
     agrees(question, answer, evidence, words)
     worth_asking(question, answer, evidence, words)
 
@@ -131,7 +133,7 @@ def corrected(question: str, answer: str, evidence: str, words: Language) -> str
         tokens = words_of(question)
     if not openers or tokens[:1] != [openers.thing]:
         return question
-    if not claims.is_person(question, answer, evidence, words):
+    if not is_person(question, answer, evidence, words):
         return question
     if any({*tokens[2:3]} & base_forms(phrase.split()[0], words) for phrase in words.defining):
         return question  # "What shall consist of seven members?" "The board"

@@ -11,7 +11,7 @@ from rapidfuzz.distance import Indel, Levenshtein
 from datagen.stages.shared.language.columns import SMALL, words
 from datagen.stages.shared.language.joined import built_in_languages
 from datagen.stages.shared.language.rules import Language
-from datagen.stages.shared.similarity.meaning import qualifiers, request_words, telling_words
+from datagen.stages.shared.similarity.critical_words import critical_words, qualifiers, request_words
 
 STEM = 4  # minimum letters that inflected forms of a word share
 
@@ -75,7 +75,7 @@ def _same_meaning(item: Cased, part: Cased) -> bool:
     ordinary = request_words()
     names = {word for word, case in (*item, *part) if case != SMALL and word not in ordinary}
     different = removed | added
-    if different & (telling_words() - qualifiers() | names) or not all(map(str.isalpha, different)):
+    if different & (critical_words() - qualifiers() | names) or not all(map(str.isalpha, different)):
         return False
     qualifying = different & qualifiers()
     # The lists have both of two opposites, so a word that replaces only one of them is a synonym.

@@ -17,7 +17,7 @@ from rapidfuzz.distance import Levenshtein
 
 from datagen.stages.shared.language.matching import words
 from datagen.stages.shared.language.rules import Language
-from datagen.stages.shared.similarity.meaning import numerals
+from datagen.stages.shared.similarity.critical_words import numerals
 
 PREFIX, SHARE = 3, 0.6  # letters, and share of the shorter word, with which forms of one word begin
 COMPOUND = 5  # letters of a word inside a compound

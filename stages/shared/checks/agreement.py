@@ -8,7 +8,7 @@ the text should contain?". The checks are rules over words and raise `datagen.re
 from itertools import pairwise, takewhile
 
 from datagen.request import Reject
-from datagen.stages.shared.checks.predicates import base_forms
+from datagen.stages.shared.checks.verb_forms import base_forms
 from datagen.stages.shared.language.rules import Language
 from datagen.stages.shared.language.words import words_of
 from datagen.stages.shared.passage import opening

@@ -11,23 +11,16 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from itertools import pairwise
 
-from datagen.request import Reject
 from datagen.stages.shared.language.rules import Language
 from datagen.stages.shared.language.words import words_of
 from datagen.stages.shared.passage import opening, phrase_in
 
 ANSWER = "\0"  # represents the answer among the words of the sentence
 SKIPPED = 1  # maximum words of the sentence that a question may leave out besides its answer
-CLOSING = "\"'”’*`)"
 NOTE = re.compile(r" \([^()]*\)(?= |[.,;:!?]|$)")
 INSERTED = re.compile(r", (\w+) [^,;:()]*, ")  # "The clerk, in the absence of the judge, may sign."
 OPENING_COMMA = re.compile(r", (?:\w{1,3} )?[\"'“‘*`(]*\Z")  # before a subject, with its article
-ITEM = re.compile(r"\W*(\w+(?: \w+)?), (\w+) ")  # the last item but one of a list: "wages, and costs"
-SUBJECT_WORDS = 6  # within which the verb of a second main clause follows its conjunction
-SENTENCE_START = re.compile(r"[;:.!?] ")
-LIST_WORDS = 8  # before the last item of a list that is a subject
 OPENERS = 3  # maximum words of "which kind of thing"
 
 
@@ -85,6 +78,24 @@ def _fills(question: str, answer: str, evidence: str, words: Language) -> Asks |
     return Asks.ELSEWHERE if repeats else None
 
 
+def _filled(
+    question: str, answer: str, evidence: str, words: Language, most_skipped: int = SKIPPED
+) -> Iterator[tuple[Asks, str, list[str], _Run]]:
+    """
+    Iterate over the readings of a question whose gap the answer fills.
+
+    Yields
+    ------
+    What the question asks for, the verb that it moved to its front, the words of the sentence with the answer
+    as one mark, and those that the question repeats.
+    """
+    for asks, moved, rest in _readings(words_of(question), words):
+        for gapped in _gapped(words_of(evidence), words_of(answer)):
+            run = _repeated(rest, gapped, moved, words, most_skipped)
+            if run and _adjoins(run, gapped, asks, moved, words):
+                yield asks, moved, gapped, run
+
+
 def says_all(question: str, answer: str, evidence: str, words: Language) -> bool:
     """
     Return whether a question and its answer together have the whole content of their sentence.
@@ -92,12 +103,9 @@ def says_all(question: str, answer: str, evidence: str, words: Language) -> bool
     A note in brackets that they leave out does not count, unless it limits the sentence: "(except in May)".
     """
     told = NOTE.sub(lambda note: _limiting(note, f"{question} {answer}", words), evidence)
-    for asks, moved, rest in _readings(words_of(question), words):
-        for gapped in _gapped(words_of(told), words_of(answer)):
-            run = _repeated(rest, gapped, moved, words, most_skipped=0)
-            if run and _adjoins(run, gapped, asks, moved, words):
-                outside = {*gapped[: run.first], *gapped[run.end :]}
-                return outside <= {ANSWER, moved, *words.articles, *words.consequent}
+    for _, moved, gapped, run in _filled(question, answer, told, words, most_skipped=0):
+        outside = {*gapped[: run.first], *gapped[run.end :]}
+        return outside <= {ANSWER, moved, *words.articles, *words.consequent}
     return False
 
 
@@ -116,12 +124,10 @@ def names_subject(question: str, answer: str, evidence: str, words: Language) ->
         phrase = opening_words[0] in words.prepositions and OPENING_COMMA.search(evidence[:place])
         if not phrase or words.relative & set(opening_words) or _limits(opening_words, words):
             return False
-    for asks, moved, rest in _readings(words_of(question), words):
-        for gapped in _gapped(words_of(evidence), words_of(answer)) if asks is Asks.SUBJECT else ():
-            run = _repeated(rest, gapped, moved, words, most_skipped=0)
-            if run and _adjoins(run, gapped, asks, moved, words) and not _limits(gapped[run.end :], words):
-                return True
-    return False
+    return any(
+        asks is Asks.SUBJECT and not _limits(gapped[run.end :], words)
+        for asks, _, gapped, run in _filled(question, answer, evidence, words, most_skipped=0)
+    )
 
 
 def _limits(tokens: Sequence[str], words: Language) -> bool:
@@ -138,56 +144,10 @@ def _limiting(note: re.Match[str], pair: str, words: Language) -> str:
     return note[0] if limits or note[0] in pair else " "
 
 
-def completes(question: str, answer: str, evidence: str, words: Language) -> None:
-    """
-    Reject a question in the words of its sentence whose answer is not the part that it leaves out.
-
-    The answer is elsewhere in the sentence, or cut from a longer subject or from its condition ("is a number"
-    of "is a number if ..."); or the question keeps the inflected verb ("When does it ends?").
-    """
-    asks = fills(question, answer, evidence, words)
-    if asks is Asks.ELSEWHERE:
-        raise Reject("answers another part of the sentence", f"{question} {answer}, by: {evidence}")
-    _same_verb_form(question, asks, evidence, words)
-    _one_predicate(question, asks, words)
-    _moved_verb(question, asks, evidence, words)
-    _not_from_list(question, answer, asks, words)
-    _not_repeated(question, answer, words)
-    if asks not in (Asks.SUBJECT, Asks.OBJECT):
-        return
-    place = evidence.casefold().find(answer.casefold())
-    if place < 0:
-        return
-    before, after = words_of(evidence[:place]), evidence[place + len(answer) :].lstrip(CLOSING)
-    outer = next((word for word in reversed(before) if word not in words.articles), "")
-    if asks is Asks.SUBJECT and (outer in words.prepositions or _last_item(evidence[:place], words)):
-        raise Reject("cut from a longer answer", f"{question} {answer}, by: {evidence}")
-    if asks is Asks.SUBJECT and (limit := _limit_behind(question, answer, evidence, words)):
-        raise Reject("cut from its condition", f"{limit!r} is not in: {question}, by: {evidence}")
-    condition = opens_condition(words_of(after), words) if after[:1] == " " else ""
-    if asks is Asks.OBJECT and condition and condition not in " ".join(words_of(question)):
-        raise Reject("cut from its condition", f"{question} {answer}, by: {evidence}")
-
-
-def _last_item(before: str, words: Language) -> bool:
-    """Check whether words without a verb end in a conjunction: "Ferries, barges and", before "rafts"."""
-    tokens = [word for word in words_of(SENTENCE_START.split(before)[-1]) if word not in words.articles]
-    if not tokens or tokens[-1] not in words.coordinating or len(tokens) > LIST_WORDS:
-        return False
-    finite = words.verbs | words.modals | words.actions | words.pasts
-    return not finite & {*tokens} and not opening(tokens, words.connectives)
-
-
-def _limit_behind(question: str, answer: str, evidence: str, words: Language) -> str:
-    """Return what limits a sentence behind the words of a question for its subject: "unless", "except"."""
-    asked = words_of(question)
-    for asks, moved, rest in _readings(asked, words):
-        for gapped in _gapped(words_of(evidence), words_of(answer)) if asks is Asks.SUBJECT else ():
-            run = _repeated(rest, gapped, moved, words)
-            if run and _adjoins(run, gapped, asks, moved, words):
-                behind = gapped[run.end :]
-                return opens_condition(behind, words) or opening(behind, words.excepting)
-    return ""
+def behind_subject(question: str, answer: str, evidence: str, words: Language) -> list[str]:
+    """List the words of a sentence behind those that a question for its subject repeats."""
+    filled = _filled(question, answer, evidence, words)
+    return next((gapped[run.end :] for asks, _, gapped, run in filled if asks is Asks.SUBJECT), [])
 
 
 def opens_condition(tokens: Sequence[str], words: Language) -> str:
@@ -196,83 +156,11 @@ def opens_condition(tokens: Sequence[str], words: Language) -> str:
     return connective if connective.partition(" ")[0] in words.conditions else ""
 
 
-def _same_verb_form(question: str, asks: Asks | None, evidence: str, words: Language) -> None:
-    """Reject a question that keeps the verb form of its sentence after "does": "When does it ends?"."""
-    asked, written = words_of(question), words_of(evidence)
-    support = next((word for word in asked[: OPENERS + 1] if word in words.support), "")
-    if support not in words.inflecting or support in written or asks in (None, Asks.ACTION):
-        return
-    rest = asked[asked.index(support) + 1 :]
-    if set(rest) <= set(written):
-        raise Reject("ungrammatical", f"{support!r}: {question}, by: {evidence}")
-
-
-def _moved_verb(question: str, asks: Asks | None, evidence: str, words: Language) -> None:
-    """Reject a verb from a relative clause: "What is the man who is near?" by "She met a man who is near"."""
-    verb, rest = words_of(question)[1:2], words_of(question)[2:]
-    if asks is Asks.SUBJECT or not words.being & set(verb):
-        return
-    of_relative = any(here in words.relative and [next_word] == verb for here, next_word in pairwise(rest))
-    if of_relative and phrase_in(words_of(evidence), [" ".join(rest)]):
-        raise Reject("ungrammatical", f"{verb[0]!r} is of a relative clause: {question}, by: {evidence}")
-
-
-def _not_from_list(question: str, answer: str, asks: Asks | None, words: Language) -> None:
-    """Reject a consequence that begins in a list of the condition: "wages, and costs, a party may appeal"."""
-    item = ITEM.match(answer) if asks is Asks.CONSEQUENCE else None
-    verbs = words.verbs | words.modals | words.actions
-    if item and item[2] in words.coordinating and not (words.articles | verbs) & set(words_of(item[1])):
-        raise Reject("answer is cut from a clause", f"{question} {answer}")
-
-
-def _not_repeated(question: str, answer: str, words: Language) -> None:
-    """Reject a consequence that repeats its condition: "The pump starts when the valve opens, and ..."."""
-    happens = opening(words_of(question), words.happening)
-    condition = words_of(question)[happens.count(" ") + 1 :]
-    if happens and len(condition) > 2 and phrase_in(words_of(answer), [" ".join(condition)]):
-        raise Reject("answer repeats the question", f"{question} {answer}")
-
-
 def _shares_subject(run: _Run, sentence: Sequence[str], asks: Asks, words: Language) -> bool:
     """Return whether a subject may be further back: "Ada Holz, who ran the mint and struck coins"."""
     joints = words.relative | words.joining
     return (
         asks is Asks.SUBJECT and sentence[max(0, run.first - 1)] in joints and ANSWER in sentence[: run.first]
-    )
-
-
-def _one_predicate(question: str, asks: Asks | None, words: Language) -> None:
-    """
-    Reject a question with a second clause, and an inverted one with a second predicate.
-
-    "When is it called first and may be omitted?", "What is skipped and the next block is checked?"
-    """
-    inverted = asks in (Asks.OBJECT, Asks.CIRCUMSTANCE)
-    if (inverted and second_predicate(question, words)) or (
-        (inverted or asks is Asks.SUBJECT) and _second_clause(question, words)
-    ):
-        raise Reject("ungrammatical", f"two predicates: {question}")
-
-
-def _second_clause(question: str, words: Language) -> bool:
-    """Check whether a main clause with its own subject follows a conjunction, outside a condition."""
-    tokens = words_of(question)
-    for place, word in enumerate(tokens):
-        if opening(tokens[place:], (*words.connectives, *words.relative)) and place:
-            return False
-        following = tokens[place + 1 : place + 1 + SUBJECT_WORDS]
-        if word in words.coordinating and (words.articles | words.distant) & set(following[:1]):
-            return bool((words.being | words.modals) & set(following))
-    return False
-
-
-def second_predicate(text: str, words: Language) -> bool:
-    """Return whether a finite verb follows a conjunction, at most one word later: "and may be omitted"."""
-    tokens = words_of(text)
-    verbs = words.modals | words.verbs | words.actions
-    return any(
-        word in words.coordinating and verbs & set(tokens[place + 1 : place + 3])
-        for place, word in enumerate(tokens)
     )
 
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from datagen.stages.shared.language.columns import words
 from datagen.stages.shared.language.joined import all_negations
-from datagen.stages.shared.similarity.meaning import listed_negations, numerals
+from datagen.stages.shared.similarity.critical_words import listed_negations, numerals
 
 # A name is capitalised inside a sentence; scripts without case have no names.
 NAME = re.compile(r"(?<=[^\W_][,;:)]\s)[^\W\d_a-z]\w+|(?<=[^\W_]\s)[^\W\d_a-z]\w+")

@@ -15,28 +15,21 @@ Names are compared pairwise (`datagen.stages.shared.similarity.alike`).
 """
 
 import re
-from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import BaseModel, ConfigDict
 
-from datagen.prompt import load
 from datagen.stages.shared.language.columns import FOREIGN as FOREIGN_TEXT
 from datagen.stages.shared.language.columns import Words
-from datagen.stages.shared.language.joined import built_in_languages
-from datagen.stages.shared.language.words import compatible
+from datagen.stages.shared.similarity.critical_words import lexicon, lists, of_all_languages
 from datagen.stages.shared.similarity.ngrams import Hashes, Numbers, digest
 
 STRICT_BELOW = 100  # words of the shorter of two texts
 MARGIN = 1.5  # a text of up to `MARGIN` times as many words can be compared with a strict one
 NATURAL = 0.1  # minimum share of frequent words in natural language
-SHORT = re.compile(r"[a-z\u00c0-\u024f]{1,3}")
-
-EXCLUDED = frozenset(("more",))  # its opposites and "than" are listed
 
 OF_NUMBERS = np.zeros(256, bool)
 OF_NUMBERS[[*b"0123456789"]] = True
@@ -50,138 +43,6 @@ FOREIGN = r"^[\p{Sm}\p{Sc}\p{So}]|\pN"  # signs and digits beyond ASCII
 # Compared verbatim, besides the lists: flags, signed numbers, case-sensitive units.
 FLAG = r"(?:^|[\s(\[`'\"=,|])(--?[A-Za-z][\w-]*|[-−+±]\d[\d.,]*)"
 UNIT = r"\d\s?([mMkKGTuµμ]?(?:Wh?|Hz|bit|[bB]ps|[bB]|V|A|J|Pa|[mM]ol))\b"
-
-
-class Lists(BaseModel):
-    """The file ``prompts/meaning/telling.yaml``: words by language, numerals by number."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    negations: dict[str, list[str]]
-    qualifiers: dict[str, list[str]]
-    parts_of_names: dict[str, list[str]]
-    numerals: dict[str, list[str]]
-    units: list[str]
-    common: dict[str, list[str]]
-    requests: dict[str, list[str]]
-    plain: dict[str, list[str]]
-    denying: dict[str, list[str]]
-    not_denying: dict[str, list[str]]
-    verbatim: dict[str, list[str]]
-
-
-@dataclass(frozen=True)
-class Lexicon:
-    """
-    Words as hashes, each list in ascending order.
-
-    Parameters
-    ----------
-    telling, same_as
-        The critical words, and the hash by which each is compared: that of the digits for a numeral.
-    short
-        Whether each critical word only counts in natural language.
-    common
-        The most frequent words of languages.
-    stop, plain
-        Stop words of the languages that have any, and the words that do not change the meaning in them.
-    """
-
-    telling: Hashes
-    same_as: Hashes
-    short: npt.NDArray[np.bool_]
-    common: Hashes
-    stop: Hashes
-    plain: Hashes
-
-
-@cache
-def lists() -> Lists:
-    """Read the lists."""
-    return load("meaning/telling").checked(Lists, "write no, on, yes and true in quotes")
-
-
-@cache
-def listed_negations() -> frozenset[str]:
-    """Join the negations of all languages."""
-    return frozenset(_folded(word) for words in lists().negations.values() for word in words)
-
-
-@cache
-def numerals() -> dict[str, str]:
-    """Map numbers written as words to digits, in all languages."""
-    digits = {_folded(word): number for number, words in lists().numerals.items() for word in words}
-    for language in built_in_languages():
-        digits |= {_folded(word): sign for word, sign in language.written_out.items() if sign.isdigit()}
-    return digits
-
-
-@cache
-def telling_words() -> frozenset[str]:
-    """Join the critical words of all languages."""
-    listed, languages = lists(), built_in_languages()
-    return frozenset(
-        _folded(word)
-        for words in (
-            *listed.negations.values(),
-            *listed.qualifiers.values(),
-            *listed.parts_of_names.values(),
-            *listed.numerals.values(),
-            listed.units,
-            *(language.negations | language.numerals for language in languages),
-            *(pair for language in languages for pair in language.opposites),
-        )
-        for word in words
-        if " " not in word and word not in EXCLUDED
-    )
-
-
-@cache
-def qualifiers() -> frozenset[str]:
-    """Select the critical words that are neither negations nor numerals, units or single characters."""
-    listed = lists()
-    qualifying = {_folded(word) for words in listed.qualifiers.values() for word in words if len(word) > 1}
-    return frozenset(qualifying & telling_words()) - listed_negations() - numerals().keys() - {*listed.units}
-
-
-@cache
-def request_words() -> frozenset[str]:
-    """Join the words that open sentences and questions in all languages, and are no names."""
-    listed = lists()
-    groups = [listed.common, listed.requests, listed.plain]
-    opening = {word for group in groups for words in group.values() for word in words}
-    stop = {word for language in built_in_languages() for word in language.stop}
-    return frozenset(map(_folded, opening | stop))
-
-
-@cache
-def lexicon() -> Lexicon:
-    """Hash the lists."""
-    listed, languages = lists(), built_in_languages()
-    digits = numerals()
-    words = sorted(telling_words())
-    hashes, same_as = _hash(words), _hash([digits.get(word, word) for word in words])
-    short = np.array([SHORT.fullmatch(word) is not None for word in words])
-    order = np.argsort(hashes)
-    stop = {word for language in languages for word in language.stop}
-    return Lexicon(
-        hashes[order],
-        same_as[order],
-        short[order],
-        _hash(sorted({*stop, *(word for words in listed.common.values() for word in words)})),
-        np.sort(_hash(sorted(stop))),
-        np.sort(_hash(sorted({word for words in listed.plain.values() for word in words}))),
-    )
-
-
-def _hash(words: list[str]) -> Hashes:
-    folded = pa.array(map(_folded, words), pa.string())
-    return Words(folded, np.ones(len(words), np.int64)).hashes
-
-
-def _folded(word: str) -> str:
-    """Fold a word like the words of a column."""
-    return compatible(word).casefold()
 
 
 def digests(cut: Words, written: Hashes) -> tuple[Hashes, Hashes]:
@@ -205,7 +66,7 @@ def digests(cut: Words, written: Hashes) -> tuple[Hashes, Hashes]:
     distinct, codes = cut.coded  # each distinct word is looked up once
     hashes = distinct.hashes
     values = hashes.copy()
-    at = pc.index_in(pa.array(hashes), value_set=pa.array(known.telling)).fill_null(-1).to_numpy()
+    at = pc.index_in(pa.array(hashes), value_set=pa.array(known.critical)).fill_null(-1).to_numpy()
     listed = at >= 0
     values[listed] = known.same_as[at[listed]]
     short = np.zeros(len(hashes), bool)
@@ -246,9 +107,9 @@ def is_common(hashes: Hashes) -> npt.NDArray[np.bool_]:
     return _among(hashes, lexicon().common)
 
 
-def _digest(values: Hashes, telling: npt.NDArray[np.bool_], lengths: Numbers, written: Hashes) -> Hashes:
-    counts = np.bincount(np.repeat(np.arange(len(lengths)), lengths)[telling], minlength=len(lengths))
-    result: Hashes = digest(values[telling], counts) + written
+def _digest(values: Hashes, critical: npt.NDArray[np.bool_], lengths: Numbers, written: Hashes) -> Hashes:
+    counts = np.bincount(np.repeat(np.arange(len(lengths)), lengths)[critical], minlength=len(lengths))
+    result: Hashes = digest(values[critical], counts) + written
     return result
 
 
@@ -284,7 +145,7 @@ def _kinds(words: pa.StringArray) -> tuple[npt.NDArray[np.bool_], ...]:
 
 def _denied(words: pa.StringArray) -> npt.NDArray[np.bool_]:
     """Return which words deny another by their prefix."""
-    prefixes, others = _joined(lists().denying), "|".join(_joined(lists().not_denying))
+    prefixes, others = of_all_languages(lists().denying), "|".join(of_all_languages(lists().not_denying))
     starts = [pc.starts_with(words, prefix).to_numpy(zero_copy_only=False) for prefix in prefixes]
     result: npt.NDArray[np.bool_] = np.logical_or.reduce(starts)
     prefixed = words.filter(pa.array(result))
@@ -295,13 +156,9 @@ def _denied(words: pa.StringArray) -> npt.NDArray[np.bool_]:
     return result
 
 
-def _joined(words: dict[str, list[str]]) -> list[str]:
-    return sorted({word for listed in words.values() for word in listed})
-
-
 @cache
 def _written() -> re.Pattern[str]:
-    listed = "|".join(_joined(lists().verbatim))
+    listed = "|".join(of_all_languages(lists().verbatim))
     return re.compile(rf"{FLAG}|\b(?:{listed})\b|{UNIT}")
 
 

@@ -14,8 +14,9 @@ from datagen.stages.shared.chat_records import example
 from datagen.stages.shared.language.rules import language_of
 from datagen.store.parquet import part_name, write_table
 from datagen.synthesizer import mined
+from datagen.synthesizer.drafts import TEMPLATES
 from datagen.synthesizer.recipe import TASKS, load_recipe
-from datagen.synthesizer.remix import TEMPLATES, account, as_decoded, remix
+from datagen.synthesizer.remix import account, as_decoded, remix
 from datagen.synthesizer.sets import load, sentence_at
 
 

@@ -3,6 +3,7 @@
 import pytest
 
 from datagen.stages.shared.checks import claims
+from datagen.stages.shared.checks.own_words import turned
 from datagen.stages.shared.language.rules import UNKNOWN, language_of
 from tests.support.rejections import rejection
 
@@ -127,7 +128,7 @@ def test_a_question_is_entailed_by_its_sentence(question, answer, evidence, reas
     ],
 )  # fmt: skip
 def test_a_question_keeps_verb_number_voice_and_kind_of_its_sentence(question, answer, evidence, reason):
-    assert rejection(claims.turned, question, answer, evidence, EN) == reason
+    assert rejection(turned, question, answer, evidence, EN) == reason
 
 
 @pytest.mark.parametrize(
@@ -169,7 +170,7 @@ def test_whether_a_statement_names_its_subject(statement, named):
 
 def test_a_language_without_lists_has_no_rules():
     pair = "Where was Andres Manuel del Rio discovered by?", "Once the Mexico City", VANADIUM
-    for check in (claims.entailed, claims.turned):
+    for check in (claims.entailed, turned):
         check(*pair, UNKNOWN)
     claims.consistent("Neon does not occur in air, and comprises it.", "Neon occurs in air.", UNKNOWN)
     assert claims.named("The method is called.", UNKNOWN)
@@ -188,10 +189,10 @@ TIDES = "Spring tides occur when the Sun and the Moon are aligned."
     ],
 )
 def test_a_form_of_be_belongs_to_the_verb_of_the_sentence(question, reason):
-    assert rejection(claims.turned, question, "When the Sun and the Moon are aligned", TIDES, EN) == reason
+    assert rejection(turned, question, "When the Sun and the Moon are aligned", TIDES, EN) == reason
 
 
 def test_a_form_of_be_may_complete_a_participle():
     born = "Ada Holz, born in 1571, ran the mint, and was its warden."
-    assert rejection(claims.turned, "When was Ada Holz born?", "1571", born, EN) == ""
-    assert rejection(claims.turned, "Who was born in 1571?", "Ada Holz", born, EN) == ""
+    assert rejection(turned, "When was Ada Holz born?", "1571", born, EN) == ""
+    assert rejection(turned, "Who was born in 1571?", "Ada Holz", born, EN) == ""

@@ -2,7 +2,8 @@
 
 import pytest
 
-from datagen.stages.shared.checks.gap import Asks, completes, fills, names_subject, says_all
+from datagen.stages.shared.checks.gap import Asks, fills, names_subject, says_all
+from datagen.stages.shared.checks.gap_checks import completes
 from datagen.stages.shared.language.rules import UNKNOWN, language_of
 from tests.support.rejections import rejection
 

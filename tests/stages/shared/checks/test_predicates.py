@@ -3,6 +3,7 @@
 import pytest
 
 from datagen.stages.shared.checks import claims
+from datagen.stages.shared.checks.own_words import turned
 from datagen.stages.shared.checks.predicates import has_subject
 from datagen.stages.shared.language.rules import UNKNOWN, language_of
 from tests.support.rejections import rejection
@@ -250,7 +251,7 @@ def test_a_question_keeps_the_sides_of_its_verb_and_what_did_not_happen(question
     ],
 )  # fmt: skip
 def test_a_question_in_the_words_of_its_sentence_states_no_more(question, answer, evidence, reason):
-    assert rejection(claims.turned, question, answer, evidence, EN) == reason
+    assert rejection(turned, question, answer, evidence, EN) == reason
 
 
 @pytest.mark.parametrize(
@@ -283,7 +284,7 @@ def test_without_word_lists_nothing_is_judged():
         ("When do keep only?", "x", SUE),
     ):
         assert rejection(claims.entailed, question, answer, evidence, UNKNOWN) == ""
-        assert rejection(claims.turned, question, answer, evidence, UNKNOWN) == ""
+        assert rejection(turned, question, answer, evidence, UNKNOWN) == ""
 
 
 ACT = "The Director may grant a patent to the inventor, and the assignment provided in paragraph 1 may be extended."
@@ -313,7 +314,7 @@ TERM = "The term “record” means all books, maps and letters of the agency; i
 def test_a_question_about_a_statute_keeps_its_modals_persons_and_definitions(
     question, answer, evidence, reason
 ):
-    assert rejection(claims.turned, question, answer, evidence, EN) == reason
+    assert rejection(turned, question, answer, evidence, EN) == reason
 
 
 # Sentences that name the subject after its verb, and one verb among several.
@@ -333,4 +334,4 @@ def test_an_unusual_order_is_not_a_swap(question, answer, evidence):
 def test_one_of_several_does_not_answer_which():
     evidence = "Some sequence types such as range only support items that follow a pattern."
     question = "Which sequence type only supports items that follow a pattern?"
-    assert rejection(claims.turned, question, "range", evidence, EN) == "question is not true"
+    assert rejection(turned, question, "range", evidence, EN) == "question is not true"

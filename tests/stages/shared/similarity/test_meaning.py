@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datagen.stages.shared.language.columns import SEPARATORS, words
-from datagen.stages.shared.similarity import meaning
+from datagen.stages.shared.similarity import critical_words, meaning
 from datagen.stages.shared.similarity.meaning import _among, _denied, _digest, _kinds, as_written, digests
 from datagen.stages.shared.similarity.plain import plain
 
@@ -29,9 +29,9 @@ TEXTS = st.lists(
 
 
 def of_every_word(cut, written):
-    known, hashes, owners = meaning.lexicon(), cut.hashes, cut.owners()
+    known, hashes, owners = critical_words.lexicon(), cut.hashes, cut.owners()
     values = hashes.copy()
-    at = pc.index_in(pa.array(hashes), value_set=pa.array(known.telling)).fill_null(-1).to_numpy()
+    at = pc.index_in(pa.array(hashes), value_set=pa.array(known.critical)).fill_null(-1).to_numpy()
     listed = at >= 0
     values[listed] = known.same_as[at[listed]]
     small = cut.lengths < meaning.STRICT_BELOW * meaning.MARGIN
