@@ -4,7 +4,8 @@ Which partitions a stage reads together.
 A stage that reads several tables would write as many partitions as all of them have, and a later stage that
 reads several of such tables a multiple of these: two partitions of documents became 71 in an example with
 all families. Partitions at the same position of several tables stem from the same documents. A stage
-therefore reads them as one *unit*, and writes one partition, as long as the unit is small.
+therefore reads them as one *unit*, and writes one partition, as long as the unit is small: at most
+`cluster.partition_mb`, or `SMALL_UNIT`.
 
 The size of a partition is that of the source partitions from which it stems, counted once for each table on
 the way. Its real size is unknown until it is written, but a resumed run must form the same units: requests
@@ -29,6 +30,10 @@ Unit: TypeAlias = tuple[Path, ...]  # partitions of different tables, in the ord
 # Kinds of tables that many stages make. Tables of other kinds are few, and their rows may have equal ids.
 JOINED = ("examples", "candidates")
 
+# Bytes of documents that a unit may hold even if `cluster.partition_mb` is less: a stage's time for a unit of
+# ten rows is hardly less than for one of a hundred.
+SMALL_UNIT = 1e6
+
 
 class Units:
     """
@@ -46,7 +51,8 @@ class Units:
         line = recipe.line()
         self._stages = {name: stage for name, stage, _ in line}
         self._reads = wire([(name, stage.takes, stage.gives) for name, stage, _ in line])
-        self._folder, self._limit = run_folder / "stages", recipe.cluster.partition_mb * 1e6
+        self._folder = run_folder / "stages"
+        self._limit = max(recipe.cluster.partition_mb * 1e6, SMALL_UNIT)
         self._sizes: dict[str, list[float]] = {}
 
     def of(self, name: str, tables: Sequence[Sequence[Path]]) -> list[Unit]:

@@ -5,7 +5,7 @@ import pytest
 
 from datagen.recipe.load import load_recipe
 from datagen.request import Identity, Request
-from datagen.run import model_tasks
+from datagen.run import model_tasks, units
 from datagen.run.tasks import _read
 from datagen.run.units import Units
 from datagen.store.parquet import part_name, write_table
@@ -77,7 +77,8 @@ def test_the_number_of_partitions_does_not_grow_with_the_tables(units_of):
     assert len(of("measure", *EXAMPLES, "assess")) == 3
 
 
-def test_a_unit_holds_no_more_than_a_partition_may(units_of):
+def test_a_unit_holds_no_more_than_a_partition_may(units_of, monkeypatch):
+    monkeypatch.setattr(units, "SMALL_UNIT", 0)
     of = units_of(limit=0.01, sizes=(100, 1000, 100))  # about 4, 40 and 4 kB
     assert of("expand", *EXAMPLES) == [
         [("instruct", 0), ("comprehend", 0), ("own_pairs", 0)],
@@ -88,6 +89,16 @@ def test_a_unit_holds_no_more_than_a_partition_may(units_of):
     assert len(of("refine", *EXAMPLES)) == 4
     # 8 kB are left of each first and last unit: none of these two fit into one.
     assert len(of("assess", "expand", "refine")) == 8
+
+
+def test_small_partitions_of_several_tables_are_one_unit_whatever_a_partition_may_hold(units_of):
+    of = units_of(limit=0.0001, sizes=(100, 40_000, 100))  # about 4 kB, 1.5 MB and 4 kB
+    assert of("expand", *EXAMPLES) == [
+        [("instruct", 0), ("comprehend", 0), ("own_pairs", 0)],
+        [("instruct", 1)],
+        [("comprehend", 1)],
+        [("instruct", 2), ("comprehend", 2)],
+    ]
 
 
 def test_tables_of_other_kinds_stay_apart(units_of):
