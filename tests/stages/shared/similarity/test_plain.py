@@ -77,7 +77,7 @@ def plain_in_full(texts):
     return [in_one_alphabet(text) if re.search("[A-Za-z]", text) else text for text in column.to_pylist()]
 
 
-NARROW = [*"#*_~>[](-+=`\n\t ab9.’“—", "](/x)", "__", "~~", "***", "---", "\n# ", "https:"]
+NARROW = [*"#*_~>[](-+=`\n\t abZ9.’“—", "](/x)", "__", "~~", "***", "---", "\n# ", "https:", "_A b_"]
 
 
 def texts_of(signs):
