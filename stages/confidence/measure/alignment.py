@@ -81,8 +81,11 @@ class _Passage:
     def score(self, question: str, answer: str) -> float:
         """Return the score of an answer to a question."""
         words = {word for word in self._language.content(question) if word in self._places}
-        total = sum(self._weights[word] for word in words)
-        best = max((sum(map(self._weights.__getitem__, words & held)) for held in self._held), default=0.0)
+        # Exact sums: those over a set depend on its order, which differs between processes.
+        total = math.fsum(self._weights[word] for word in words)
+        best = max(
+            (math.fsum(map(self._weights.__getitem__, words & held)) for held in self._held), default=0.0
+        )
         spans = list(self._spans(answer))
         if not spans:
             return math.nan
@@ -114,13 +117,13 @@ class _Passage:
     def _proximity(self, span: tuple[int, int], words: set[str]) -> float:
         """Sum the weighted proximity of the question's words to the answer."""
         first, end = span
-        total = 0.0
-        for word in words:
-            distance = min(max(first - place, place - end + 1, 0) for place in self._places[word])
-            total += self._weights[word] * math.exp(-distance / NEAR)
-        return total
+        distances = {
+            word: min(max(first - place, place - end + 1, 0) for place in self._places[word])
+            for word in words
+        }
+        return math.fsum(self._weights[word] * math.exp(-far / NEAR) for word, far in distances.items())
 
     def _shared(self, span: tuple[int, int], words: set[str]) -> float:
         """Sum the weights of the question's words that the answer's sentence contains."""
         start = self._words[min(span[0], len(self._words) - 1)][0]
-        return sum(self._weights[word] for word in words & self._held[self._sentence(start)])
+        return math.fsum(self._weights[word] for word in words & self._held[self._sentence(start)])

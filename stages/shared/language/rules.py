@@ -260,9 +260,10 @@ class Language(BaseModel):
 
     def stem(self, word: str) -> str:
         """Remove the longest known ending from a word, so that its forms compare equal."""
-        for ending in self._endings:
-            if word.endswith(ending) and len(word) - len(ending) >= 3:
-                return word[: -len(ending)]
+        if word.endswith(self._endings):  # most words have none; checked one by one, that takes longest
+            for ending in self._endings:
+                if word.endswith(ending) and len(word) - len(ending) >= 3:
+                    return word[: -len(ending)]
         return word
 
     def spelled(self, text: str) -> list[str]:

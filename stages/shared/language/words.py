@@ -106,7 +106,7 @@ def compatible(text: str) -> str:
     return folded if folded.isascii() else TAKEN_APART.sub(lambda match: WHOLE[match[0]], folded)
 
 
-def edges(text: str, *, ascii_only: bool) -> tuple[str, str]:
+def edges(text: str, within: str) -> tuple[str, str]:
     """
     Return lookarounds to find a text in another one at word or grapheme boundaries.
 
@@ -114,8 +114,8 @@ def edges(text: str, *, ascii_only: bool) -> tuple[str, str]:
     ----------
     text
         The text to find.
-    ascii_only
-        Whether the text to search is ASCII, which keeps the character classes small.
+    within
+        The characters of the text to search. Classes of these alone compile in a fraction of the time.
 
     Returns
     -------
@@ -124,13 +124,18 @@ def edges(text: str, *, ascii_only: bool) -> tuple[str, str]:
     """
     trimmed = text.strip()
     opens, ends = re.match(letter(), trimmed), re.search(rf"{spaced_word()}\Z", trimmed[-8:])
-    if ascii_only:
-        return r"(?<![A-Za-z0-9_])" if opens else "", r"(?![A-Za-z0-9_])" if ends else ""
-    mark = f"[{characters(marks())}{EXTENDERS}]"
-    return (
-        rf"(?<!{letter()})(?<!{mark})" if opens else "",
-        rf"(?!{mark})" + (rf"(?!{letter()})" if ends else ""),
+    letters, marked = ("".join(found.findall(within)) for found in _boundaries())
+    before = [letters, marked] if opens else []
+    after = [marked, letters if ends else ""]
+    return "".join(f"(?<![{some}])" for some in before if some), "".join(
+        f"(?![{some}])" for some in after if some
     )
+
+
+@cache
+def _boundaries() -> tuple[re.Pattern[str], re.Pattern[str]]:
+    """Match a letter of a script with spaces; and a mark, before which no word or grapheme ends."""
+    return re.compile(letter()), re.compile(f"[{characters(marks())}{EXTENDERS}]")
 
 
 INVISIBLE = dict.fromkeys(map(ord, JOINERS))
@@ -153,7 +158,20 @@ words_of = WORDS
 
 def count(texts: pa.Array) -> pa.Array:
     """Count the words (`WORDS`) of each text of a column; null counts as empty."""
-    return pc.count_substring_regex(pc.fill_null(texts, ""), _in_columns())
+    texts = pc.fill_null(texts, "")
+    if only_ascii_words(texts):
+        return pc.count_substring_regex(texts, rf"{DECIMAL}|\w+(?:{APOSTROPHE}\w+)*")
+    return pc.count_substring_regex(texts, _in_columns())
+
+
+def only_ascii_words(texts: pa.Array) -> bool:
+    """
+    Check whether a column has only ASCII and dashes, quotation marks and the like (U+2010 to U+2027).
+
+    Arrow compiles a regular expression anew for each call, which takes 3 to 17 ms with all letters of Unicode
+    and 0.03 ms with those of ASCII.
+    """
+    return not pc.any(pc.match_substring_regex(texts, r"[^\x00-\x7f\x{2010}-\x{2027}]")).as_py()
 
 
 @cache

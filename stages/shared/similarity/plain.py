@@ -13,6 +13,8 @@ from functools import partial
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from datagen.stages.shared.language.words import only_ascii_words
+
 # For RE2, the regular expression engine of Arrow; applied in this order, to the texts that have the sign.
 # The underline of a heading, or a rule across the page.
 RULED = r"(?m)^[ \t]*(?:={3,}|-{3,}|~{3,}|\^{3,}|\*{3,}|_{3,}|\+{3,}|\"{3,}|#{3,})[ \t]*$"
@@ -63,7 +65,10 @@ def _rewritten(
 
 
 def _without_markup(texts: pa.StringArray) -> pa.StringArray:
+    narrow = only_ascii_words(texts)
     for sign, pattern, by in MARKDOWN:
+        if narrow:
+            pattern = pattern.replace(r"\pL", "A-Za-z").replace(r"\pN", "0-9")
         remove = partial(pc.replace_substring_regex, pattern=pattern, replacement=by)
         texts = _rewritten(texts, pc.match_substring(texts, sign), remove) if sign else remove(texts)
     return texts

@@ -1,5 +1,6 @@
 """The word tokenizer and its variants, in languages of many scripts."""
 
+import re
 import unicodedata
 
 import pyarrow as pa
@@ -7,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datagen.scripts import SCRIPTS, STACKERS
+from datagen.scripts import EXTENDERS, SCRIPTS, STACKERS, characters, letter, marks
 from datagen.stages.shared.language.columns import words as columns
-from datagen.stages.shared.language.words import ANSWERS, COMPOUND, WORDS, count
+from datagen.stages.shared.language.words import ANSWERS, COMPOUND, WORDS, count, edges
 
 # A phrase in each language, with its words.
 PHRASES = {
@@ -179,6 +180,31 @@ def test_words_and_gaps_add_up_to_the_text(text):
 @given(st.lists(UNICODE, max_size=4))
 def test_a_column_has_as_many_words_as_its_texts(texts):
     assert count(pa.array(texts, pa.string())).to_pylist() == [len(WORDS.spans(text)) for text in texts]
+
+
+@given(st.lists(st.text(st.sampled_from("ab1_ ,.'’“—–\u2028٣é²"), max_size=12), max_size=4))
+def test_punctuation_does_not_change_how_a_column_is_counted(texts):
+    assert count(pa.array(texts, pa.string())).to_pylist() == [len(WORDS.spans(text)) for text in texts]
+
+
+MARK = f"[{characters(marks())}{EXTENDERS}]"
+
+
+SIDE = st.text(st.sampled_from("aé_1Ж² -“巴\u0301\u093f\u0e33\u17d2"), max_size=3)
+
+
+@given(SIDE, st.sampled_from(["ab", "-", "巴", "é"]), SIDE)
+def test_edges_see_every_letter_and_mark_around_a_quote(left, quote, right):
+    text, opens = left + quote + right, quote in ("ab", "é")
+    before, after = edges(quote, "".join(set(text)))
+    expected = (
+        (rf"(?<!{letter()})(?<!{MARK})" if opens else "")
+        + re.escape(quote)
+        + rf"(?!{MARK})"
+        + (rf"(?!{letter()})" if opens else "")
+    )
+    found = [match.span() for match in re.finditer(before + re.escape(quote) + after, text)]
+    assert found == [match.span() for match in re.finditer(expected, text)]
 
 
 @given(st.text())
