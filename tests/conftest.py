@@ -38,9 +38,11 @@ def pytest_configure(config):
 
         distributed.Client.__init__ = _unmarked("cluster")
     if "not engine" in expression:
-        from datagen.engines.vllm import VllmEngine
+        from datagen.engines import vllm
 
-        VllmEngine.start = _unmarked("engine")
+        vllm.resolve = _unmarked(
+            "engine"
+        )  # called first by every start, unless a test replaces vLLM's process
 
 
 def _unmarked(marker):
