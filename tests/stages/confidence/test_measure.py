@@ -1,5 +1,8 @@
 """The value of each column for planted rows."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -86,6 +89,26 @@ def test_scores_are_null_where_they_do_not_apply():
     assert scores("alignment", *rows) == [None] * 5
     assert scores("standalone", *rows) == [0, 0, 0, 1, None]
     assert scores("script", *rows)[-1] is None
+
+
+SCORED = """
+import pyarrow as pa
+from datagen.stages.confidence.measure.alignment import alignment
+from datagen.stages.shared.language.rules import language_of
+words = [f"word{number}" for number in range(40)]
+passage = " ".join(" ".join(words[start:]).capitalize() + "." for start in range(0, 40, 3))
+texts = {"question": [" ".join(words) + "?"], "answer": ["word39"], "passage": [passage]}
+print(alignment({name: pa.array(values) for name, values in texts.items()}, language_of("en"))[0])
+"""
+
+
+@pytest.mark.slow
+def test_alignment_does_not_depend_on_the_process():
+    def scored(seed):
+        variables = os.environ | {"PYTHONHASHSEED": seed}
+        return subprocess.check_output([sys.executable, "-c", SCORED], env=variables)
+
+    assert len({scored(seed) for seed in "1234"}) == 1
 
 
 def test_alignment_finds_the_answer_to_a_neighbouring_question():
