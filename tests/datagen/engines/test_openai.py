@@ -201,6 +201,7 @@ def test_a_pause_beyond_the_patience_is_not_waited_for_by_more_tries():
 @pytest.mark.parametrize("fault", [answers("down", status=502), answers("wait", status=429)])
 def test_a_single_busy_request_that_outlasts_the_patience_does_not_end_the_run(fault, monkeypatch):
     monkeypatch.setattr(backend, "BUSY_TRIES", 3)
+    monkeypatch.setattr(backend, "LONGEST_PAUSE", 0.2)
 
     async def behave(request):
         check = (await request.json())["messages"][0]["content"] == "Say yes."
