@@ -26,6 +26,7 @@ def error_in(value: object) -> object:
 
 
 def error_text(error: object) -> str:
+    """Return an error as text to quote."""
     return error if isinstance(error, str) else json.dumps(error, ensure_ascii=False)[:SHOWN]
 
 

@@ -6,7 +6,7 @@ Structured output uses vLLM's guided decoding, and choices are scored by token i
 
 import math
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from datagen.json_types import JsonObject
 from datagen.reasoning import Thought, begins, reasoning_only, split
@@ -103,7 +103,7 @@ def completion_of(
     from that distribution restricted to the tokens that the schema allows.
     """
     answer = output.outputs[0]
-    positions: Any = answer.logprobs  # flat, except for a choice
+    positions = answer.logprobs  # flat, except for a choice
     text = answer.text
     sampled: tuple[float, ...]
     finish = answer.finish_reason if answer.finish_reason in ("stop", "length") else "error"
@@ -121,7 +121,7 @@ def completion_of(
         scored = tuple(_log_sum([first.get(token, -math.inf) for token in ids]) for ids in label_ids)
         sampled = (first[answer.token_ids[0]],)
     elif request.given:
-        prompt: Any = output.prompt_logprobs  # flat
+        prompt = output.prompt_logprobs  # flat
         text, sampled = request.given, tuple(prompt.logprobs[-given_tokens:])
     else:
         thought = split(text, opened)
