@@ -118,7 +118,9 @@ def test_a_model_that_cannot_be_served_is_the_users_to_mend(model, reason):
         with_engine(model, None)
 
 
-def test_a_start_that_is_cancelled_leaves_no_process():
+def test_a_start_that_is_cancelled_leaves_no_process_and_waits_for_none(monkeypatch):
+    monkeypatch.setattr(vllm, "CLOSING_SECONDS", 10_000)
+
     async def work():
         engine = vllm.VllmEngine(VllmModel(model="loads forever"))
         starting = asyncio.create_task(engine.start())
