@@ -58,7 +58,7 @@ def completes(question: str, answer: str, evidence: str, words: Language) -> Non
 
 
 def _not_of_next_clause(question: str, answer: str, evidence: str, words: Language) -> None:
-    """Reject a subject behind a colon: "What does it use?" "a pump", by "It uses a wheel: a pump can clog"."""
+    """Reject a subject behind a colon: "What does it use?" "a pump", by "It uses it: a pump may clog"."""
     place = evidence.casefold().find(answer.casefold())
     verb, *rest = words_of(evidence[place + len(answer) :]) or [""]
     if COLON.search(evidence[:place]) and is_verb(verb, next(iter(rest), ""), words):
