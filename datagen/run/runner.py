@@ -36,8 +36,9 @@ from datagen.run.takeover import Step, context_of, key_of, may_stay, step_of, ta
 from datagen.run.tasks import Job
 from datagen.run.units import Units
 from datagen.stage import ModelStage
+from datagen.store.digests import write_sealed
 from datagen.store.disk import translate_file_errors
-from datagen.store.parquet import UNFINISHED, write_json
+from datagen.store.parquet import UNFINISHED
 from datagen.store.record import StageRecord
 
 log = logging.getLogger(__name__)
@@ -208,7 +209,7 @@ def _release(run: Run, home: Path) -> Run:
     if changed is not None:
         write_changes(changed, run.folder)
     if planned := compare_with_plan(run):
-        write_json(planned, run.folder / PLAN)
+        write_sealed(planned, run.folder / PLAN)
     if reuse_report(run) is None:
         from datagen.report.html import write_report  # loaded when needed: an unchanged run has no use for it
 
