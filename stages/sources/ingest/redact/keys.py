@@ -62,6 +62,7 @@ KEYS = {
 }
 PREFIXED = {mark: re.compile(rf"(?<![\w-]){key}(?![\w])") for mark, key in KEYS.items()}
 PREFIXED |= {mark: re.compile(KEYS[mark]) for mark in ("AccountKey=", "SharedAccessKey=")}
+MIN_KEY = 15  # characters of the shortest key, xoxb-[\w-]{10}; a shorter word needs no search
 SPACED = frozenset(("Private-Lines:",))  # keys with blanks
 # A prefix that is in no list, and a long random value: tfp_..., vercel_blob_rw_..., xkeysib-...
 PREFIX = re.compile(r"(?<![\w./+=-])[A-Za-z][A-Za-z0-9]{1,11}(?:[_-][A-Za-z0-9]{1,12}){0,2}[_-]\Z")

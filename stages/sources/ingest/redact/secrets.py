@@ -10,11 +10,10 @@ from bisect import bisect_left
 from collections.abc import Iterator
 
 from datagen.stages.sources.ingest.redact.assigned import find_assigned
-from datagen.stages.sources.ingest.redact.keys import RUN, known_keys, unknown_keys
+from datagen.stages.sources.ingest.redact.keys import MIN_KEY, RUN, known_keys, unknown_keys
 from datagen.stages.sources.ingest.redact.reserved import is_reserved_domain
 from datagen.stages.sources.ingest.redact.values import STAND_IN, is_random
 
-MIN_KEY = 15  # characters of the shortest key, xoxb-[\w-]{10}; a shorter word needs no search
 PEM_BEGIN = re.compile(r"-{4,5} ?BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)? ?-{4,5}")
 PEM_END = re.compile(r"-{4,5} ?END (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)? ?-{4,5}")
 PEM_BODY = re.compile(r"(?:[A-Za-z0-9+/=\s]|\\n|^[A-Z][\w-]+: .*$)*", re.MULTILINE)  # of one cut short
