@@ -66,6 +66,7 @@ GROWING = "name: x\ncorpus: [{path: a}]\na0: &a0 [x]\n" + "".join(
         ("name: x\ncorpus: [{path: a}]\nstages:\n  ingest:\n  mine:\n  chunk:", "recipe.yaml:5: stages.mine: takes passages, but no earlier stage gives any; move it after chunk"),
         ("name: x\ncorpus: [{path: a}]\nstages:\n  ingest:\n  mine:", "recipe.yaml:5: stages.mine: takes passages, but no earlier stage gives any; add one"),
         ("name: x\nstages:\n  ingest:\n  chunk:", "recipe.yaml:3: stages.ingest: reads the corpus, but there is none; add corpus:"),
+        (f"name: {'x' * 201}\ncorpus: [{{path: a}}]", "recipe.yaml:1: name: should have at most 200"),
         ("name: x", "recipe.yaml:1: stages.ingest: reads the corpus, but there is none"),
         ("name: x\ncorpus: [{path: a}]\nseed: 1\nname: y", "recipe.yaml:1: name: the key appears twice, in lines 1 and 4; remove one"),
         ("name: x\ncorpus:\n  - path: a\n    path: b", "recipe.yaml:3: corpus.0.path: the key appears twice, in lines 3 and 4"),

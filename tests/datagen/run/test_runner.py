@@ -16,8 +16,8 @@ import pytest
 
 from datagen.errors import UserError
 from datagen.recipe.load import load_recipe
+from datagen.run.account import AccountError
 from datagen.run.folder import open_run
-from datagen.run.tasks import AccountError
 from datagen.store.completions import Completions
 from datagen.store.journal import parse_journal
 from datagen.store.parquet import parts, read_part
