@@ -23,7 +23,7 @@ from datagen.recipe.roles import VllmModel
 from datagen.schema import PASSAGES, PROBES, fraction, table_of
 from datagen.stage import Context, Partitions
 from datagen.stages.knowledge import unanswerable
-from datagen.stages.knowledge.refuse import Options as RefuseOptions
+from datagen.stages.knowledge.refuse.options import Options as RefuseOptions
 from datagen.stages.shared import passage_qa
 from datagen.stages.shared.segment.sentences import split_sentences
 from datagen.store.parquet import part_name, write_table

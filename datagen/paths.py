@@ -17,6 +17,17 @@ def expanded(path: str) -> Path:
     return Path(os.path.expanduser(path))  # noqa: PTH111 (Path.expanduser raises RuntimeError)
 
 
+def not_a_file(path: Path) -> str:
+    """Describe what stands where a file should; "" if it is a file."""
+    if path.is_file():
+        return ""
+    if path.is_dir():
+        return "a folder"
+    if not path.exists():
+        return "a link to nothing" if path.is_symlink() else "missing"
+    return KINDS.get(stat.S_IFMT(path.stat().st_mode), "not a file")
+
+
 def regular(path: Path) -> Path:
     """
     Return the path of a file that can be read to its end; a missing file or a folder is left to its reader.

@@ -95,6 +95,20 @@ def end_at_once(number: int, frame: FrameType | None = None) -> None:
     leave(128 + number)
 
 
+def finish(code: int | str | None) -> NoReturn:
+    """End the process after its work is done; a signal that comes late does not change its status."""
+    status = code if isinstance(code, int) else 0
+
+    def end(number: int, frame: FrameType | None) -> None:
+        _print(f"{signal.Signals(number).name} came after the command was complete, and interrupted nothing")
+        leave(status)
+
+    for number in SIGNALS:
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, end)
+    sys.exit(status)
+
+
 def leave(status: int) -> NoReturn:
     """Kill the child processes and end this process."""
     import psutil  # only here, because every command imports this module

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from datagen.errors import UserError
 from datagen.json_types import JsonObject
-from datagen.look.trail import LastRow
+from datagen.look.history import LastRow
 from datagen.run.folder import Run
 from datagen.stages.confidence import apply_edits
 from datagen.stages.confidence.labels import edits

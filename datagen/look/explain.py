@@ -13,7 +13,8 @@ from rich.text import Text
 from datagen.errors import UserError
 from datagen.json_types import JsonObject
 from datagen.look.edit_state import Edits, EditState
-from datagen.look.trail import Request, Step, Trail, Trails
+from datagen.look.history import Request, Step, Trail
+from datagen.look.trail import Trails
 from datagen.run.folder import Run, open_run
 from datagen.stages.confidence.labels.file import CONTENT, Label, content_key, labels_in
 from datagen.stages.confidence.labels.session import labels_of

@@ -15,7 +15,8 @@ import pyarrow as pa
 from datagen.errors import UserError
 from datagen.json_types import JsonObject
 from datagen.look.edit_state import Edits, EditState
-from datagen.look.trail import LastRow, Trail, Trails
+from datagen.look.history import LastRow, Trail
+from datagen.look.trail import Trails
 from datagen.run.folder import Run
 from datagen.stages.confidence.labels import draw, edits, file, session, terminal
 

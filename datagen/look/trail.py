@@ -7,8 +7,6 @@ parent. DuckDB reads only the columns that a query needs.
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from math import isfinite
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,11 +16,12 @@ import pyarrow.compute as pc
 
 from datagen.errors import UserError
 from datagen.json_types import JsonObject
+from datagen.look.history import LastRow, Request, Step, Trail, is_score, reason_fixed
 from datagen.look.load import damage_reported, non_empty
-from datagen.report.evidence import Spans, spans
+from datagen.report.evidence import spans
 from datagen.request import Completion
 from datagen.run.folder import Run
-from datagen.schema import EXAMPLES, KINDS, ORIGINAL
+from datagen.schema import ORIGINAL
 from datagen.stages.confidence.labels.edits import is_unicode
 from datagen.store.parquet import parts, read_part
 from datagen.store.rounds import request_files
@@ -33,98 +32,6 @@ MATCHES = 5  # ids shown for an ambiguous prefix
 # Tables with rows that can be explained, each with the SQL of the text that is shown of a row.
 SHOWN = "coalesce(question, left(text, 200), answer, '')"
 ROWS = {"examples": SHOWN, "probes": SHOWN, "seeds": SHOWN, "questions": "question"}
-
-
-@dataclass(frozen=True)
-class Step:
-    """
-    The outcome of a stage for the row.
-
-    Parameters
-    ----------
-    stage
-        Its name.
-    outcome
-        ``made``, ``kept``, ``edited`` by a person, or ``dropped``.
-    reason, detail
-        Why the row was dropped.
-    scores
-        Scores that the stage added.
-    """
-
-    stage: str
-    outcome: str
-    reason: str = ""
-    detail: str = ""
-    scores: dict[str, float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Request:
-    """A request of a row, and its raw answer; both empty if they are not stored."""
-
-    key: str
-    prompt: str
-    messages: list[dict[str, str]]
-    answer: str
-    finish: str
-    model: str
-
-
-class LastRow(NamedTuple):
-    """A row as after the last stage that it reached, and why it cannot be edited; "" if it can."""
-
-    row: JsonObject
-    why_fixed: str
-
-
-@dataclass(frozen=True)
-class Trail:
-    """
-    A row and its history.
-
-    Parameters
-    ----------
-    row
-        As after the last stage that it reached.
-    passage
-        The passage it is about, with its evidence marked.
-    steps
-        Stages in their order.
-    related
-        (relation, id, stage, text).
-    """
-
-    row: JsonObject
-    passage: Spans
-    steps: list[Step]
-    related: list[tuple[str, str, str, str]]
-
-    @property
-    def last(self) -> LastRow:
-        """The row, and why it cannot be edited."""
-        first = self.steps[0]
-        return LastRow(self.row, _why_fixed(self.row, first.stage, first.outcome == "dropped"))
-
-    @property
-    def scores(self) -> dict[str, float]:
-        """The scores of the row's present text."""
-        return {name: value for name, value in self.row.items() if _is_score(name, value) and isfinite(value)}
-
-    @property
-    def earlier_turns(self) -> list[dict[str, str]]:
-        """The messages before the question, such as a system message; empty for most rows."""
-        return list(self.row.get("prompt") or [])[:-1]
-
-    @property
-    def original(self) -> dict[str, str]:
-        """The texts that a person's edit replaced; empty for most rows."""
-        return dict(json.loads(self.row.get(ORIGINAL) or "{}"))
-
-    @property
-    def requests(self) -> list[str]:
-        """The keys of the row's requests."""
-        return list((self.row.get("lineage") or {}).get("requests") or [])
 
 
 class Trails:
@@ -188,7 +95,7 @@ class Trails:
                     outcome = "dropped" if dropped else _outcome(row, last)
                     if outcome == "edited":  # the scores so far are those of the former text
                         seen_scores.clear()
-                    scores = {key: value for key, value in row.items() if _is_score(key, value)}
+                    scores = {key: value for key, value in row.items() if is_score(key, value)}
                     new = {key: value for key, value in scores.items() if key not in seen_scores}
                     seen_scores |= new.keys()
                     why = (row.get("reason") or "", row.get("detail") or "") if dropped else ("", "")
@@ -211,7 +118,7 @@ class Trails:
                     part = read_part(Path(file))
                     for row in part.filter(pc.is_in(part["id"], wanted)).to_pylist():
                         earlier = rows.get(row["id"])
-                        why_fixed = earlier.why_fixed if earlier else _why_fixed(row, table.stage, dropped)
+                        why_fixed = earlier.why_fixed if earlier else reason_fixed(row, table.stage, dropped)
                         rows[row["id"]] = LastRow(row, why_fixed)
         return rows
 
@@ -285,13 +192,6 @@ def _tables(run: Run) -> Iterator[_Table]:
             yield _Table(record["stage"], record["takes"] != record["gives"], ROWS[record["gives"]], *files)
 
 
-def _why_fixed(row: JsonObject, stage: str, dropped: bool) -> str:
-    """Return why an edit of a row cannot be applied, given the stage that made it; "" if it can."""
-    if dropped:
-        return f"{stage} dropped it when it was made"
-    return "" if row.get("kind") in KINDS else "it is not an example"
-
-
 def _outcome(row: JsonObject, before: JsonObject) -> str:
     if not before:
         return "made"
@@ -302,8 +202,3 @@ def _request(key: str, prompt: str, body: str, answer: Completion | None) -> Req
     messages = json.loads(body).get("messages", [])
     text, finish, model = (answer.text, answer.finish, answer.model) if answer else ("", "", "")
     return Request(key, prompt, messages, text, finish, model)
-
-
-def _is_score(name: str, value: object) -> bool:
-    own = name in EXAMPLES.names and name != "logprob"
-    return isinstance(value, float) and not own

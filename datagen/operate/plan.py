@@ -32,7 +32,8 @@ from datagen.run.takeover import foresee
 from datagen.schema import KINDS
 from datagen.stage import ModelStage, SourceStage
 from datagen.store.completions import Completions
-from datagen.store.parquet import read_part, write_json
+from datagen.store.digests import write_sealed
+from datagen.store.parquet import read_part
 from datagen.store.record import StageRecord
 from datagen.store.rounds import request_files
 
@@ -101,7 +102,7 @@ def plan(recipe: Recipe, outputs: Path, prices: Prices | None = None) -> Plan:
         terms=describe(prices),
     )
     home.mkdir(parents=True, exist_ok=True)
-    write_json(result.as_json(), home / PLAN)
+    write_sealed(result.as_json(), home / PLAN)
     return result
 
 

@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from datagen.errors import UserError, hint, similar
 from datagen.json_types import JsonObject
+from datagen.paths import not_a_file
 from datagen.prompt import names_in
 from datagen.recipe import profiles
 from datagen.recipe.columns import missing_columns
@@ -68,7 +69,7 @@ def _mistakes_across(recipe: Recipe) -> list[Mistake]:
     own = recipe.prompt_folder
     if own and not own.is_dir():
         return [(("prompts",), f"there is no folder {own}; leave prompts out to use the built-in ones")]
-    if mistakes := [*_unknown_profiles(recipe), *_unknown_lists(recipe)]:
+    if mistakes := [*_unreadable_prompts(own), *_unknown_profiles(recipe), *_unknown_lists(recipe)]:
         return mistakes
     for name in recipe.stages:
         try:
@@ -90,6 +91,19 @@ def _mistakes_across(recipe: Recipe) -> list[Mistake]:
         or [*missing_columns(recipe), *_unmeasured(recipe)]
         or [*too_few_voters(recipe), *unmet(recipe)]
     )
+
+
+def _unreadable_prompts(own: Path | None) -> list[Mistake]:
+    """Find prompts that are not files; the built-in prompts would replace them silently."""
+    paths = sorted(own.rglob("*.yaml")) if own else []
+    return [
+        (
+            ("prompts",),
+            f"{path} is {kind}, not a file; remove it to use the built-in prompt",
+        )
+        for path in paths
+        if (kind := not_a_file(path))
+    ]
 
 
 def _unknown_profiles(recipe: Recipe) -> list[Mistake]:

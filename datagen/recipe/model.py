@@ -30,7 +30,10 @@ def _address_only(value: object) -> object:
 class Recipe(Section):
     """One run from documents to hand-off."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="Name of the folder in outputs/")
+    # A file system allows 255 bytes, and names such as NAME.pilot are made from it.
+    name: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=200, description="Name of the folder in outputs/"
+    )
     corpus: list[Source] = Field(
         default_factory=list, min_length=1, description="Documents to read; only ingest needs it"
     )

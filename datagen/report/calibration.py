@@ -17,9 +17,8 @@ def calibration_charts(run: Run) -> list[charts.Chart]:
     """Draw two charts per group with judged rows: a kind, or a task as kind/task."""
     drawn = []
     for name in run.manifest["stages"]:
-        folder = run.stage_folder(name)
-        report, sample = folder / "report.json", folder / "sample.parquet"
-        if not report.is_file() or not sample.is_file():
+        report, sample = run.stage_file(name, "report.json"), run.stage_file(name, "sample.parquet")
+        if not report or not sample:
             continue
         judged = read_part(sample)
         for group, entry in read_json(report).items():

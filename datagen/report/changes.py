@@ -11,7 +11,8 @@ from rich.table import Table
 from datagen.json_types import JsonObject
 from datagen.report.comparison import Comparison
 from datagen.report.terminal import LOOK, output
-from datagen.store.parquet import read_json, whole_file, write_json
+from datagen.store.digests import read_sealed, write_sealed
+from datagen.store.parquet import whole_file
 
 SUMMARY, LIST = "changes.json", "changes.jsonl"  # in a run's folder
 MIN_DIFFERENCE = 0.005  # minimum relative difference of a figure to show
@@ -28,7 +29,7 @@ def summary(comparison: Comparison) -> JsonObject:
 def write_changes(comparison: Comparison, folder: Path) -> None:
     """Write ``changes.json`` (the comparison) and ``changes.jsonl`` (every row that is not in both runs)."""
     write_rows(comparison, folder / LIST)
-    write_json(summary(comparison), folder / SUMMARY)
+    write_sealed(summary(comparison), folder / SUMMARY)
 
 
 def write_rows(comparison: Comparison, path: Path) -> None:
@@ -40,10 +41,7 @@ def write_rows(comparison: Comparison, path: Path) -> None:
 
 def read_summary(folder: Path) -> JsonObject | None:
     """Read the comparison of a run with the previous release; None if there is none."""
-    try:
-        return read_json(folder / SUMMARY)
-    except (OSError, ValueError):
-        return None
+    return read_sealed(folder / SUMMARY)
 
 
 def headline(comparison: JsonObject) -> str:

@@ -76,11 +76,6 @@ class Comparison:
         """Share of the old rows that the new run also has; 1 if there are no old rows."""
         return self.total("kept") / self.total("old") if self.total("old") else 1.0
 
-    @property
-    def unchanged(self) -> bool:
-        """Whether both runs have the same documents and rows."""
-        return not self.changes and not sum(self.documents[name] for name in (ADDED, EDITED, REMOVED))
-
     def figures(self) -> dict[str, float | None]:
         """
         Return the figures that gates can use.

@@ -153,8 +153,8 @@ def generators(run: Run) -> dict[str, JsonObject]:
 
 
 def _written(run: Run, name: str) -> JsonObject:
-    paths = {stage: run.stage_folder(stage) / name for stage in run.manifest["stages"]}
-    return {stage: read_json(path) for stage, path in paths.items() if path.is_file()}
+    paths = {stage: run.stage_file(stage, name) for stage in run.manifest["stages"]}
+    return {stage: read_json(path) for stage, path in paths.items() if path}
 
 
 def _yields(stages: list[StageRecord]) -> dict[str, object]:

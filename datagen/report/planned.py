@@ -8,7 +8,8 @@ from datagen.report.rows import final_parts
 from datagen.request import Usage
 from datagen.run.folder import Run
 from datagen.schema import KINDS
-from datagen.store.parquet import read_json, read_part
+from datagen.store.digests import read_sealed
+from datagen.store.parquet import read_part
 
 PLAN = "plan.json"  # the plan, in the folder of the recipe's runs; its comparison, in a run's folder
 
@@ -24,11 +25,8 @@ def compare_with_plan(run: Run) -> JsonObject | None:
     For requests and tokens, the planned and actual number; for each product, the planned rows, the bounds of
     the interval, and the actual rows.
     """
-    try:
-        planned = read_json(run.folder.parent / PLAN)
-    except (OSError, ValueError):
-        return None
-    if planned.get("fingerprint") != run.manifest["fingerprint"]:
+    planned = read_sealed(run.folder.parent / PLAN)
+    if planned is None or planned["fingerprint"] != run.manifest["fingerprint"]:
         return None
     records = run.stage_records()
     with_requests = [record for record in records if "requests" in record]
@@ -53,10 +51,7 @@ def compare_with_plan(run: Run) -> JsonObject | None:
 
 def read_outcome(folder: Path) -> JsonObject | None:
     """Read the comparison of a run with its plan; None if it had none."""
-    try:
-        return read_json(folder / PLAN)
-    except (OSError, ValueError):
-        return None
+    return read_sealed(folder / PLAN)
 
 
 def lines(outcome: JsonObject) -> list[str]:

@@ -9,13 +9,8 @@ from datagen.run.folder import Run
 
 def promises(run: Run) -> list[JsonObject]:
     """Read the promises about the rows of the hand-off."""
-    paths = [run.stage_folder(name) / "promises.json" for name in run.manifest["stages"]]
-    return [
-        promise
-        for path in paths
-        if path.is_file()
-        for promise in json.loads(path.read_text(encoding="utf-8"))
-    ]
+    paths = (run.stage_file(name, "promises.json") for name in run.manifest["stages"])
+    return [promise for path in paths if path for promise in json.loads(path.read_text(encoding="utf-8"))]
 
 
 def lines(run: Run) -> Iterator[str]:

@@ -91,8 +91,7 @@ def named_content(options: object, folder: Path) -> str:
 def prompts_content(folder: Path | None) -> str:
     """Hash a recipe's own prompts."""
     paths = [path for path in sorted(folder.rglob("*.yaml")) if path.is_file()] if folder else []
-    texts = ((path.name, path.read_text(encoding="utf-8", errors="replace")) for path in paths)
-    return content_id(*(part for named in texts for part in named))
+    return content_id(*(_contents(folder, paths) if folder else ()))
 
 
 def _module(name: str, folder: Path) -> str:

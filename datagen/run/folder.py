@@ -16,14 +16,16 @@ from datagen.errors import UserError
 from datagen.json_types import JsonObject
 from datagen.request import Usage
 from datagen.store.completions import Completions
-from datagen.store.digests import SEAL, is_sealed
-from datagen.store.parquet import RECORD
+from datagen.store.digests import SEAL, digest, is_sealed
+from datagen.store.parquet import RECORD, REPAIR
 from datagen.store.record import StageRecord
 
 MANIFEST = "manifest.json"
 SHAPE = {"recipe": dict, "stages": list, "inherits": list, "state": str, "fingerprint": str}  # of a manifest
 STAGE_SHAPE = {"stage": str, "rows_in": int, "rows_out": int, "dropped": dict}  # of a stage's record
 
+# What to do about a run with an unreadable manifest.
+SUPERSEDE = "The run cannot be resumed; the next run of its recipe uses its completions"
 PILOT = ".pilot"  # suffix of a recipe's name: the folder of its pilots
 
 log = logging.getLogger(__name__)
@@ -94,7 +96,7 @@ class Run:
         path = self.stage_folder(name) / RECORD
         if not path.exists():
             return None
-        record = _unaltered(path)
+        record = _unaltered(path, REPAIR)
         given = {"stage": None} | record
         wrong = [name for name, kind in STAGE_SHAPE.items() if not isinstance(given.get(name, kind()), kind)]
         if wrong and SEAL not in record:
@@ -103,6 +105,21 @@ class Run:
                 f"Delete {path.parent} and run the recipe again"
             )
         return cast("StageRecord", record)
+
+    def stage_file(self, name: str, file: str) -> Path | None:
+        """
+        Return the path of a file next to the table of a complete stage; None if the stage wrote none.
+
+        Raises
+        ------
+        UserError
+            If it is not the file that the stage wrote.
+        """
+        record, path = self.stage_record(name), self.stage_folder(name) / file
+        recorded = record.get("files", {}).get(file) if record else None
+        if recorded is not None and digest(path) != recorded:
+            raise UserError(f"{path} was altered or deleted: it does not match its digest. {REPAIR}")
+        return path if recorded is not None else None
 
     def stage_records(self) -> list[StageRecord]:
         """Read the records of the complete stages, in the order of the recipe."""
@@ -122,12 +139,14 @@ def open_run(folder: Path) -> Run:
     path = folder / MANIFEST
     if not path.is_file():
         raise UserError(f"{folder} is not a run: it has no {MANIFEST}")
-    manifest = _unaltered(path)
+    manifest = _unaltered(path, SUPERSEDE)
     wrong = [name for name, kind in SHAPE.items() if not isinstance(manifest.get(name, kind()), kind)]
     wrong += sorted({"recipe", "stages", "state", "fingerprint"} - manifest.keys())
     listed = [*manifest.get("stages", []), *manifest.get("inherits", [])] if not wrong else []
     if wrong or not all(isinstance(name, str) for name in listed) or "name" not in manifest["recipe"]:
-        raise UserError(f"{path} was altered by hand: {', '.join(wrong) or 'a name'} is missing or invalid")
+        raise UserError(
+            f"{path} was altered by hand: {', '.join(wrong) or 'a name'} is missing or invalid. {SUPERSEDE}"
+        )
     return Run(folder.resolve(), manifest)
 
 
@@ -144,7 +163,7 @@ def earlier_runs(home: Path) -> list[Run]:
         try:
             run = open_run(path.parent)
         except UserError as error:
-            log.warning(f"{error}. The run is not resumed; its completions are used")
+            log.warning(str(error))
             run = Run(path.parent.resolve(), {"state": "unreadable"})
         if run.id not in runs or run.folder.name == run.manifest.get("folder"):
             runs[run.id] = run
@@ -178,9 +197,12 @@ def read_record(path: Path) -> JsonObject:
     return record
 
 
-def _unaltered(path: Path) -> JsonObject:
-    """Read a record, and compare its digest if it has one."""
-    record = read_record(path)
+def _unaltered(path: Path, advice: str) -> JsonObject:
+    """Read a record, and compare its digest if it has one; `advice` says what to do if it was altered."""
+    try:
+        record = read_record(path)
+    except UserError as error:
+        raise UserError(f"{error}. {advice}") from error
     if SEAL in record and not is_sealed(record):
-        raise UserError(f"{path} was altered by hand: it does not match its digest")
+        raise UserError(f"{path} was altered by hand: it does not match its digest. {advice}")
     return record

@@ -5,6 +5,9 @@ On one machine, an operating system lock on a file decides, so that the lease en
 the holder is killed. Shared file systems often do not show such locks to other machines. So the holder also
 touches the file regularly: a lease of another machine that has not been touched for a minute has expired.
 
+A file without a holder's line, such as one that a crash left full of zeros, is free to whoever has the lock:
+every holder writes its line at once.
+
 The file keeps its size and is overwritten in place, so that `datagen clean` can take it on a full disk.
 """
 
@@ -12,6 +15,7 @@ import errno
 import fcntl
 import os
 import platform
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -28,6 +32,7 @@ from datagen.store.parquet import UNFINISHED
 TOUCH_SECONDS = 10.0
 EXPIRE_SECONDS = 60.0
 SIZE = 256  # minimum size of the file in bytes
+HOLDER = re.compile(r"process \d+ on (?P<machine>.+) since \S+")
 NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS)  # errors of a file system without locks
 
 
@@ -90,14 +95,15 @@ def _take(file: TextIO, home: Path) -> None:
         if error.errno not in NO_LOCKS:
             raise
     file.seek(0)
-    holder = file.read().strip()
-    if not held and holder:
-        # We have the lock, so a holder on this machine is dead.
-        elsewhere = not locks or f" on {platform.node()} since " not in holder
+    content = file.read().strip()
+    holder = HOLDER.fullmatch(content)
+    if not held and (holder or (content and not locks)):
+        # With the lock, a holder on this machine is dead.
+        elsewhere = not locks or holder is None or holder["machine"] != platform.node()
         held = elsewhere and _age(file, home) < EXPIRE_SECONDS
     if held:
         raise UserError(
-            f"{home} is held by another run ({holder or 'just started'}). "
+            f"{home} is held by another run ({holder[0] if holder else 'just started'}). "
             "Wait for it to end, or stop it and run again to resume. If it died on another machine, its "
             f"lease expires after {EXPIRE_SECONDS:.0f} seconds"
         )

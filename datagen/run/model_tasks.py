@@ -24,11 +24,12 @@ from datagen.errors import BudgetSpent, UserError
 from datagen.recipe.roles import Model, OpenAIModel
 from datagen.request import Answer, Answers, Completion, Request, Usage, separated
 from datagen.rows import RequestRow
+from datagen.run.account import PartReport
 from datagen.run.budget import allowance, is_closed
 from datagen.run.claims import claim
 from datagen.run.retrial import Retrial
 from datagen.run.spending import Spending
-from datagen.run.tasks import Job, PartReport, finish, rows_of
+from datagen.run.tasks import Job, finish, rows_of
 from datagen.run.units import Unit
 from datagen.schema import REQUESTS
 from datagen.stage import ModelStage

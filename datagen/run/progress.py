@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 from datagen.request import Usage
-from datagen.run.tasks import PartReport
+from datagen.run.account import PartReport
 from datagen.store.record import StageRecord
 
 

@@ -32,13 +32,19 @@ from datagen.run.lease import lease
 from datagen.run.occupancy import Recorder
 from datagen.run.outdated import outdated_stage
 from datagen.run.progress import Watcher
-from datagen.run.takeover import Step, context_of, key_of, may_stay, step_of, take_over
+from datagen.run.takeover import Step, context_of, key_of, may_stay, outside, step_of, take_over
 from datagen.run.tasks import Job
 from datagen.run.units import Units
 from datagen.stage import ModelStage
+from datagen.store.digests import write_sealed
 from datagen.store.disk import translate_file_errors
-from datagen.store.parquet import UNFINISHED, write_json
+from datagen.store.parquet import UNFINISHED
 from datagen.store.record import StageRecord
+
+CHANGED = (
+    "prompts, or files that the options name, were changed during this stage, so its rows may be of either "
+    "version. To make them again with stored answers, run the recipe again"
+)
 
 log = logging.getLogger(__name__)
 
@@ -148,6 +154,7 @@ class _Line:
         names = [step.name] if may_stay(step, self._earlier) else together(recipe, list(self.due))
         reads = wire([(name, stage.takes, stage.gives) for name, stage, _ in recipe.line()])
         units = Units(recipe, run.folder)
+        before = {name: outside(recipe, name) for name in names}
         flow = Flow(self._cluster.client, run, recipe.budget, self._watcher, self._recorder, units)
         for name in names:
             flow.add(self._job(name), reads[name])
@@ -156,6 +163,8 @@ class _Line:
         try:
             for stage in flow.work():
                 record = stage.end(reads[stage.name]) | {"key": self._key(self._step(stage.name))}
+                if outside(recipe, stage.name) != before[stage.name]:
+                    record |= {"key": "", "notices": [*record.get("notices", []), CHANGED]}
                 target = run.stage_folder(stage.name)
                 self._tick(integrity.complete_stage(stage.job.folder, target, record, self._cluster.each))
         except BudgetSpent:
@@ -208,7 +217,7 @@ def _release(run: Run, home: Path) -> Run:
     if changed is not None:
         write_changes(changed, run.folder)
     if planned := compare_with_plan(run):
-        write_json(planned, run.folder / PLAN)
+        write_sealed(planned, run.folder / PLAN)
     if reuse_report(run) is None:
         from datagen.report.html import write_report  # loaded when needed: an unchanged run has no use for it
 

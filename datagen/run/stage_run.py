@@ -17,8 +17,9 @@ from datagen.errors import UserError
 from datagen.recipe.roles import OpenAIModel
 from datagen.request import Usage
 from datagen.run import model_tasks, tasks
+from datagen.run.account import PartReport
 from datagen.run.progress import Progress
-from datagen.run.tasks import Job, PartReport
+from datagen.run.tasks import Job
 from datagen.run.units import Unit
 from datagen.stage import NOTICES, ModelStage, Options, SourceStage, WholeStage
 from datagen.store.completions import Completions

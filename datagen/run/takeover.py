@@ -159,18 +159,28 @@ def foresee(recipe: Recipe, home: Path, models: Mapping[str, Identity]) -> dict[
     return sources
 
 
+def outside(recipe: Recipe, name: str) -> str:
+    """Hash the files that a stage may read at any time: own code, prompts, and files that options name."""
+    stage, options = recipe.step(name)
+    return content_id(
+        own_code(_place(recipe, name), recipe.folder),
+        named_content(options.model_dump(mode="json"), recipe.folder),
+        "" if isinstance(stage, SourceStage) else prompts_content(recipe.prompt_folder),
+    )
+
+
 def key_of(step: Step, recipe: Recipe, models: Mapping[str, Identity]) -> str:
     """Hash the dependencies of a stage's result; "" if they are unknown."""
     stage, options, context = step.stage, step.options.model_dump(mode="json"), step.context
     place = _place(recipe, step.name)
-    parts = [code(), own_code(place, recipe.folder), step.name, _json(options)]
-    parts += [named_content(options, recipe.folder), str(recipe.seed), _json(recipe.lists)]
+    parts = [code(), outside(recipe, step.name), step.name, _json(options)]
+    parts += [str(recipe.seed), _json(recipe.lists)]
     if isinstance(stage, SourceStage):
         if stage.digest is None:
             return ""
         parts += [stage.digest(step.options, context), str(context.partition_bytes)]
     else:
-        parts += [prompts_content(recipe.prompt_folder), _json(list(stage.kinds))]
+        parts.append(_json(list(stage.kinds)))
         parts += [_json(_tables(record)) for record in step.reads]
         for kind, folders in sorted(context.tables.items()):
             names = [folder.name for folder in folders]

@@ -23,8 +23,9 @@ from datagen.errors import UserError
 from datagen.recipe.roles import Model
 from datagen.recipe.sections import Budget
 from datagen.request import Usage
+from datagen.run.account import AccountError, PartReport, by_product, check_made, check_refined
 from datagen.run.units import Unit
-from datagen.schema import KINDS, TABLES
+from datagen.schema import TABLES
 from datagen.stage import (
     Context,
     MapStage,
@@ -41,10 +42,6 @@ from datagen.store.parquet import UNFINISHED, part_name, read_part, write_table
 T = TypeVar("T")
 R = TypeVar("R")
 StageT = TypeVar("StageT", bound=Stage, default=Stage, covariant=True)
-
-
-class AccountError(Exception):
-    """A stage lost rows or invented some: a bug in the stage."""
 
 
 @dataclass(frozen=True)
@@ -70,54 +67,6 @@ class Job(Generic[StageT]):
 
 
 WholeJob: TypeAlias = Job[WholeStage[Options, Any]]  # the type of its verdicts depends on the stage
-
-
-@dataclass
-class PartReport:
-    """
-    The result of one partition.
-
-    Parameters
-    ----------
-    rows_in, rows_out, passed_by
-        Number of rows read, kept, and of rows that bypassed the stage.
-    dropped
-        Reason -> rows.
-    made, lost
-        Product -> examples that the stage made, or that it dropped from those made by earlier stages.
-    rows_asked, cost
-        Of a model stage: number of rows asked about, and usage of the answers.
-    figures
-        Counts of the stage's own.
-    """
-
-    rows_in: int = 0
-    rows_out: int = 0
-    passed_by: int = 0
-    dropped: Counter[str] = field(default_factory=Counter)
-    made: Counter[str] = field(default_factory=Counter)
-    lost: Counter[str] = field(default_factory=Counter)
-    rows_asked: int = 0
-    cost: Usage = field(default_factory=Usage)
-    figures: Counter[str] = field(default_factory=Counter)
-
-    def __add__(self, other: "PartReport") -> "PartReport":
-        return PartReport(
-            self.rows_in + other.rows_in,
-            self.rows_out + other.rows_out,
-            self.passed_by + other.passed_by,
-            self.dropped + other.dropped,
-            self.made + other.made,
-            self.lost + other.lost,
-            self.rows_asked + other.rows_asked,
-            self.cost + other.cost,
-            _with_zeros(self.figures, other.figures),
-        )
-
-
-def _with_zeros(first: Counter[str], second: Counter[str]) -> Counter[str]:
-    """Add counters, and keep zero counts."""
-    return Counter({name: first[name] + second[name] for name in [*first, *second]})
 
 
 def read_source(job: Job[SourceStage[Options, object]], source: object, number: int) -> PartReport:
@@ -239,48 +188,16 @@ def finish(job: Job, rows: pa.Table, others: pa.Table, outcome: Outcome, name: s
     """Check the account of a partition, add the rows that bypass a refining stage, and write."""
     stage = job.stage
     if stage.takes == stage.gives:
-        _check_refined(job.name, rows, outcome)
+        check_refined(job.name, rows, outcome)
         kept = pa.concat_tables([outcome.kept, others], promote_options="default")
         outcome = replace(outcome, kept=kept)
     else:
-        _check_made(job.name, rows, outcome)
+        check_made(job.name, rows, outcome)
         others = others.slice(0, 0)
     report = _write(job, outcome, name, rows_in=len(rows))
     report.rows_out -= len(others)
     report.passed_by = len(others)
     return report
-
-
-def _check_refined(name: str, rows: pa.Table, outcome: Outcome) -> None:
-    taken = sorted(rows["id"].to_pylist())
-    returned = sorted([*outcome.kept["id"].to_pylist(), *outcome.dropped["id"].to_pylist()])
-    if taken != returned:
-        lost, extra = Counter(taken) - Counter(returned), Counter(returned) - Counter(taken)
-        raise AccountError(
-            f"{name} took {len(taken)} rows and returned {len(returned)}: "
-            f"{sum(lost.values())} lost (such as {next(iter(lost), None)}), "
-            f"{sum(extra.values())} too many (such as {next(iter(extra), None)})"
-        )
-
-
-def _check_made(name: str, rows: pa.Table, outcome: Outcome) -> None:
-    parents = {*_parents(outcome.kept), *_parents(outcome.dropped)}
-    if orphaned := [row for row in rows["id"].to_pylist() if row not in parents]:
-        raise AccountError(
-            f"{name} returned nothing for {len(orphaned)} of {len(rows)} rows (such as {orphaned[0]}); "
-            "a row without a result must be dropped with a reason"
-        )
-    ids = outcome.kept["id"].to_pylist()
-    if len(set(ids)) < len(ids):
-        raise AccountError(f"{name} made rows with the same id (such as {Counter(ids).most_common(1)[0][0]})")
-
-
-def _parents(rows: pa.Table) -> Iterator[str]:
-    if "lineage" in rows.column_names:
-        lineage = rows["lineage"].combine_chunks()
-        yield from pc.list_flatten(pc.struct_field(lineage, "parents")).to_pylist()
-    else:
-        yield from rows["document_id"].to_pylist()
 
 
 def _write(job: Job, outcome: Outcome, name: str, rows_in: int) -> PartReport:
@@ -297,15 +214,10 @@ def _write(job: Job, outcome: Outcome, name: str, rows_in: int) -> PartReport:
     )
     if job.stage.gives == "examples":
         if job.stage.takes == "examples":
-            report.lost = _by_product(dropped)
+            report.lost = by_product(dropped)
         else:
-            report.made = _by_product(outcome.kept)
+            report.made = by_product(outcome.kept)
     return report
-
-
-def _by_product(rows: pa.Table) -> Counter[str]:
-    counts = pc.value_counts(rows["kind"]).to_pylist() if "kind" in rows.column_names else []
-    return Counter({KINDS[count["values"]]: count["counts"] for count in counts if count["values"] in KINDS})
 
 
 def empty_part(job: Job) -> None:

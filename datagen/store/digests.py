@@ -8,14 +8,18 @@ run is resumed, on all workers.
 
 import hashlib
 import json
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar, cast
 
-from datagen.store.parquet import PARTS, RECORD, UNFINISHED
+from datagen.json_types import JsonObject
+from datagen.store.parquet import PARTS, RECORD, UNFINISHED, read_json, write_json
 
 Each = Callable[[Callable[[Path], str], Sequence[Path]], list[str]]  # calls a function for each path
 RecordT = TypeVar("RecordT", bound=Mapping[str, object])
+log = logging.getLogger(__name__)
+
 SEAL = "sha256"  # key of a record's digest of its other fields
 
 
@@ -67,6 +71,26 @@ def sealed(record: RecordT) -> RecordT:
 def is_sealed(record: Mapping[str, object]) -> bool:
     """Check that a record is unchanged since it was sealed."""
     return record == sealed(record)
+
+
+def write_sealed(record: Mapping[str, object], path: Path) -> None:
+    """Write a record as JSON with the digest of its fields."""
+    write_json(sealed(record), path)
+
+
+def read_sealed(path: Path) -> JsonObject | None:
+    """Read what `write_sealed` wrote; None if there is none or, with a warning, if it has changed."""
+    try:
+        record = read_json(path)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, RecursionError) as error:
+        log.warning(f"{path} cannot be read and is ignored: {error}")
+        return None
+    if is_sealed(record):
+        return {name: value for name, value in record.items() if name != SEAL}
+    log.warning(f"{path} is ignored: it was altered by hand, or an earlier version of datagen wrote it")
+    return None
 
 
 def _digest_of(record: Mapping[str, object]) -> str:

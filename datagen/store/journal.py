@@ -120,11 +120,6 @@ def has_writer(path: Path) -> bool:
     return False
 
 
-def read_journal(path: Path) -> list[Fields]:
-    """Read the completions of a journal."""
-    return list(parse_journal(path.read_bytes())[0].to_pylist())
-
-
 def parse_journal(data: bytes, wanted: Set[bytes] | None = None) -> tuple[pa.Table, int]:
     """
     Parse a journal, or only the lines with the wanted keys.

@@ -112,7 +112,7 @@ def read_json(path: Path) -> JsonObject:
     OSError, ValueError
         If the file cannot be read, or contains anything else.
     """
-    value = json.loads(path.read_text(encoding="utf-8"))
+    value = json.loads(regular(path).read_text(encoding="utf-8"))
     if not isinstance(value, dict):
         raise ValueError("it does not contain a JSON object")
     return value

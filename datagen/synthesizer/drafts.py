@@ -29,7 +29,7 @@ class Material:
     """Input of the templates: all paragraphs, and the rules of their language."""
 
     paragraphs: Sequence[Paragraph]
-    words: Language
+    language: Language
     seed: int
     passages: dict[str, Passage] = field(default_factory=dict)
 
@@ -37,7 +37,7 @@ class Material:
         """Convert a paragraph to a passage."""
         if paragraph.id not in self.passages:
             row = {"id": paragraph.id, "title": paragraph.title, "section": [], "text": paragraph.text}
-            self.passages[paragraph.id] = Passage(row, self.words)
+            self.passages[paragraph.id] = Passage(row, self.language)
         return self.passages[paragraph.id]
 
 
@@ -160,14 +160,14 @@ def closed_book_question(paragraph: Paragraph, material: Material, prompt: Promp
 def definition(paragraph: Paragraph, material: Material, prompt: Prompt) -> Iterator[Draft]:
     """Yield a term and the sentence that defines it."""
     for sentence in defining(material.passage(paragraph)):
-        if name := mined.term(sentence, material.words):
+        if name := mined.term(sentence, material.language):
             yield {}, [{"evidence": sentence, "term": name, "definition": sentence}]
 
 
 def true_false(paragraph: Paragraph, material: Material, prompt: Prompt) -> Iterator[Draft]:
     """Yield a sentence and its contradictions."""
     for sentence in material.passage(paragraph).quotable:
-        if false := list(mined.falsified(sentence, material.words)):
+        if false := list(mined.falsified(sentence, material.language)):
             yield (
                 {},
                 [
@@ -179,12 +179,12 @@ def true_false(paragraph: Paragraph, material: Material, prompt: Prompt) -> Iter
 
 def yes_no(paragraph: Paragraph, material: Material, prompt: Prompt) -> Iterator[Draft]:
     """Yield a sentence as a yes-no question; for half of them, selected by hash, its contradiction."""
-    denial = f" {material.words.inversion.denial} " if material.words.inversion else ""
+    denial = f" {material.language.inversion.denial} " if material.language.inversion else ""
     for sentence in material.passage(paragraph).quotable:
         no = fraction("no", sentence, str(material.seed)) < 0.5
-        statements = mined.falsified(sentence, material.words) if no else [sentence]
+        statements = mined.falsified(sentence, material.language) if no else [sentence]
         questions = [
-            mined.inverted(statement, paragraph.text, material.words)
+            mined.inverted(statement, paragraph.text, material.language)
             for statement in statements
             if not (no and denial in statement)
         ]

@@ -19,50 +19,50 @@ LONGEST_TERM = 5  # words
 LONGEST_SUBJECT = 9
 
 
-def term(sentence: str, words: Language) -> str:
+def term(sentence: str, language: Language) -> str:
     """Return the term that a sentence defines: the words before a phrase such as "is a"."""
-    for phrase in sorted(words.defining, key=len, reverse=True):
+    for phrase in sorted(language.defining, key=len, reverse=True):
         match = re.search(rf"\s{re.escape(phrase)}\s", sentence, re.IGNORECASE)
         if not match:
             continue
-        article = rf"(?:{'|'.join(sorted(words.articles)) or NEVER})\s+"
+        article = rf"(?:{'|'.join(sorted(language.articles)) or NEVER})\s+"
         name = re.sub(article, "", sentence[: match.start()], count=1, flags=re.IGNORECASE).strip()
         name_words = words_of(name)
         if (
             name_words
             and len(name_words) <= LONGEST_TERM
-            and not set(name_words) & (_clauses(words) | words.auxiliary)
+            and not set(name_words) & (_clauses(language) | language.auxiliary)
             and "," not in name
         ):
             return name
     return ""
 
 
-def falsified(sentence: str, words: Language) -> Iterator[str]:
+def falsified(sentence: str, language: Language) -> Iterator[str]:
     """Contradict a sentence: with another number, an opposite word, or "not" after an auxiliary."""
     for number in NUMBER.finditer(sentence):
         start, end = number.span()
         if start and (sentence[start - 1].isalnum() or sentence[start - 1] in "-–."):
             continue
         yield sentence[:start] + _another(number[0], sentence) + sentence[end:]
-    for pair in words.opposites:
+    for pair in language.opposites:
         for word, opposite in (pair, pair[::-1]):
             if len(matches := list(re.finditer(rf"\b{word}\b", sentence))) == 1:
                 yield sentence[: matches[0].start()] + opposite + sentence[matches[0].end() :]
-    rules = words.inversion
-    if rules and not phrase_in(words_of(sentence), tuple(words.negations)):
-        for verb in (*sorted(words.verbs), *rules.deniable):
+    rules = language.inversion
+    if rules and not phrase_in(words_of(sentence), tuple(language.negations)):
+        for verb in (*sorted(language.verbs), *rules.deniable):
             if len(matches := list(re.finditer(rf"\b{verb}\b", sentence))) == 1:
                 yield f"{sentence[: matches[0].end()]} {rules.denial}{sentence[matches[0].end() :]}"
 
 
-def inverted(sentence: str, text: str, words: Language) -> str:
+def inverted(sentence: str, text: str, language: Language) -> str:
     """
     Turn a sentence into a yes-no question: "The list is empty." becomes "Is the list empty?".
 
     Returns "" if the spelling of its first word inside a sentence is unknown (`lowered`).
     """
-    rules = words.inversion
+    rules = language.inversion
     copulas = "|".join(sorted(rules.copulas)) if rules else NEVER
     match = re.match(rf"([^,;:()]+?) ({copulas}) ([^,;:()]+)[.]$", sentence)
     if not match or not rules:
@@ -90,8 +90,8 @@ def lowered(subject: str, text: str, rules: Inversion) -> str:
     return subject if inside else ""
 
 
-def _clauses(words: Language) -> frozenset[str]:
-    return words.inversion.clauses if words.inversion else words.relative
+def _clauses(language: Language) -> frozenset[str]:
+    return language.inversion.clauses if language.inversion else language.relative
 
 
 def _another(number: str, sentence: str) -> str:

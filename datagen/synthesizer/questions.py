@@ -34,16 +34,16 @@ DATE = re.compile(r"\d{4}|[A-Z][a-z]+ \d{1,2}(?:, \d{4})?|[A-Z][a-z]+ \d{4}")
 class Grammar:
     """The rules of a language (`Inversion`) as patterns."""
 
-    def __init__(self, words: Language, rules: Inversion) -> None:
-        self.words, self.rules = words, rules
+    def __init__(self, language: Language, rules: Inversion) -> None:
+        self.words, self.rules = language, rules
         self.auxiliaries = rules.copulas | rules.movable
-        predicates, consequent = _any(rules.predicates), _any(sorted(words.consequent))
-        articles = _any(sorted(words.articles))
+        predicates, consequent = _any(rules.predicates), _any(sorted(language.consequent))
+        articles = _any(sorted(language.articles))
         self.complex = re.compile(rf"[:;—()\[\]]|\b{_any(map(re.escape, rules.clarifying))}")
         self.lead = re.compile(
             rf"{_any((*rules.reasons, *rules.times))}\b[^,]*, (?:{consequent} )?", re.IGNORECASE
         )
-        self.after_lead = tuple(f", {word}" for word in words.consequent)
+        self.after_lead = tuple(f", {word}" for word in language.consequent)
         # Start of a part that a question omits: a remark after a comma, or a second verb.
         self.extra = re.compile(
             rf", {_any(rules.remarks)}\b| {_any(rules.second)} (?:\w+ )?{predicates}\b| – "
@@ -55,17 +55,17 @@ class Grammar:
         self.continues = re.compile(rf"{_any(rules.continuing)}\b")
         self.noun = re.compile(rf"([a-z]+)(?: (?={_any(rules.after_noun)}\b)|$)")
         self.ambiguous = re.compile(
-            rf"{_any(sorted(map(str.capitalize, words.definite & words.articles)))} [a-z]+"
+            rf"{_any(sorted(map(str.capitalize, language.definite & language.articles)))} [a-z]+"
         )
         self.identified = re.compile(rf"{_any(rules.identifying)}\b")
         self.article = re.compile(rf"(?:^| ){articles}$")
         self.dated = re.compile(rf"(?:^| ){_any(rules.dated)}$")
-        self.of = re.compile(rf" {_any(sorted(words.genitive))} ")
+        self.of = re.compile(rf" {_any(sorted(language.genitive))} ")
 
 
 @cache
-def _grammar(words: Language) -> Grammar | None:
-    return Grammar(words, words.inversion) if words.inversion else None
+def _grammar(language: Language) -> Grammar | None:
+    return Grammar(language, language.inversion) if language.inversion else None
 
 
 def _any(words: Iterable[str]) -> str:
@@ -133,16 +133,16 @@ def _parse(line: str, passage: Passage, grammar: Grammar) -> Clause | None:
     return None
 
 
-def _is_simple(subject: str, words: Language, rules: Inversion) -> bool:
+def _is_simple(subject: str, language: Language, rules: Inversion) -> bool:
     subject_words = words_of(subject)
     if (
         not subject_words
         or "," in subject
-        or subject_words[0] in words.pointing | words.subjectless | words.prepositions
+        or subject_words[0] in language.pointing | language.subjectless | language.prepositions
     ):
         return False
-    inner = words.relative | words.pointing | words.auxiliary - words.articles | rules.inner
-    return not set(subject_words) & inner and bool(words.content(subject))
+    inner = language.relative | language.pointing | language.auxiliary - language.articles | rules.inner
+    return not set(subject_words) & inner and bool(language.content(subject))
 
 
 def _is_singular(subject: str, rules: Inversion) -> bool:

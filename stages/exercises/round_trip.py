@@ -133,7 +133,7 @@ def settle(
     return pair
 
 
-def agree(reply: str, answer: str, question: str, words: Language) -> float:
+def agree(reply: str, answer: str, question: str, language: Language) -> float:
     """
     Compute the agreement of a returned answer with the marked one, in [0, 1].
 
@@ -141,12 +141,12 @@ def agree(reply: str, answer: str, question: str, words: Language) -> float:
     their ROUGE-L F1. The latter is symmetric: a sentence that contains the answer is not the answer.
     """
     expected, returned_words = (
-        matching.words(text, words.stop, language=words) or matching.words(text, language=words)
+        matching.words(text, language.stop, language=language) or matching.words(text, language=language)
         for text in (answer, reply)
     )
     if expected and expected == returned_words:
         return 1.0
-    likeness = matching.likeness(reply, answer, question, words.stop, language=words)
+    likeness = matching.likeness(reply, answer, question, language.stop, language=language)
     return min(likeness, fuzz.ratio(expected, returned_words) / 100)
 
 

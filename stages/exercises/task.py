@@ -28,6 +28,7 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from datagen.errors import UserError
+from datagen.json_types import JsonObject
 from datagen.prompt import Prompt
 from datagen.recipe.import_string import load
 from datagen.recipe.offers import Offers, import_string, offers
@@ -247,9 +248,16 @@ def is_task(name: str) -> bool:
     return name in _modules() or name in task_names()
 
 
-def draw_template(prompt: Prompt, field: str, passage: Passage, *draw: str) -> Any:
-    """Draw one of a prompt file's templates by the hash of the passage and of `draw`."""
-    return pick(prompt.fields[field], field, passage.row["id"], *draw)
+def draw_text(prompt: Prompt, field: str, passage: Passage, *draw: str) -> str:
+    """Draw one of a prompt file's texts, such as `questions`, by the hash of the passage and of `draw`."""
+    text: str = pick(prompt.fields[field], field, passage.row["id"], *draw)
+    return text
+
+
+def draw_form(prompt: Prompt, passage: Passage, *draw: str) -> JsonObject:
+    """Draw one of a prompt file's `forms`, each of which has several texts, as `draw_text` draws a text."""
+    form: JsonObject = pick(prompt.fields["forms"], "forms", passage.row["id"], *draw)
+    return form
 
 
 def instruction(prompt: Prompt) -> str:

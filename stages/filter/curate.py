@@ -13,23 +13,31 @@ is no limit by default. A row without the number passes. Refusals, and preferenc
 confidence limits: a refusal is unlikely text by construction, and the probe supports it.
 """
 
-import re
 from collections import Counter
 from collections.abc import Iterator
-from typing import Annotated, Literal, TypeAlias
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import AfterValidator, Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 import datagen.stage
-from datagen.columns import is_number
 from datagen.errors import UserError
 from datagen.schema import KINDS
 from datagen.stage import Columns, Context, Outcome, Partitions, Read, WholeStage
 from datagen.stages.confidence.calibrate import promised
+from datagen.stages.filter.limits import (
+    LEARNT,
+    SHARE,
+    Limits,
+    Resolved,
+    Scores,
+    members_of,
+    numbers_of,
+    violations,
+)
 from datagen.stages.shared.checks import text_statistics
 
 EXEMPT = ("refusal", "preference")  # from all confidence limits
@@ -37,20 +45,6 @@ CONFIDENCE = (
     *("logprob", "p_true", "confidence", "grounding", "consistency", "reflection", "bsdetector", "meta_rank"),
     *("ifd", "ifd_ppl", "v_info"),
 )
-
-SHARE = re.compile(r"(\d+(?:\.\d+)?)%")
-
-
-def _share_or_column(limit: str) -> str:
-    if not (SHARE.fullmatch(limit) or limit.isidentifier()):
-        raise ValueError("use a number, a share of the rows such as 50%, or the name of a column")
-    return limit
-
-
-Limit: TypeAlias = float | Annotated[str, AfterValidator(_share_or_column)]
-Limits: TypeAlias = dict[str, Limit]  # by kind or kind/task
-Scores = npt.NDArray[np.float64]
-
 DEFAULTS: dict[str, dict[str, Limits]] = {
     "min": {
         "words": {"instruction/summary": 6, "instruction/definition": 3, "refusal": 3, "reading": 20},
@@ -61,10 +55,7 @@ DEFAULTS: dict[str, dict[str, Limits]] = {
         "loop": {"instruction": 5, "refusal": 5, "preference": 5, "reading": 30},
     },
 }
-
 HELD_BACK = "held back"
-LEARNT = "confidence"  # missing without labels: then its limit holds rows back instead of passing them
-
 # Drop reasons other than "COLUMN too low" and "COLUMN too high".
 REASONS = {
     ("min", "words"): "too short",
@@ -120,9 +111,6 @@ class Options(datagen.stage.Options):
         return columns
 
 
-Resolved = dict[str, dict[str, Limits]]  # side -> column -> limits, without shares
-
-
 def run(partitions: Partitions, options: Options, context: Context) -> Iterator[Resolved]:
     """
     Convert shares to numbers over all rows; all partitions have the same limits.
@@ -147,8 +135,8 @@ def run(partitions: Partitions, options: Options, context: Context) -> Iterator[
     if shares:
         for table in partitions.columns(["kind", "task", *{column for _, column, _, _ in shares}]):
             for parts, (_, column, name, _) in zip(values, shares, strict=True):
-                numbers = _numbers(table, column)
-                parts.append(numbers[_of(table, name) & ~np.isnan(numbers)])
+                numbers = numbers_of(table, column)
+                parts.append(numbers[members_of(table, name) & ~np.isnan(numbers)])
     for parts, (side, column, name, share) in zip(values, shares, strict=True):
         pool = np.concatenate([np.zeros(0), *parts])
         # The value of an actual row, which is kept.
@@ -167,7 +155,7 @@ def _report_unknown(partitions: Partitions, resolved: Resolved, options: Options
     ):
         for table in partitions.columns(sorted(named)):
             if "flaw" in table.column_names:
-                broken = _broken(table, resolved)
+                broken = violations(table, resolved)
                 held.update({column: len(places) for _, column, places, limits in broken if limits is None})
     advice = promised.missing(context)
     lines = [
@@ -208,68 +196,14 @@ def apply(rows: pa.Table, resolved: Resolved, options: Options, context: Context
     if "flaw" not in rows.column_names:
         raise UserError("curate needs the columns of the stage measure; put measure before it")
     reasons, details = (np.array(rows[name].to_pylist(), object) for name in ("flaw", "flaw_detail"))
-    for side, column, places, limits in _broken(rows, resolved):
+    for side, column, places, limits in violations(rows, resolved):
         if limits is None:
             reasons[places], details[places] = HELD_BACK, f"no limit of {column} is known for this row"
         else:
             direction = "low" if side == "min" else "high"
             reasons[places] = REASONS.get((side, column), f"{column} too {direction}")
-            details[places] = _details(rows, places, side, column, _numbers(rows, column), limits)
+            details[places] = _details(rows, places, side, column, numbers_of(rows, column), limits)
     return Outcome.split(rows, pa.array(reasons, pa.string()), pa.array(details, pa.string()))
-
-
-Broken = tuple[str, str, npt.NDArray[np.int64], Scores | None]
-
-
-def _broken(rows: pa.Table, resolved: Resolved) -> Iterator[Broken]:
-    """
-    Iterate over the limits in order.
-
-    Yields
-    ------
-    Side, column, places of the rows that break this limit but no earlier one, and the limit of each row; None
-    for rows whose limit is unknown.
-    """
-    sound = pc.is_null(rows["flaw"]).to_numpy().copy()
-    for side, columns in resolved.items():
-        for column, limits in columns.items():
-            numbers, (bounds, limited) = _numbers(rows, column), _bounds(rows, limits)
-            unknown = limited & (np.isnan(bounds) | (np.isnan(numbers) if column == LEARNT else False))
-            beyond = (numbers < bounds if side == "min" else numbers > bounds) & ~unknown
-            for mask, row_limits in ((unknown, None), (beyond, bounds)):
-                yield side, column, np.flatnonzero(mask & sound), row_limits
-                sound &= ~mask
-
-
-def _numbers(rows: pa.Table, column: str) -> Scores:
-    """Return a numeric column, nan for null."""
-    kinds = {name: rows.schema.field(name).type for name in rows.column_names}
-    if column not in kinds or not is_number(kinds[column]):
-        numbers = (name for name, kind in kinds.items() if pa.types.is_floating(kind))
-        raise UserError(
-            f"curate: there is no numeric column {column!r}; there are {', '.join(numbers)}. "
-            "Put the stage that computes it before curate, or remove the limit"
-        )
-    return np.asarray(pc.cast(rows[column], pa.float64()).to_numpy())
-
-
-def _of(rows: pa.Table, name: str) -> npt.NDArray[np.bool_]:
-    """Return which rows are of a kind, or a kind/task."""
-    kind, _, task = name.partition("/")
-    members = pc.equal(rows["kind"], kind)
-    if task:
-        members = pc.and_(members, pc.equal(rows["task"], task))
-    return np.asarray(pc.fill_null(members, False).to_numpy())
-
-
-def _bounds(rows: pa.Table, limits: Limits) -> tuple[Scores, npt.NDArray[np.bool_]]:
-    """Return each row's limit (nan if it has none or it is unknown), and which rows should have one."""
-    bounds, limited = np.full(len(rows), np.nan), np.zeros(len(rows), np.bool_)
-    for name in sorted(limits, key=lambda name: "/" in name):
-        members, limit = _of(rows, name), limits[name]
-        bounds[members] = _numbers(rows, limit)[members] if isinstance(limit, str) else limit
-        limited |= members
-    return bounds, limited
 
 
 def _details(

@@ -238,7 +238,7 @@ def _summary(
     return summary
 
 
-def _says_something(summary: str, function: Function, words: Language) -> None:
+def _says_something(summary: str, function: Function, language: Language) -> None:
     """Reject a stutter, a copied comment, and "The function takes a color and returns a color"."""
     said = words_of(summary)
     for size in (2, 3):
@@ -248,8 +248,8 @@ def _says_something(summary: str, function: Function, words: Language) -> None:
     comments = words_of(" ".join(map(str.strip, COMMENT.findall(function.code))))
     if phrase_in(comments, [" ".join(said)]):
         raise Reject("copies a comment", summary)
-    named = {*words.content(f"{function.name} {' '.join(PART.findall(function.name))} {KIND}")}
-    told = [word for word in words.content(summary) if word not in named]
+    named = {*language.content(f"{function.name} {' '.join(PART.findall(function.name))} {KIND}")}
+    told = [word for word in language.content(summary) if word not in named]
     if len({*told}) < min(TOLD, len(told)):
         raise Reject("says nothing about the function", summary)
 

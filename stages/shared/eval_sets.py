@@ -7,6 +7,7 @@ licence lines and metadata (id, source, subject). A list of tokens is one text.
 
 import csv
 import gzip
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +20,7 @@ import datagen.stage
 from datagen.errors import UserError
 from datagen.json_types import JsonObject
 from datagen.outside_json import parse
-from datagen.paths import regular
+from datagen.paths import not_a_file
 from datagen.stages.shared.arrow_values import rows
 from datagen.stages.shared.language.joined import licence_lines
 
@@ -112,15 +113,18 @@ def _is_item(key: str, text: str, options: set[str]) -> bool:
 
 
 def _files(path: Path, setting: str) -> list[Path]:
-    files = sorted(path.rglob("*")) if path.is_dir() else [path]
-    files = [file for file in files if file.is_file() and file.name.endswith(ENDINGS)]
+    if not os.path.lexists(path):
+        raise UserError(f"{setting} does not exist; give a {' or '.join(ENDINGS)} file ({path})")
+    inside = [file for file in sorted(path.rglob("*")) if not file.is_dir()] if path.is_dir() else [path]
+    for file in inside:
+        if (file == path or file.name.endswith(ENDINGS)) and (kind := not_a_file(file)):
+            raise UserError(
+                f"{setting} cannot be read: {file}: it is {kind}, not a file. Replace or remove it"
+            )
+    files = [file for file in inside if file.name.endswith(ENDINGS)]
     files = [file for file in files if file == path or file.name not in DESCRIPTIONS]
     if not files:
-        try:
-            regular(path)
-        except OSError as error:
-            raise UserError(f"{setting} cannot be read: {error}") from error
-        problem = "holds no" if path.is_dir() else "is not a" if path.exists() else "does not exist; give a"
+        problem = "holds no" if path.is_dir() else "is not a"
         raise UserError(f"{setting} {problem} {' or '.join(ENDINGS)} file ({path})")
     return files
 

@@ -35,8 +35,8 @@ class Passage:
         The rules of its language.
     """
 
-    def __init__(self, row: Row, words: Language) -> None:
-        self.row, self.words, self.text = row, words, str(row["text"])
+    def __init__(self, row: Row, language: Language) -> None:
+        self.row, self.words, self.text = row, language, str(row["text"])
         self._results: dict[Callable[[Passage], object], object] = {}
 
     def once(self, find: Callable[["Passage"], T]) -> T:

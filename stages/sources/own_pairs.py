@@ -40,6 +40,7 @@ from datagen.stages.sources.ingest.redact import Redaction
 ROWS = 5_000  # rows per partition
 RECORDS = ("jsonl", "json", "csv", "parquet", "arrow")  # formats whose readers have `records`
 LONGEST = 200  # maximum characters of a record's id
+SHOWN = 3  # files listed in a message
 DETAIL = 300  # maximum characters of the detail of a dropped row
 LICENCES = ("licence", "license")  # fields of a record
 UNREAD = "rated/"  # prefix of the figures that count records with a rating of unknown scale
@@ -79,8 +80,9 @@ def plan(options: Options, context: Context) -> list[Task]:
     """
     matches = _found(options, context)
     if not any(_holds_records(file) for file in matches.files):
+        unread = "".join(f"; {file.name} is not read: {why.detail}" for file, why in matches.left_out[:SHOWN])
         raise UserError(
-            f"{context.stage}.path: {', '.join(options.path)} has no file with records; "
+            f"{context.stage}.path: {', '.join(options.path)} has no file with records{unread}; "
             f"the formats are {', '.join(RECORDS)}"
         )
     tasks = [Task((file,)) for file in matches.files]

@@ -81,10 +81,10 @@ def run(partitions: Partitions, options: Options, context: Context) -> Iterator[
         yield {document: named[document] for document in documents}
 
 
-def terms_of(heading: str, code: str, words: Language) -> Iterator[tuple[Term, str]]:
+def terms_of(heading: str, code: str, language: Language) -> Iterator[tuple[Term, str]]:
     """Yield the terms of a heading, each as its stems and as it is written in lower case."""
     spoken = words_of(unnumbered(heading))
-    stems = [_stem(word, words) for word in spoken]
+    stems = [_stem(word, language) for word in spoken]
     for word, stem in zip(spoken, stems, strict=True):
         if stem:
             yield (code, stem), word
@@ -93,10 +93,10 @@ def terms_of(heading: str, code: str, words: Language) -> Iterator[tuple[Term, s
             yield (code, stem, next_stem), f"{word} {other}"
 
 
-def _stem(word: str, words: Language) -> str:
+def _stem(word: str, language: Language) -> str:
     """Return the stem of a word that can be part of a topic's name; "" for others."""
-    usable = word.isalpha() and (len(word) >= SHORTEST or not word.isascii()) and word not in words.stop
-    return words.stem(word) if usable else ""
+    usable = word.isalpha() and (len(word) >= SHORTEST or not word.isascii()) and word not in language.stop
+    return language.stem(word) if usable else ""
 
 
 def divide(holders: Holders, documents: Collection[str], options: Options, depth: int) -> Paths:

@@ -192,3 +192,32 @@ def test_ctrl_c_while_modules_are_imported_prints_no_traceback(tmp_path):
     process.send_signal(signal.SIGINT)
     assert process.communicate(timeout=20)[1] == ""
     assert process.returncode == -signal.SIGINT
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_after_the_work_is_done_does_not_change_the_exit_status(number):
+    program = (
+        "import atexit, os, signal, time\n"
+        "from datagen.stop import finish\n"
+        f"atexit.register(lambda: (os.kill(os.getpid(), {int(number)}), time.sleep(60)))\n"
+        "finish(3)\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30)
+    assert ended.returncode == 3
+    assert ended.stderr == (f"{number.name} came after the command was complete, and interrupted nothing\n")
+
+
+def test_the_command_line_handles_late_signals(tmp_path):
+    (tmp_path / "sitecustomize.py").write_text(
+        "import atexit, os, signal, time\n"
+        "atexit.register(lambda: (os.kill(os.getpid(), signal.SIGTERM), time.sleep(60)))\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-m", "datagen", "run", "nothing.yaml"],
+        env=os.environ | {"PYTHONPATH": f"{tmp_path}:{ROOT}"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert ended.returncode == 2 and "there is no recipe nothing.yaml" in ended.stderr
+    assert "SIGTERM came after the command was complete" in ended.stderr

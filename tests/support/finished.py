@@ -7,6 +7,7 @@ import pyarrow as pa
 from datagen.schema import DOCUMENTS, EXAMPLES, PASSAGES, REQUESTS, content_id, table_of
 from datagen.store.parquet import part_name, write_json, write_table
 from datagen.store.segments import SCHEMA, write_segment
+from tests.support.runs import record_files
 
 EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(2)>&amp;\x1b[2J"
 ROWS = 40
@@ -123,6 +124,7 @@ def write(folder):
     report = {"instruction": {"promise": promise, "scores": {"confidence": {"reliability": diagram}}}}
     write_json(report, stages / "calibrate" / "report.json")
 
+    record_files(stages / "calibrate")
     names = ["read", "cut", "write", "measure", "dedup", "calibrate"]
     recipe = {
         "name": f"ferries{EVIL}",

@@ -1,10 +1,12 @@
 """Write run folders without running anything: manifests, documents, rows."""
 
+import json
+
 import pyarrow as pa
 
 from datagen.run.folder import open_run
 from datagen.schema import DOCUMENTS, EXAMPLES, content_id, example_id, table_of
-from datagen.store.digests import sealed
+from datagen.store.digests import digests, sealed
 from datagen.store.parquet import write_json, write_table
 from tests.support.rows import example
 
@@ -14,6 +16,13 @@ def row(source, question, answer, **fields):
     made = example(document=source, question=question, answer=answer, **fields)
     made["lineage"] |= {"source": source, "start": 0, "passage_id": f"p-{source}"}
     return made | {"id": example_id(made)}
+
+
+def record_files(folder):
+    """Write the digests of a stage's files to its record, which is made if there is none."""
+    path = folder / "stage.json"
+    record = json.loads(path.read_text()) if path.exists() else {"stage": folder.name}
+    write_json(record | {"files": digests(folder, lambda function, paths: [*map(function, paths)])}, path)
 
 
 def write_run(folder, documents, rows, number=1, state="finished", dropped=(), columns=None, **manifest):

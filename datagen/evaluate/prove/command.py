@@ -7,20 +7,18 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import numpy as np
-
 from datagen.engines.identity import identify, resolve
 from datagen.errors import UserError
 from datagen.evaluate.prove import page, verdict
 from datagen.evaluate.prove.arms import CONTROLS
 from datagen.evaluate.prove.material import altered, manifest, survey
-from datagen.evaluate.prove.plan import FILE, Plan, Speed, cost, make, summary
+from datagen.evaluate.prove.plan import FILE, Plan, Speed, cost, make
 from datagen.evaluate.prove.processes import Task, fits_at_once, has_cuda, run_all
-from datagen.evaluate.prove.settings import ARMS, DISTRACTORS, Arm, Settings, general_texts
+from datagen.evaluate.prove.result import write
+from datagen.evaluate.prove.settings import ARMS, Arm, Settings, general_texts
 from datagen.json_types import JsonObject
 from datagen.paths import regular
 from datagen.recipe.roles import Models, VllmModel
-from datagen.request import Identity
 from datagen.run.folder import Run, open_run
 from datagen.schema import content_id
 from datagen.store.parquet import read_json, write_json
@@ -85,7 +83,7 @@ def prove(folder: Path, settings: Settings, report: Report = print) -> JsonObjec
         spent = (time.monotonic() - begun) / 60
         report(f"  {len(fits)} of {len(tasks)}: {task.name}{_timing(result)}; {spent:.0f} min in total")
         if _complete(fits, plan):
-            _write(run, place, plan, fits, settings, identity)
+            write(run, place, plan, fits, settings, identity)
 
     def may_start(task: Task) -> bool:
         late = (time.monotonic() - begun) / 60 > OVERRUN * settings.minutes
@@ -96,7 +94,7 @@ def prove(folder: Path, settings: Settings, report: Report = print) -> JsonObjec
     note = ""
     if len(fits) < len(tasks):
         note = f"Time ran out before all {settings.seeds} seeds. Run the same command to add the others."
-    result = _write(run, place, plan, fits, settings, identity, note)
+    result = write(run, place, plan, fits, settings, identity, note)
     if settings.probe:
         result = result | {"honesty": _honesty(place, plan, settings, spec)}
         page.write(result, place)
@@ -217,68 +215,6 @@ def _complete(fits: verdict.Fits, plan: Plan) -> bool:
     """Check whether all arms have the same number of fits, so that a table can be written."""
     seeds = {arm: sum(name == arm for name, _ in fits) for arm in plan.budgets}
     return ("base", 0) in fits and len(set(seeds.values())) == 1 and min(seeds.values()) > 0
-
-
-def _write(
-    run: Run,
-    place: Path,
-    plan: Plan,
-    fits: verdict.Fits,
-    settings: Settings,
-    identity: Identity,
-    note: str = "",
-) -> JsonObject:
-    """Compute the verdicts, write the pages, and update ``proof/latest.json``."""
-    answered = verdict.verdicts(fits, plan.items, settings.worth)
-    averages = verdict.measures(fits, plan.items)
-    result = {
-        "run": f"{run.manifest['recipe']['name']}/{run.folder.name}",
-        "target": {"name": identity.name, "revision": identity.revision},
-        "settings": settings.model_dump(mode="json"),
-        "plan": dict(summary(plan)),
-        "seeds": max((seed for _, seed in fits), default=0) + 1,
-        "worth": settings.worth,
-        "choices": DISTRACTORS + 1,
-        "gain": verdict.gains(answered),
-        "sentences": verdict.sentences(answered),
-        "verdicts": verdict.as_rows(answered),
-        "arms": {
-            arm: {"measures": averages[arm], **_figures(fits, arm)} for arm in plan.rows if arm in averages
-        },
-        "honesty": {},
-        "note": note,
-        "page": str(place / "proof.html"),
-    }
-    page.write(result, place)
-    _write_latest(run, place, result)
-    return result
-
-
-def _figures(fits: verdict.Fits, arm: Arm) -> JsonObject:
-    """Summarise an arm's tokens, exposures (mean over passages, and range), losses and fits."""
-    fits_of_arm = [fit for (name, _), fit in fits.items() if name == arm]
-    seen = [value for fit in fits_of_arm for value in fit.get("exposures", {}).values()]
-    spread = f"{np.mean(seen):.2f} ({min(seen):.2f}–{max(seen):.2f})" if seen else "0"
-    tokens = [fit.get("tokens", 0) for fit in fits_of_arm]
-    computed = [fit.get("tokens_computed", 0) for fit in fits_of_arm]
-    return {
-        "tokens": round(float(np.mean(tokens))),
-        "tokens_computed": round(float(np.mean(computed))),
-        "exposures": spread,
-        "pairs_seen": round(float(np.mean([fit.get("pairs_seen", 0) for fit in fits_of_arm]))),
-        "loss": [fit.get("loss", {}) for fit in fits_of_arm],
-        "seconds": round(sum(fit.get("seconds", 0.0) + fit["seconds_measured"] for fit in fits_of_arm)),
-        "fits": len(fits_of_arm),
-    }
-
-
-def _write_latest(run: Run, place: Path, result: JsonObject) -> None:
-    """Write ``proof/latest.json``: the folder of the newest proof, and its conclusions."""
-    latest = {
-        "folder": place.relative_to(run.folder / "proof").as_posix(),
-        **{name: result[name] for name in ("gain", "sentences", "target", "seeds", "note")},
-    }
-    write_json(latest, run.folder / "proof" / "latest.json")
 
 
 def _honesty_file(place: Path, settings: Settings) -> Path:

@@ -201,8 +201,3 @@ def _without(label: Label, *names: str) -> Label:
 def verdicts_among(labels: Mapping[str, Label]) -> dict[str, str]:
     """Map the keys of the labels that have a verdict to it."""
     return {name: label["verdict"] for name, label in labels.items() if "verdict" in label}
-
-
-def verdicts_in(paths: Sequence[Path]) -> dict[str, str]:
-    """Read label files: key of a row -> verdict."""
-    return verdicts_among(labels_in(paths))

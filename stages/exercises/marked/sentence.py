@@ -23,13 +23,13 @@ Span = tuple[int, int, str]  # start and end in the sentence, in code points, an
 class Sentence:
     """A sentence for the rules: its line, its words and their positions."""
 
-    def __init__(self, line: str, words: Language) -> None:
-        self.line, self.words = line, words
+    def __init__(self, line: str, language: Language) -> None:
+        self.line, self.words = line, language
         self.spans = COMPOUND.spans(line)
         self.tokens = [line[start:end] for start, end in self.spans]
         self.folded = [case_folded(token) for token in self.tokens]
-        self.auxiliaries = words.verbs | words.modals
-        self._small = words.stop | words.modals | words.prepositions
+        self.auxiliaries = language.verbs | language.modals
+        self._small = language.stop | language.modals | language.prepositions
 
     def __len__(self) -> int:
         return len(self.tokens)

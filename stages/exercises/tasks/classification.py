@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 from datagen.prompt import Prompt
 from datagen.request import Answer, Reject
 from datagen.stages.exercises.pair import Pair
-from datagen.stages.exercises.task import StructuredTask, draw_template, instruction
+from datagen.stages.exercises.task import StructuredTask, draw_text, instruction
 from datagen.stages.shared import checks
 from datagen.stages.shared.checks.field_patterns import Line, parse
 from datagen.stages.shared.language.words import words_of
@@ -48,7 +48,7 @@ def read(answer: Answer, passage: Passage, prompt: Prompt) -> Pair:
         raise Reject("label is none of the classes", f"{output.label}: {', '.join(output.classes)}")
     label = output.classes[classes.index(words_of(output.label))]
     values = {"aspect": output.aspect, "classes": ", ".join(output.classes)}
-    question = fill(draw_template(prompt, "questions", passage, evidence), **values)
+    question = fill(draw_text(prompt, "questions", passage, evidence), **values)
     return {"question": question, "context": evidence, "answer": label, "evidence": evidence}
 
 

@@ -9,7 +9,7 @@ from itertools import pairwise
 from datagen.prompt import Prompt
 from datagen.schema import pick
 from datagen.stages.exercises.pair import Pair
-from datagen.stages.exercises.task import MinedTask, draw_template
+from datagen.stages.exercises.task import MinedTask, draw_text
 from datagen.stages.shared.language.words import words_of
 from datagen.stages.shared.passage import Passage, phrase_in
 from datagen.stages.shared.render.exercises import fill
@@ -25,7 +25,7 @@ def make(passage: Passage, prompt: Prompt) -> Pair:
     """Ask for the sentence that follows one drawn by hash."""
     after = _next(passage)
     quoted = pick(list(after), passage.row["id"])
-    question = fill(draw_template(prompt, "questions", passage, quoted), sentence=quoted)
+    question = fill(draw_text(prompt, "questions", passage, quoted), sentence=quoted)
     following = after[quoted]
     return {"question": question, "context": passage.text, "answer": unwrap(following), "evidence": following}
 

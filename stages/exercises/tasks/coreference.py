@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from datagen.prompt import Prompt
 from datagen.request import Answer, Reject
 from datagen.stages.exercises.pair import Pair
-from datagen.stages.exercises.task import StructuredTask, draw_template, instruction
+from datagen.stages.exercises.task import StructuredTask, draw_text, instruction
 from datagen.stages.shared import checks
 from datagen.stages.shared.checks.field_patterns import Line, parse
 from datagen.stages.shared.language.words import words_of
@@ -45,7 +45,7 @@ def read(answer: Answer, passage: Passage, prompt: Prompt) -> Pair:
     if not passage.words.content(found) or passage.words.pointing & set(words_of(found)):
         raise Reject("no noun", output.refers_to)
     question = fill(
-        draw_template(prompt, "questions", passage, evidence),
+        draw_text(prompt, "questions", passage, evidence),
         sentence=evidence,
         pronoun=evidence.split()[0].strip(",;:"),
     )

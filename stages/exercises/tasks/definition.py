@@ -7,7 +7,7 @@ from pydantic import BaseModel
 from datagen.prompt import Prompt
 from datagen.request import Answer
 from datagen.stages.exercises.pair import Pair
-from datagen.stages.exercises.task import StructuredTask, draw_template, instruction
+from datagen.stages.exercises.task import StructuredTask, draw_text, instruction
 from datagen.stages.shared import checks
 from datagen.stages.shared.checks.field_patterns import SENTENCE_MARKS, Line, parse
 from datagen.stages.shared.language.words import words_of
@@ -36,7 +36,7 @@ def read(answer: Answer, passage: Passage, prompt: Prompt) -> Pair:
     checks.clean(output.definition, passage, echoed)
     checks.defined(output.term, evidence, words)
     checks.stands_alone(output.definition, words)
-    question = fill(draw_template(prompt, "questions", passage, evidence), term=output.term)
+    question = fill(draw_text(prompt, "questions", passage, evidence), term=output.term)
     checks.withholds(question, output.definition, words)
     checks.supported_by(question, output.definition, evidence, words)
     return {"question": question, "context": None, "answer": output.definition, "evidence": evidence}

@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 from datagen.prompt import Prompt
 from datagen.request import Answer
 from datagen.stages.exercises.pair import Pair
-from datagen.stages.exercises.task import StructuredTask, draw_template, instruction
+from datagen.stages.exercises.task import StructuredTask, draw_text, instruction
 from datagen.stages.shared import checks
 from datagen.stages.shared.checks.field_patterns import SENTENCE_MARKS, Line, parse
 from datagen.stages.shared.passage import Passage
@@ -36,7 +36,7 @@ def read(answer: Answer, passage: Passage, prompt: Prompt) -> Pair:
     checks.grounded(text, passage)
     checks.numbers(text, passage.text)
     checks.original(text, passage, 0.5)
-    question = draw_template(prompt, "questions", passage, text)
+    question = draw_text(prompt, "questions", passage, text)
     return {"question": question, "context": passage.text, "answer": text, "evidence": passage.text}
 
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from datagen.prompt import Prompt
 from datagen.request import Answer, Reject
 from datagen.stages.exercises.pair import Pair
-from datagen.stages.exercises.task import StructuredTask, draw_template, instruction
+from datagen.stages.exercises.task import StructuredTask, draw_text, instruction
 from datagen.stages.shared import checks, formats
 from datagen.stages.shared.checks.field_patterns import Line, parse
 from datagen.stages.shared.passage import Passage
@@ -57,7 +57,7 @@ def read(answer: Answer, passage: Passage, prompt: Prompt) -> Pair:
     if formats.read("json", written).names != tuple(values):
         raise Reject("not the demanded format", written)
     names = ", ".join(values)
-    question = fill(draw_template(prompt, "questions", passage, names), subject=output.subject, names=names)
+    question = fill(draw_text(prompt, "questions", passage, names), subject=output.subject, names=names)
     return {"question": question, "context": passage.text, "answer": written, "evidence": passage.text}
 
 

@@ -13,7 +13,7 @@ from datagen.prompt import Prompt
 from datagen.request import Answer, Reject
 from datagen.schema import pick
 from datagen.stages.exercises.pair import Pair
-from datagen.stages.exercises.task import StructuredTask, draw_template, instruction
+from datagen.stages.exercises.task import StructuredTask, draw_form, instruction
 from datagen.stages.shared import checks
 from datagen.stages.shared.checks import claims, multi_part_checks
 from datagen.stages.shared.checks.field_patterns import STATEMENT, parse
@@ -51,7 +51,7 @@ def read(answer: Answer, passage: Passage, prompt: Prompt) -> Pair:
     claims.consistent(output.contradicted, evidence, words)
     multi_part_checks.left_open(output.open, evidence, passage)
     label = pick(LABELS, passage.row["id"], output.evidence)
-    form = draw_template(prompt, "forms", passage, evidence)
+    form = draw_form(prompt, passage, evidence)
     premise = " ".join(evidence.split())
     return {
         "question": fill(form["question"], premise=premise, statement=getattr(output, label)),

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from datagen.prompt import Prompt
 from datagen.request import Answer
 from datagen.stages.exercises.pair import Pair
-from datagen.stages.exercises.task import StructuredTask, draw_template, instruction
+from datagen.stages.exercises.task import StructuredTask, draw_text, instruction
 from datagen.stages.shared import checks
 from datagen.stages.shared.checks import multi_part_checks
 from datagen.stages.shared.checks.field_patterns import QUESTION_MARKS, SENTENCE_MARKS, Line, parse
@@ -54,7 +54,7 @@ def read(answer: Answer, passage: Passage, prompt: Prompt) -> Pair:
     checks.withholds(output.issue, output.conclusion, words)
     multi_part_checks.joined(output.issue, f"{rule} {output.facts}", words)
     multi_part_checks.joined(output.conclusion, f"{output.issue} {output.application}", words)
-    question = draw_template(prompt, "questions", passage, rule)
+    question = draw_text(prompt, "questions", passage, rule)
     return {
         "question": fill(question, facts=output.facts),
         "context": passage.text,

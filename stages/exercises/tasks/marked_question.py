@@ -55,14 +55,14 @@ def read(answer: Answer, passage: Passage, prompt: Prompt) -> Pair:
     }
 
 
-def asks(question: str, words: Language) -> None:
+def asks(question: str, language: Language) -> None:
     """Reject text that is not a question, needs its passage to be understood, or has many answers."""
-    checks.question(question, words)
-    checks.stands_alone(question, words, asks=True)
-    checks.particular(question, words)
+    checks.question(question, language)
+    checks.stands_alone(question, language, asks=True)
+    checks.particular(question, language)
 
 
-def suits(question: str, marked: Candidate, words: Language) -> None:
+def suits(question: str, marked: Candidate, language: Language) -> None:
     """
     Reject an answer that does not fit the question.
 
@@ -71,26 +71,26 @@ def suits(question: str, marked: Candidate, words: Language) -> None:
     ("strings" from "a list of strings") whose rest is not in the question.
     """
     question_words, answer_words = words_of(question), words_of(marked.answer)
-    happens = phrase_in(question_words, words.happening)
-    does = happens or not words.doing or words.doing & set(question_words[2:])
+    happens = phrase_in(question_words, language.happening)
+    does = happens or not language.doing or language.doing & set(question_words[2:])
     if (happens and marked.kind not in WHOLE) or (marked.kind == "action" and not does):
         raise Reject("answer of another kind", f"{question} {marked.answer}")
-    if does and not happens and words.doing and words.articles & {answer_words[0]}:
+    if does and not happens and language.doing and language.articles & {answer_words[0]}:
         raise Reject("answer of another kind", f"no verb in: {question} {marked.answer}")
-    if words.demonstrative & set(answer_words):
+    if language.demonstrative & set(answer_words):
         raise Reject("refers to the passage", f"{question} {marked.answer}")
     if marked.kind in NAMES:
-        before = _word_before(answer_words, marked.sentence, words)
-        if before in words.genitive - set(question_words):
+        before = _word_before(answer_words, marked.sentence, language)
+        if before in language.genitive - set(question_words):
             raise Reject("cut from a longer answer", f"{question} {marked.answer}, by: {marked.sentence}")
 
 
-def _word_before(answer: list[str], sentence: str, words: Language) -> str:
+def _word_before(answer: list[str], sentence: str, language: Language) -> str:
     """Return the word before an answer in its sentence, skipping articles; "" if there is none."""
     tokens = words_of(sentence)
     places = range(len(tokens) - len(answer) + 1)
     start = next((place for place in places if tokens[place : place + len(answer)] == answer), 0)
-    return next((word for word in reversed(tokens[:start]) if word not in words.articles), "")
+    return next((word for word in reversed(tokens[:start]) if word not in language.articles), "")
 
 
 def leads_to(question: str, answer: str, passage: Passage) -> str:
@@ -100,14 +100,14 @@ def leads_to(question: str, answer: str, passage: Passage) -> str:
     return checks.located(question, answer, passage)
 
 
-def holds(question: str, answer: str, evidence: str, words: Language) -> None:
+def holds(question: str, answer: str, evidence: str, language: Language) -> None:
     """Reject a pair that its sentence does not entail, or whose question nobody would ask."""
-    completes(question, answer, evidence, words)
-    whole(question, answer, evidence, words)
-    claims.entailed(question, answer, evidence, words)
-    turned(question, answer, evidence, words)
-    agrees(question, answer, evidence, words)
-    worth_asking(question, answer, evidence, words)
+    completes(question, answer, evidence, language)
+    whole(question, answer, evidence, language)
+    claims.entailed(question, answer, evidence, language)
+    turned(question, answer, evidence, language)
+    agrees(question, answer, evidence, language)
+    worth_asking(question, answer, evidence, language)
 
 
 def accepts(question: str, answer: str, sentence: str, passage: Passage) -> None:
@@ -117,25 +117,25 @@ def accepts(question: str, answer: str, sentence: str, passage: Passage) -> None
     holds(question, answer, sentence, passage.words)
 
 
-def corrected(question: str, answer: str, evidence: str, words: Language) -> str:
+def corrected(question: str, answer: str, evidence: str, language: Language) -> str:
     """
     Return a question with "Who" for "What" if its answer is a person who does something.
 
     Also without an "also" after its verb, which belongs to what its sentence says before, and without a note
     that refers elsewhere: "(see Naming)".
     """
-    refers = [note[0] for note in NOTE.finditer(question) if words.referring & {*words_of(note[0])[:1]}]
+    refers = [note[0] for note in NOTE.finditer(question) if language.referring & {*words_of(note[0])[:1]}]
     for note in refers:
         question = question.replace(note, "")
-    tokens, openers = words_of(question), words.inversion
-    if tokens[2:3] and tokens[2] in words.additive and words.things & {tokens[0]}:
+    tokens, openers = words_of(question), language.inversion
+    if tokens[2:3] and tokens[2] in language.additive and language.things & {tokens[0]}:
         question = re.sub(rf"(?<=\w) {re.escape(tokens[2])} ", " ", question, count=1, flags=re.IGNORECASE)
         tokens = words_of(question)
     if not openers or tokens[:1] != [openers.thing]:
         return question
-    if not is_person(question, answer, evidence, words):
+    if not is_person(question, answer, evidence, language):
         return question
-    if any({*tokens[2:3]} & base_forms(phrase.split()[0], words) for phrase in words.defining):
+    if any({*tokens[2:3]} & base_forms(phrase.split()[0], language) for phrase in language.defining):
         return question  # "What shall consist of seven members?" "The board"
     return openers.person.capitalize() + question.lstrip()[len(openers.thing) :]
 
@@ -177,14 +177,16 @@ def confirm(pair: Pair, returned: str, passage: Passage, agreement: float) -> Pa
     raise rejected or unconfirmed
 
 
-def phrased(candidate: Candidate, words: Language) -> str:
+def phrased(candidate: Candidate, language: Language) -> str:
     """
     Return the answer as it is given: a clause as a sentence, anything else verbatim.
 
     A clause that does not open with a function word is left as it is: "pdb" must not become "Pdb".
     """
     answer = candidate.answer
-    small = words.stop | words.vague | words.articles | words.opening_words | {*words.subordinate}
+    small = (
+        language.stop | language.vague | language.articles | language.opening_words | {*language.subordinate}
+    )
     if candidate.kind not in SENTENCES or words_of(answer)[0] not in small or not answer[0].isalpha():
         return answer
     return answer[0].upper() + answer[1:].rstrip(SENTENCE_MARKS) + "."

@@ -13,7 +13,7 @@ from datagen.prompt import Prompt
 from datagen.request import Answer
 from datagen.schema import content_id
 from datagen.stages.exercises.pair import Pair
-from datagen.stages.exercises.task import StructuredTask, draw_template, instruction
+from datagen.stages.exercises.task import StructuredTask, draw_form, instruction
 from datagen.stages.shared import checks
 from datagen.stages.shared.checks import claims, multi_part_checks
 from datagen.stages.shared.checks.field_patterns import QUESTION_MARKS, Line, parse
@@ -46,7 +46,7 @@ def read(answer: Answer, passage: Passage, prompt: Prompt) -> Pair:
     multi_part_checks.one_right(right, output.wrong, evidence, words)
     key = passage.row["id"], output.question
     options = sorted((right, *output.wrong), key=lambda option: content_id(*key, option))
-    form = draw_template(prompt, "forms", passage, output.question)
+    form = draw_form(prompt, passage, output.question)
     shown = [
         fill(form["option"], mark=mark, option=option)
         for mark, option in zip(form["marks"], options, strict=True)

@@ -7,7 +7,7 @@ from pydantic import BaseModel
 from datagen.prompt import Prompt
 from datagen.request import Answer
 from datagen.stages.exercises.pair import Pair
-from datagen.stages.exercises.task import StructuredTask, draw_template, instruction
+from datagen.stages.exercises.task import StructuredTask, draw_text, instruction
 from datagen.stages.shared import checks
 from datagen.stages.shared.checks import multi_part_checks
 from datagen.stages.shared.checks.field_patterns import STATEMENT, parse
@@ -30,7 +30,7 @@ def read(answer: Answer, passage: Passage, prompt: Prompt) -> Pair:
     checks.finished(output.paraphrase)
     multi_part_checks.reworded(output.paraphrase, evidence, passage)
     sentence = " ".join(evidence.split())
-    question = fill(draw_template(prompt, "questions", passage, evidence), sentence=sentence)
+    question = fill(draw_text(prompt, "questions", passage, evidence), sentence=sentence)
     return {"question": question, "context": None, "answer": output.paraphrase, "evidence": evidence}
 
 

@@ -13,7 +13,7 @@ from datagen.prompt import Prompt
 from datagen.request import Answer, Reject
 from datagen.schema import fraction
 from datagen.stages.exercises.pair import Pair
-from datagen.stages.exercises.task import StructuredTask, draw_template, instruction
+from datagen.stages.exercises.task import StructuredTask, draw_form, instruction
 from datagen.stages.shared import checks
 from datagen.stages.shared.checks import claims, multi_part_checks
 from datagen.stages.shared.checks.field_patterns import STATEMENT, parse
@@ -42,7 +42,7 @@ def read(answer: Answer, passage: Passage, prompt: Prompt) -> Pair:
         raise Reject("not shown to be false", f"{output.different} by: {output.evidence}")
     claims.consistent(output.different, evidence, words)
     is_same = fraction(passage.row["id"], output.evidence) < 0.5
-    form = draw_template(prompt, "forms", passage, evidence)
+    form = draw_form(prompt, passage, evidence)
     other = output.same if is_same else output.different
     return {
         "question": fill(form["question"], first=" ".join(evidence.split()), second=other),

@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 from datagen.prompt import Prompt
 from datagen.request import Answer
 from datagen.stages.exercises.pair import Pair
-from datagen.stages.exercises.task import StructuredTask, draw_template, instruction
+from datagen.stages.exercises.task import StructuredTask, draw_text, instruction
 from datagen.stages.shared import checks
 from datagen.stages.shared.checks.field_patterns import SENTENCE_MARKS, Line, parse
 from datagen.stages.shared.language.words import words_of
@@ -33,7 +33,7 @@ def read(answer: Answer, passage: Passage, prompt: Prompt) -> Pair:
     checks.numbers(text, passage.text)
     checks.related(text, passage)
     checks.original(text, passage)
-    question = draw_template(prompt, "questions", passage, text)
+    question = draw_text(prompt, "questions", passage, text)
     return {"question": question, "context": passage.text, "answer": text, "evidence": passage.text}
 
 

@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 from datagen.prompt import Prompt
 from datagen.request import Answer, Reject
 from datagen.stages.exercises.pair import Pair
-from datagen.stages.exercises.task import StructuredTask, draw_template, instruction
+from datagen.stages.exercises.task import StructuredTask, draw_text, instruction
 from datagen.stages.shared import checks
 from datagen.stages.shared.checks.field_patterns import Line, parse
 from datagen.stages.shared.passage import Passage
@@ -31,7 +31,7 @@ def read(answer: Answer, passage: Passage, prompt: Prompt) -> Pair:
     if len({" ".join(passage.words.content(term)) for term in terms}) < len(terms):
         raise Reject("repetition loop", "; ".join(terms))
     text = "; ".join(terms)
-    question = draw_template(prompt, "questions", passage, text)
+    question = draw_text(prompt, "questions", passage, text)
     return {"question": question, "context": passage.text, "answer": text, "evidence": passage.text}
 
 

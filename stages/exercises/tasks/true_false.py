@@ -14,7 +14,7 @@ from datagen.prompt import Prompt
 from datagen.request import Answer, Reject
 from datagen.schema import fraction
 from datagen.stages.exercises.pair import Pair
-from datagen.stages.exercises.task import StructuredTask, draw_template, instruction
+from datagen.stages.exercises.task import StructuredTask, draw_text, instruction
 from datagen.stages.shared import checks
 from datagen.stages.shared.checks import claims, multi_part_checks
 from datagen.stages.shared.checks.field_patterns import STATEMENT, parse
@@ -47,12 +47,12 @@ def read(answer: Answer, passage: Passage, prompt: Prompt) -> Pair:
     show_true = fraction(passage.row["id"], output.evidence) < 0.5
     return {
         "question": fill(
-            draw_template(prompt, "questions", passage, evidence),
+            draw_text(prompt, "questions", passage, evidence),
             statement=output.true_statement if show_true else output.false_statement,
         ),
         "context": None if checks.names_its_subject(output.true_statement, words) else passage.text,
         "answer": fill(
-            draw_template(prompt, "answers_true" if show_true else "answers_false", passage, evidence),
+            draw_text(prompt, "answers_true" if show_true else "answers_false", passage, evidence),
             statement=output.true_statement,
         ),
         "evidence": evidence,

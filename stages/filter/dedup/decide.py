@@ -15,8 +15,9 @@ import numpy as np
 from datagen.stages.shared.ranking import SCORES, confidence
 from datagen.stages.shared.similarity.alike import SHINGLE
 from datagen.stages.shared.similarity.ngrams import Hashes, Numbers
-from datagen.stages.shared.similarity.pairs import Likenesses, order_by_quality
+from datagen.stages.shared.similarity.pairs import order_by_quality
 from datagen.stages.shared.similarity.sketch import FIELDS, Sketches
+from datagen.stages.shared.similarity.verified import Likenesses
 
 EXACT, NEAR, CONFLICT = range(3)
 REASONS = ("exact duplicate", "near duplicate", "conflicting answer")

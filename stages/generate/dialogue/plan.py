@@ -107,7 +107,7 @@ class Plan:
         return script
 
 
-def _require_usable(row: Row, words: Language) -> None:
+def _require_usable(row: Row, language: Language) -> None:
     """Reject a pair that cannot be a turn: no passage, no title, or a question that needs its context."""
     title = topic_of(row)
     if not row["context"]:
@@ -115,6 +115,6 @@ def _require_usable(row: Row, words: Language) -> None:
     if not 0 < len(title) <= LONGEST:
         raise Reject("no usable title", title)
     try:
-        stands_alone(row["question"], words, asks=True)
+        stands_alone(row["question"], language, asks=True)
     except Reject as reason:
         raise Reject("needs its context", reason.detail) from None

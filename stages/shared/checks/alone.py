@@ -23,43 +23,47 @@ WITHIN = 4  # words after "the" within which a complement must follow: "the main
 REASON = "needs its context"
 
 
-def needs_no_passage(question: str, words: Language) -> None:
+def needs_no_passage(question: str, language: Language) -> None:
     """Reject a question that is only clear beside its passage."""
-    stands_alone(question, words, asks=True)
+    stands_alone(question, language, asks=True)
     text_words = words_of(question)
-    if pronoun := unnamed_pronoun(question, words):
+    if pronoun := unnamed_pronoun(question, language):
         raise Reject(REASON, f"{pronoun!r} in: {question}")
-    if label := next((match for match in LABEL.finditer(question) if match[1] in words.parts), None):
+    if label := next((match for match in LABEL.finditer(question) if match[1] in language.parts), None):
         raise Reject(REASON, f"does not name whose {label[0]!r} it asks about: {question}")
     rest = PARAMETER.sub(" ", question)
     if NAMED.search(rest):
         return
     if rest != question:
         raise Reject(REASON, f"does not name whose parameter it asks about: {question}")
-    if word := next((word for word in text_words[:2] if word in words.parts), ""):
+    if word := next((word for word in text_words[:2] if word in language.parts), ""):
         raise Reject(REASON, f"does not name whose {word!r} it asks for: {question}")
     small = (
-        words.vague | words.negations | frozenset(word for text in words.happening for word in text.split())
-    ) | frozenset(text.partition(" ")[0] for text in words.connectives)
-    content = {words.stem(word) for word in text_words if word not in words.stop | small}
-    if words.stop and len(content) < FEWEST:
+        language.vague
+        | language.negations
+        | frozenset(word for text in language.happening for word in text.split())
+    ) | frozenset(text.partition(" ")[0] for text in language.connectives)
+    content = {language.stem(word) for word in text_words if word not in language.stop | small}
+    if language.stop and len(content) < FEWEST:
         raise Reject(REASON, f"names nothing and has fewer than {FEWEST} content words: {question}")
-    if reference := _bare_reference(text_words, words):
+    if reference := _bare_reference(text_words, language):
         raise Reject(REASON, f"{reference!r} is not named in: {question}")
 
 
-def names_its_subject(statement: str, words: Language) -> bool:
+def names_its_subject(statement: str, language: Language) -> bool:
     """Test whether a statement names its subject, which neither "The method" nor "The *count*" does."""
-    return named(PARAMETER.sub(" ", statement), words)
+    return named(PARAMETER.sub(" ", statement), language)
 
 
-def _bare_reference(text_words: list[str], words: Language) -> str:
+def _bare_reference(text_words: list[str], language: Language) -> str:
     """Return a definite reference without a complement ("the new copy"); "" if there is none."""
     for place, word in enumerate(text_words):
-        if word not in words.definite & words.articles:
+        if word not in language.definite & language.articles:
             continue
         following = text_words[place + 1 : place + 1 + WITHIN]
-        complement = next((at for at, next_word in enumerate(following) if next_word in words.completing), 0)
+        complement = next(
+            (at for at, next_word in enumerate(following) if next_word in language.completing), 0
+        )
         if not complement:
             return " ".join([word, *following[:2]])
     return ""

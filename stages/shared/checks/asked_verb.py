@@ -38,134 +38,138 @@ class Line:
     quotes: bool
 
 
-def read_line(evidence: str, words: Language) -> Line:
+def read_line(evidence: str, language: Language) -> Line:
     """Cut a sentence into words."""
     tokens: list[str] = []
     begins = set[int]()
     for clause in PAUSE.split(evidence):
         begins.add(len(tokens))
-        tokens += words.spelled(clause)
-    stems = [words.stem(word) for word in tokens]
+        tokens += language.spelled(clause)
+    stems = [language.stem(word) for word in tokens]
     return Line(tokens, stems, frozenset(begins), bool(re.search(r"[\"“”]", evidence)))
 
 
-def read_claim(question: str, answer: str, line: Line, words: Language) -> Claim | None:
+def read_claim(question: str, answer: str, line: Line, language: Language) -> Claim | None:
     """Return what a question claims; None if its verb is not in the sentence."""
-    asked = words.spelled(question)
-    if not words.support or not asked or asked[0] not in words.open_ended:
+    asked = language.spelled(question)
+    if not language.support or not asked or asked[0] not in language.open_ended:
         return None
-    filled, things = frozenset(words.content(answer)), asked[0] in words.things
-    helpers = words.support | words.modals | words.verbs
+    filled, things = frozenset(language.content(answer)), asked[0] in language.things
+    helpers = language.support | language.modals | language.verbs
     helper = next((at for at in range(1, min(OPENERS + 1, len(asked))) if asked[at] in helpers), None)
     if helper is None:
-        verb = _finite(asked, line, words) if things else None
+        verb = _finite(asked, line, language) if things else None
         if verb is None:
             return None
         rest, place, asserts = asked[verb:], 0, True
     else:
         rest = asked[helper + 1 :]
-        if asked[helper] in words.support:
-            found = _supported(rest, line, words)
-        elif asked[helper] in words.being:
-            found = _participle(rest, line, words)
+        if asked[helper] in language.support:
+            found = _supported(rest, line, language)
+        elif asked[helper] in language.being:
+            found = _participle(rest, line, language)
         else:
-            found = _after_helper(asked[helper], rest, line, words)
+            found = _after_helper(asked[helper], rest, line, language)
         if found is None:
             return None
         place = found
-        asserts = asked[helper] in words.support | words.being | words.verbs - words.unreal
-    before = [word for word in rest[:place] if not in_group(word, words)]
+        asserts = asked[helper] in language.support | language.being | language.verbs - language.unreal
+    before = [word for word in rest[:place] if not in_group(word, language)]
     if not before and not things:
         return None
-    subject = frozenset(words.content(" ".join(before))) - filled if before else filled
+    subject = frozenset(language.content(" ".join(before))) - filled if before else filled
     follows = "" if before else next(iter(rest[place + 1 : place + 2]), "")
-    after = follows if follows in words.prepositions else ""
-    passive = helper is not None and bool(words.being & {asked[helper], *rest[:place]})
-    objects = (_phrase(rest[place + 1 :], words), *([filled] if before and things else []))
+    after = follows if follows in language.prepositions else ""
+    passive = helper is not None and bool(language.being & {asked[helper], *rest[:place]})
+    objects = (_phrase(rest[place + 1 :], language), *([filled] if before and things else []))
     return Claim(rest[place], subject, () if passive else objects, passive, after, asserts)
 
 
-def _phrase(tokens: Sequence[str], words: Language) -> frozenset[str]:
+def _phrase(tokens: Sequence[str], language: Language) -> frozenset[str]:
     """Return the stems of the words before the first preposition: the object of a verb."""
-    ends = words.prepositions - words.genitive | words.relative
-    ends |= {*words.connectives, *words.subordinate, *words.coordinating}
+    ends = language.prepositions - language.genitive | language.relative
+    ends |= {*language.connectives, *language.subordinate, *language.coordinating}
     end = next((at for at, word in enumerate(tokens) if word in ends), len(tokens))
-    return frozenset(words.content(" ".join(tokens[:end])))
+    return frozenset(language.content(" ".join(tokens[:end])))
 
 
-def _finite(asked: Sequence[str], line: Line, words: Language) -> int | None:
+def _finite(asked: Sequence[str], line: Line, language: Language) -> int | None:
     """Find the verb of "Who found it?" and "Which court found it?" by its form."""
-    first = 2 if asked[0] in words.of_kind else 1
-    last = OPENERS + 1 if asked[0] in words.of_kind else first
+    first = 2 if asked[0] in language.of_kind else 1
+    last = OPENERS + 1 if asked[0] in language.of_kind else first
     following = [*asked[1:], ""]
     return next(
         (
             at
             for at in range(first, min(last + 1, len(asked)))
-            if _verbal(asked[at], following[at], line, words)
+            if _verbal(asked[at], following[at], line, language)
         ),
         None,
     )
 
 
-def _verbal(word: str, after: str, line: Line, words: Language) -> bool:
-    past = is_past(word, words) or word in words.actions
+def _verbal(word: str, after: str, line: Line, language: Language) -> bool:
+    past = is_past(word, language) or word in language.actions
     # "What drains the pond?", but not "What rivers drain it?"
-    inflected = past or (word.endswith(tuple(words.inflections)) and after in words.articles)
-    return inflected and any(same_verb(word, token, words) for token in line.tokens)
+    inflected = past or (word.endswith(tuple(language.inflections)) and after in language.articles)
+    return inflected and any(same_verb(word, token, language) for token in line.tokens)
 
 
-def _supported(rest: Sequence[str], line: Line, words: Language) -> int | None:
+def _supported(rest: Sequence[str], line: Line, language: Language) -> int | None:
     """Find the verb after "did X": the first word that the sentence inflects, or has as an infinitive."""
     written = set(line.tokens)
-    opens_clause = words.relative | {*words.connectives}
+    opens_clause = language.relative | {*language.connectives}
     for at in range(1, len(rest)):
         if rest[at] in opens_clause:
             return None
-        if rest[at] in words.stop or rest[at - 1] in words.articles | words.prepositions:
+        if rest[at] in language.stop or rest[at - 1] in language.articles | language.prepositions:
             continue
-        if rest[at] not in written and any(same_verb(rest[at], token, words) for token in line.tokens):
+        if rest[at] not in written and any(same_verb(rest[at], token, language) for token in line.tokens):
             return at
         same = [place for place, token in enumerate(line.tokens) if token == rest[at]]
-        if same and (rest[at] in words.pasts or all(unreal_word(place, line, words) for place in same)):
+        if same and (rest[at] in language.pasts or all(unreal_word(place, line, language) for place in same)):
             return at
     return None
 
 
-def _participle(rest: Sequence[str], line: Line, words: Language) -> int | None:
+def _participle(rest: Sequence[str], line: Line, language: Language) -> int | None:
     for at, word in enumerate(rest):
-        if is_past(word, words) and any(same_verb(word, token, words) for token in line.tokens):
+        if is_past(word, language) and any(same_verb(word, token, language) for token in line.tokens):
             return at
     return None
 
 
-def _after_helper(helper: str, rest: Sequence[str], line: Line, words: Language) -> int | None:
+def _after_helper(helper: str, rest: Sequence[str], line: Line, language: Language) -> int | None:
     """Find the verb that follows the same auxiliary in the sentence."""
     for place, token in enumerate(line.tokens):
         if token != helper:
             continue
         verb = next(
-            (at for at in range(place + 1, len(line.tokens)) if not in_group(line.tokens[at], words)), None
+            (at for at in range(place + 1, len(line.tokens)) if not in_group(line.tokens[at], language)), None
         )
         if verb is not None and line.tokens[verb] in rest:
             return rest.index(line.tokens[verb])
     return None
 
 
-def places_of(verb: str, line: Line, words: Language) -> Iterator[int]:
+def places_of(verb: str, line: Line, language: Language) -> Iterator[int]:
     """Yield the places of a verb in the sentence; after an article or a preposition a word is a noun."""
-    nouns = words.articles | words.pointing - words.object_pronouns | words.prepositions - words.infinitive
+    nouns = (
+        language.articles
+        | language.pointing - language.object_pronouns
+        | language.prepositions - language.infinitive
+    )
     for place, token in enumerate(line.tokens):
-        if same_verb(verb, token, words) and (not place or line.tokens[place - 1] not in nouns):
+        if same_verb(verb, token, language) and (not place or line.tokens[place - 1] not in nouns):
             yield place
 
 
-def unreal_word(place: int, line: Line, words: Language) -> str:
+def unreal_word(place: int, line: Line, language: Language) -> str:
     """Return the word before a verb because of which it is no fact: "to", "would", "almost"; "" if none."""
-    unreal = words.infinitive | words.unreal | words.modals - words.being
+    unreal = language.infinitive | language.unreal | language.modals - language.being
     for word in reversed(line.tokens[max(0, place - GROUP) : place]):
         if word in unreal:
             return word
-        if not in_group(word, words):
+        if not in_group(word, language):
             return ""
     return ""

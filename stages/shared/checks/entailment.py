@@ -8,7 +8,7 @@ from datagen.stages.shared.language.words import NUMBER
 from datagen.stages.shared.passage import phrase_in
 
 
-def verdict(claim: str, evidence: str, words: Language) -> bool | None:
+def verdict(claim: str, evidence: str, language: Language) -> bool | None:
     """
     Decide by rule whether evidence states a claim, its opposite, or neither for certain.
 
@@ -22,40 +22,42 @@ def verdict(claim: str, evidence: str, words: Language) -> bool | None:
     bool or None
         None if undecided.
     """
-    spelled = words.spelled(claim), words.spelled(evidence)
-    if any(spelled[0].count(verb) > spelled[1].count(verb) for verb in words.verbs):
+    spelled = language.spelled(claim), language.spelled(evidence)
+    if any(spelled[0].count(verb) > spelled[1].count(verb) for verb in language.verbs):
         return None
     if any(
         bool(phrase_in(spelled[0], [condition])) != bool(phrase_in(spelled[1], [condition]))
-        for condition in words.conditions
+        for condition in language.conditions
     ):
         return None
-    claimed, stated = words.stems(claim), words.stems(evidence)
-    if claimed and claimed[0] in words.conditions and claimed[0] in stated:  # Can names be bound?
+    claimed, stated = language.stems(claim), language.stems(evidence)
+    if claimed and claimed[0] in language.conditions and claimed[0] in stated:  # Can names be bound?
         stated.remove(claimed.pop(0))
-    swaps = dict(_swaps(words, set(claimed), set(stated)))
+    swaps = dict(_swaps(language, set(claimed), set(stated)))
     changed = [word for word in claimed if NUMBER.fullmatch(word) and word not in stated]
     replaced = [word for word in stated if NUMBER.fullmatch(word) and word not in claimed]
     if len(changed) == 1 and replaced:
         swaps[changed[0]] = replaced[0]
-    negations = {words.stem(word) for word in words.negations}
+    negations = {language.stem(word) for word in language.negations}
     kept = [swaps.get(word, word) for word in claimed if word not in negations]
     span = _span(kept, stated, negations)
     if not kept or not span or any(word in negations for word in stated[span:]):
         return None
     if len(kept) < 0.75 * sum(word not in negations for word in stated[:span]):
         return None
-    if _participles(evidence, words) & {*(Counter(stated[:span]) - Counter(kept))}:
+    if _participles(evidence, language) & {*(Counter(stated[:span]) - Counter(kept))}:
         return None  # "The namespace is not the first time" for "is created the first time"
     count = sum(word in negations for word in claimed), sum(word in negations for word in stated)
     return {0: True, 1: False}.get(len(swaps) + abs(count[0] - count[1]))
 
 
-def _participles(evidence: str, words: Language) -> set[str]:
+def _participles(evidence: str, language: Language) -> set[str]:
     """Return the stems of the participles and past tenses of a sentence."""
-    endings = words.participle_endings
+    endings = language.participle_endings
     return {
-        words.stem(word) for word in words.spelled(evidence) if word.endswith(endings) or word in words.pasts
+        language.stem(word)
+        for word in language.spelled(evidence)
+        if word.endswith(endings) or word in language.pasts
     }
 
 
@@ -72,9 +74,9 @@ def _span(claimed: list[str], stated: list[str], negations: set[str]) -> int:
     return 0
 
 
-def _swaps(words: Language, claimed: set[str], stated: set[str]) -> Iterator[tuple[str, str]]:
-    for pair in words.opposites:
-        first, second = (words.stem(word) for word in pair)
+def _swaps(language: Language, claimed: set[str], stated: set[str]) -> Iterator[tuple[str, str]]:
+    for pair in language.opposites:
+        first, second = (language.stem(word) for word in pair)
         for word, opposite in ((first, second), (second, first)):
             if word in claimed and word not in stated and opposite in stated and opposite not in claimed:
                 yield word, opposite

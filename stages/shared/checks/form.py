@@ -115,12 +115,12 @@ def _words(passage: Passage) -> list[str]:
     return words_of(passage.text)
 
 
-def _no_placeholder(text: str, text_words: list[str], words: Language) -> None:
+def _no_placeholder(text: str, text_words: list[str], language: Language) -> None:
     """Reject the name of a field: "The answer", but not 'What does the "with" statement do?'."""
-    if any(words.stop.issuperset(words_of(name)) for name in QUOTED.findall(text)):
+    if any(language.stop.issuperset(words_of(name)) for name in QUOTED.findall(text)):
         return  # "with" is a name here
-    bare = " ".join(word for word in text_words if word not in words.stop)
-    if {bare, text.strip(CLOSING).casefold()} & words.placeholders:
+    bare = " ".join(word for word in text_words if word not in language.stop)
+    if {bare, text.strip(CLOSING).casefold()} & language.placeholders:
         raise Reject("template leftover", text)
 
 
@@ -178,7 +178,7 @@ def _no_echo(words: list[str], passage: Passage, instruction: list[str]) -> None
             raise Reject("prompt echo", run.strip())
 
 
-def _no_loop(text: str, written: list[str], words: Language) -> None:
+def _no_loop(text: str, written: list[str], language: Language) -> None:
     text_words = words_of(text)
     trigrams = list(zip(text_words, text_words[1:], text_words[2:], strict=False))
     if len(text_words) >= 6 and 1 - len(set(trigrams)) / len(trigrams) > LOOP:
@@ -187,16 +187,18 @@ def _no_loop(text: str, written: list[str], words: Language) -> None:
         raise Reject("repetition loop", text)
     half = len(text_words) // 2
     pairs = [(first, second) for first, second in pairwise(text_words) if first == second]
-    single = words.stop - words.articles - words.prepositions - words.open_ended  # "had had" is no fault
+    single = (
+        language.stop - language.articles - language.prepositions - language.open_ended
+    )  # "had had" is no fault
     doubled = [
-        pair for pair in pairs if pair[0].isalpha() and (len(pair[0]) > 1 or pair[0] in words.articles)
+        pair for pair in pairs if pair[0].isalpha() and (len(pair[0]) > 1 or pair[0] in language.articles)
     ]
     repeated: list[tuple[str, ...]] = [pair for pair in doubled if pair[0] not in single]
     if half and text_words[:half] == text_words[half:]:
         repeated.append(tuple(text_words))
     if any(not phrase_in(written, [" ".join(run)]) for run in repeated):
         raise Reject("repetition loop", text)
-    contents = [frozenset(words.content(sentence)) for sentence in sentences(text)]
+    contents = [frozenset(language.content(sentence)) for sentence in sentences(text)]
     if len(set(contents)) < len(contents):
         raise Reject("repetition loop", text)
 
@@ -206,22 +208,22 @@ def sentences(text: str) -> list[str]:
     return re.split(SENTENCE_END, text)
 
 
-def question(text: str, words: Language) -> None:
+def question(text: str, language: Language) -> None:
     """Reject a text without a final question mark or a question word, or with a malformed beginning."""
     if not text.rstrip(CLOSING).endswith(tuple(QUESTION_MARKS)):
         raise Reject("not a question", text)
     text_words = words_of(text)
-    if (words.asking and not words.asking & set(text_words)) or opening(text_words, words.malformed):
+    if (language.asking and not language.asking & set(text_words)) or opening(text_words, language.malformed):
         raise Reject("not a question", text)
 
 
-def particular(asked: str, words: Language, least: int = 3) -> None:
+def particular(asked: str, language: Language, least: int = 3) -> None:
     """
     Reject a question with many possible answers: "What may be empty?".
 
     Such a question has fewer than `least` content words, and neither a name, a quotation nor a number.
     """
-    if len(set(words.content(asked))) < least and not NAMED.search(asked):
+    if len(set(language.content(asked))) < least and not NAMED.search(asked):
         raise Reject("asks for nothing in particular", asked)
 
 
@@ -240,47 +242,47 @@ def begun(text: str) -> None:
             raise Reject("begins inside a sentence", text)
 
 
-def stands_alone(text: str, words: Language, *, asks: bool = False) -> None:
+def stands_alone(text: str, language: Language, *, asks: bool = False) -> None:
     """
     Reject a text that is not self-contained.
 
     With `asks` it is a question, in which a pronoun needs an antecedent.
     """
     text_words = words_of(text)
-    if phrase := phrase_in(text_words, words.outside):
+    if phrase := phrase_in(text_words, language.outside):
         raise Reject("refers to the passage", f"{phrase!r} in: {text}")
-    if not asks and (phrase := opening(text_words, words.dangling)):
+    if not asks and (phrase := opening(text_words, language.dangling)):
         raise Reject("depends on earlier text", f"{phrase!r} in: {text}")
     if asks:
-        small = words.asking | words.modals | words.verbs | words.opening_words
+        small = language.asking | language.modals | language.verbs | language.opening_words
         for position, word in enumerate(text_words):
             # "What is a list and how is it made?" contains the pronoun's antecedent.
             before = " ".join(earlier for earlier in text_words[:position] if earlier not in small)
-            if word in words.demonstrative or (word in words.pointing and not words.content(before)):
+            if word in language.demonstrative or (word in language.pointing and not language.content(before)):
                 raise Reject("refers to the passage", f"{word!r} in: {text}")
 
 
-def unnamed_pronoun(asked: str, words: Language) -> str:
+def unnamed_pronoun(asked: str, language: Language) -> str:
     """Return a pronoun without an article or a name before it: "its" in "What can be read from its log?"."""
     text_words = words_of(asked)
     for place, word in enumerate(text_words):
-        if word in words.pointing and not words.articles.intersection(text_words[:place]):
+        if word in language.pointing and not language.articles.intersection(text_words[:place]):
             before = re.split(rf"\b{re.escape(word)}\b", asked, maxsplit=1, flags=re.IGNORECASE)[0]
             return "" if NAMED.search(before) else word
     return ""
 
 
-def withholds(asked: str, answer: str, words: Language) -> None:
+def withholds(asked: str, answer: str, language: Language) -> None:
     """Reject a question that contains its answer, and an answer that only repeats the question."""
     answer_words = words_of(answer)
     if answer_words and phrase_in(words_of(asked), [" ".join(answer_words)]):
         raise Reject("question gives its answer away", f"{answer} in: {asked}")
-    question_content, answer_content = set(words.content(asked)), words.content(answer)
+    question_content, answer_content = set(language.content(asked)), language.content(answer)
     if answer_content and question_content.issuperset(answer_content):
         raise Reject("answer repeats the question", f"{asked} {answer}")
 
 
-def of_a_kind(asked: str, answer: str, words: Language) -> None:
+def of_a_kind(asked: str, answer: str, language: Language) -> None:
     """
     Reject an answer of the wrong type for its question.
 
@@ -288,11 +290,11 @@ def of_a_kind(asked: str, answer: str, words: Language) -> None:
     what or who with a condition or a reason.
     """
     question, answer_words = words_of(asked), words_of(answer)
-    numeric = [bool(NUMBER.search(word)) or word in words.numerals for word in answer_words]
-    if (phrase := phrase_in(question, words.counting)) and not any(numeric):
+    numeric = [bool(NUMBER.search(word)) or word in language.numerals for word in answer_words]
+    if (phrase := phrase_in(question, language.counting)) and not any(numeric):
         raise Reject("answer of another kind", f"{phrase!r}: {asked} {answer}")
-    if question and question[0] in words.naming and numeric and all(numeric):
+    if question and question[0] in language.naming and numeric and all(numeric):
         raise Reject("answer of another kind", f"{question[0]!r}: {asked} {answer}")
-    condition, happens = opening(answer_words, words.connectives), phrase_in(question, words.happening)
-    if condition and opening(question, words.things) and not happens:
+    condition, happens = opening(answer_words, language.connectives), phrase_in(question, language.happening)
+    if condition and opening(question, language.things) and not happens:
         raise Reject("answer of another kind", f"{condition!r}: {asked} {answer}")

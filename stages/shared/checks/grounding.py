@@ -79,10 +79,10 @@ def verbatim(quote: str, passage: Passage, name: str = "evidence") -> str:
     return original_quote
 
 
-def defined(term: str, evidence: str, words: Language) -> None:
+def defined(term: str, evidence: str, language: Language) -> None:
     """Reject a term that its evidence does not define with a directly following phrase such as "is a"."""
     name = " ".join(words_of(term))
-    if not name or not phrase_in(words_of(evidence), [f"{name} {phrase}" for phrase in words.defining]):
+    if not name or not phrase_in(words_of(evidence), [f"{name} {phrase}" for phrase in language.defining]):
         raise Reject("evidence does not define the term", f"{term} by: {evidence}")
 
 
@@ -109,7 +109,7 @@ def supported(asked: str, answer: str, passage: Passage) -> str:
     return passage.sentences[fits(asked, holding, passage)][0]
 
 
-def supported_by(asked: str, answer: str, evidence: str, words: Language, least: float = 0.75) -> None:
+def supported_by(asked: str, answer: str, evidence: str, language: Language, least: float = 0.75) -> None:
     """
     Reject an answer that its evidence does not support.
 
@@ -117,14 +117,14 @@ def supported_by(asked: str, answer: str, evidence: str, words: Language, least:
     answer adds to the question.
     """
     numbers(answer, f"{evidence} {asked}")
-    share = overlap(_added(asked, answer, words), set(words.content(evidence)))
+    share = overlap(_added(asked, answer, language), set(language.content(evidence)))
     if share < least:
         raise Reject("not supported by the passage", f"{share:.2f} of: {answer}, by: {evidence}")
 
 
-def _added(asked: str, answer: str, words: Language) -> list[str]:
-    question_content = set(words.content(asked))
-    return [word for word in dict.fromkeys(words.content(answer)) if word not in question_content]
+def _added(asked: str, answer: str, language: Language) -> list[str]:
+    question_content = set(language.content(asked))
+    return [word for word in dict.fromkeys(language.content(answer)) if word not in question_content]
 
 
 def located(asked: str, answer: str, passage: Passage) -> str:

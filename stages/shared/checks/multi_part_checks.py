@@ -22,7 +22,7 @@ def stated(passage: Passage) -> list[str]:
     return list(filter(STATEMENT.holds, passage.quotable))
 
 
-def one_right(right: str, wrong: Sequence[str], evidence: str, words: Language) -> None:
+def one_right(right: str, wrong: Sequence[str], evidence: str, language: Language) -> None:
     """
     Reject options if more than one may be correct.
 
@@ -32,10 +32,10 @@ def one_right(right: str, wrong: Sequence[str], evidence: str, words: Language) 
     longest = 2 * len(words_of(right)) + 3
     if too_long := next((option for option in wrong if len(words_of(option)) > longest), ""):
         raise Reject("option of another kind", f"{too_long}, next to: {right}")
-    evidence_line = f" {' '.join(_normal(evidence, words))} "
-    answer, seen = _normal(right, words), set[tuple[str, ...]]()
+    evidence_line = f" {' '.join(_normal(evidence, language))} "
+    answer, seen = _normal(right, language), set[tuple[str, ...]]()
     for option in wrong:
-        normal = _normal(option, words)
+        normal = _normal(option, language)
         line, other = f" {' '.join(normal)} ", f" {' '.join(answer)} "
         if line in other or other in line or line in evidence_line:
             raise Reject("more than one right option", f"{right}; {option}, by: {evidence}")
@@ -44,8 +44,10 @@ def one_right(right: str, wrong: Sequence[str], evidence: str, words: Language) 
         seen.add(normal)
 
 
-def _normal(text: str, words: Language) -> tuple[str, ...]:
-    return tuple(matching.words(text, words.stop, language=words) or matching.words(text, language=words))
+def _normal(text: str, language: Language) -> tuple[str, ...]:
+    return tuple(
+        matching.words(text, language.stop, language=language) or matching.words(text, language=language)
+    )
 
 
 def left_open(claim: str, evidence: str, passage: Passage, least: int = 2) -> None:
@@ -87,15 +89,15 @@ def reworded(text: str, evidence: str, passage: Passage, least: float = 0.4) -> 
     grounding.original(text, passage)
 
 
-def applies(application: str, rule: str, facts: str, words: Language, least: int = 2) -> None:
+def applies(application: str, rule: str, facts: str, language: Language, least: int = 2) -> None:
     """Reject an application with fewer than `least` content words specific to the rule, or to the facts."""
-    applied, of_rule, of_facts = (set(words.content(text)) for text in (application, rule, facts))
+    applied, of_rule, of_facts = (set(language.content(text)) for text in (application, rule, facts))
     if min(len(applied & of_rule - of_facts), len(applied & of_facts - of_rule)) < least:
         raise Reject("does not apply the rule to the facts", f"{application} by: {rule} to: {facts}")
 
 
-def joined(text: str, source: str, words: Language, least: float = 0.5) -> None:
+def joined(text: str, source: str, language: Language, least: float = 0.5) -> None:
     """Reject a text if less than a share of `least` of its content words is in its source."""
-    content = words.content(text)
-    if overlap(content, set(words.content(source))) < least:
+    content = language.content(text)
+    if overlap(content, set(language.content(source))) < least:
         raise Reject("parts do not fit together", f"{text} after: {source}")

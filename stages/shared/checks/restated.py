@@ -23,7 +23,7 @@ EMPTY_DECIMALS = re.compile(r"[.,]0+\Z")
 NUMBERED = re.compile(r"(?m)^\s*\d+[.)] ")  # the number of a list item
 
 
-def keeps(text: str, original: str, words: Language, *, asks: bool = False) -> None:
+def keeps(text: str, original: str, language: Language, *, asks: bool = False) -> None:
     """
     Reject a text that lacks a number, a month, a negation or a condition of the text that it restates.
 
@@ -31,30 +31,30 @@ def keeps(text: str, original: str, words: Language, *, asks: bool = False) -> N
     ("all", "every") is enough. With `asks` both are questions, whose question words ("when", "may") are not
     conditions.
     """
-    spelled, original_words = words.spelled(text), words.spelled(original)
-    lost = _numbers(original, words, articles=False) - _numbers(text, words)
-    named = _magnitudes(words) if DATE.search(text) else _magnitudes(words) | _months(words)
+    spelled, original_words = language.spelled(text), language.spelled(original)
+    lost = _numbers(original, language, articles=False) - _numbers(text, language)
+    named = _magnitudes(language) if DATE.search(text) else _magnitudes(language) | _months(language)
     if lost := lost | (named & {*original_words}) - {*spelled}:
         raise Reject("loses a number", f"{', '.join(sorted(lost))} in: {text}")
-    if _negations(spelled, words) < _negations(original_words, words):
+    if _negations(spelled, language) < _negations(original_words, language):
         raise Reject("loses a negation", f"{original} -> {text}")
-    for condition in (word for word in words.conditions if not (asks and word in words.asking)):
-        same = next((group for group in words.alike if condition in group), (condition,))
-        same = tuple(word for word in same if not (asks and word in words.asking))
+    for condition in (word for word in language.conditions if not (asks and word in language.asking)):
+        same = next((group for group in language.alike if condition in group), (condition,))
+        same = tuple(word for word in same if not (asks and word in language.asking))
         if phrase_in(original_words, [condition]) and not phrase_in(spelled, same):
             raise Reject("loses a condition", f"{condition!r} in: {text}")
-    if (bound := phrase_in(original_words, words.bounding)) and not phrase_in(spelled, words.bounding):
+    if (bound := phrase_in(original_words, language.bounding)) and not phrase_in(spelled, language.bounding):
         raise Reject("loses a condition", f"{bound!r} in: {text}")
-    denied = _negations(spelled, words) > _negations(original_words, words)  # `denies_no_more`
+    denied = _negations(spelled, language) > _negations(original_words, language)  # `denies_no_more`
     for sentence in () if asks or denied else sentences(_in_digits(text)):
-        verdicts = [verdict(sentence, line, words) for line in sentences(_in_digits(original))]
+        verdicts = [verdict(sentence, line, language) for line in sentences(_in_digits(original))]
         if False in verdicts and True not in verdicts:
             raise Reject("says the opposite", f"{original} -> {text}")
 
 
-def denies_no_more(text: str, original: str, words: Language) -> None:
+def denies_no_more(text: str, original: str, language: Language) -> None:
     """Reject a text with more negations than the text that it restates."""
-    if _negations(words.spelled(text), words) > _negations(words.spelled(original), words):
+    if _negations(language.spelled(text), language) > _negations(language.spelled(original), language):
         raise Reject("adds a negation", f"{original} -> {text}")
 
 
@@ -74,32 +74,32 @@ def not_reversed(text: str, passage: Passage) -> None:
             raise Reject("says the opposite", f"{sentence}, by: {opposite[0]}")
 
 
-def _denied(sentence: str, lines: list[str], words: Language) -> list[str]:
+def _denied(sentence: str, lines: list[str], language: Language) -> list[str]:
     """Return the sentences that a negated one denies."""
-    spelled = words.spelled(sentence)
-    plain = [words.stem(word) for word in spelled if word not in words.negations | words.stop]
-    if len(plain) < SHORTEST or not _negations(spelled, words):
+    spelled = language.spelled(sentence)
+    plain = [language.stem(word) for word in spelled if word not in language.negations | language.stop]
+    if len(plain) < SHORTEST or not _negations(spelled, language):
         return []
-    told = [words.spelled(line) for line in lines]
-    alike = [at for at, line in enumerate(told) if overlap(plain, {*map(words.stem, line)}) >= SAME]
-    if any(_negations(told[at], words) for at in alike):
+    told = [language.spelled(line) for line in lines]
+    alike = [at for at, line in enumerate(told) if overlap(plain, {*map(language.stem, line)}) >= SAME]
+    if any(_negations(told[at], language) for at in alike):
         return []
-    limits = {at: [limit for limit in words.conditions if phrase_in(told[at], [limit])] for at in alike}
+    limits = {at: [limit for limit in language.conditions if phrase_in(told[at], [limit])] for at in alike}
     return [lines[at] for at in alike if all(phrase_in(spelled, [limit]) for limit in limits[at])]
 
 
-def _negations(spelled: list[str], words: Language) -> int:
-    return sum(word in words.negations for word in spelled)
+def _negations(spelled: list[str], language: Language) -> int:
+    return sum(word in language.negations for word in spelled)
 
 
-def _numbers(text: str, words: Language, *, articles: bool = True) -> set[str]:
+def _numbers(text: str, language: Language, *, articles: bool = True) -> set[str]:
     """
     Return the numbers of a text in one spelling: "1000" for "1,000", "12" for "twelve", "5" for "05".
 
     Items of a list are not numbers, nor, without `articles`, is a word for one: "ein", "one of them".
     """
     plain = NUMBERED.sub("", text)
-    spelled = [words.written_out.get(word, "") for word in words_of(plain)]
+    spelled = [language.written_out.get(word, "") for word in words_of(plain)]
     digits = " ".join(digit for digit in spelled if articles or digit != "1")
     return {_spelt(number) for number in (*NUMBER.findall(plain), *NUMBER.findall(digits))}
 
@@ -114,10 +114,10 @@ def _spelt(number: str) -> str:
     return EMPTY_DECIMALS.sub("", digits).lstrip("0") or "0"
 
 
-def _magnitudes(words: Language) -> frozenset[str]:
+def _magnitudes(language: Language) -> frozenset[str]:
     """Return words such as "million", which belong to a number."""
-    return words.numerals - words.written_out.keys() - words.negations
+    return language.numerals - language.written_out.keys() - language.negations
 
 
-def _months(words: Language) -> frozenset[str]:
-    return words.months - {*words.conditions}
+def _months(language: Language) -> frozenset[str]:
+    return language.months - {*language.conditions}

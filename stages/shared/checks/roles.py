@@ -20,10 +20,10 @@ class _Roles:
     patient: frozenset[str]
 
 
-def same_roles(question: str, answer: str, evidence: str, words: Language) -> None:
+def same_roles(question: str, answer: str, evidence: str, language: Language) -> None:
     """Reject a question that swaps agent and patient of its sentence."""
-    for stated in _passives(evidence, words):
-        claimed = _claimed(question, answer, stated.verb, words)
+    for stated in _passives(evidence, language):
+        claimed = _claimed(question, answer, stated.verb, language)
         if claimed is None:
             continue
         for role, right, wrong in (
@@ -34,48 +34,50 @@ def same_roles(question: str, answer: str, evidence: str, words: Language) -> No
                 raise Reject("confuses who does what", f"{question} {answer}, by: {evidence}")
 
 
-def _passives(evidence: str, words: Language) -> Iterator[_Roles]:
+def _passives(evidence: str, language: Language) -> Iterator[_Roles]:
     """Yield the roles of passive clauses with an agent: "X was found by Y"."""
     for clause in SENTENCE_PAUSE.split(evidence):
         tokens = words_of(clause)
-        be = next((place for place, word in enumerate(tokens) if word in words.being), None)
-        by = next((place for place, word in enumerate(tokens) if word in words.agent), None)
+        be = next((place for place, word in enumerate(tokens) if word in language.being), None)
+        by = next((place for place, word in enumerate(tokens) if word in language.agent), None)
         if be is None or by is None or not be < by - 1 < len(tokens) - 1:
             continue
-        verb = next((word for word in tokens[be + 1 : by] if word not in words.stop | words.being), "")
-        ends = words.prepositions - words.genitive | words.relative
+        verb = next((word for word in tokens[be + 1 : by] if word not in language.stop | language.being), "")
+        ends = language.prepositions - language.genitive | language.relative
         end = next((place for place in range(by + 1, len(tokens)) if tokens[place] in ends), len(tokens))
-        patient, agent = _content(tokens[:be], words), _content(tokens[by + 1 : end], words)
+        patient, agent = _content(tokens[:be], language), _content(tokens[by + 1 : end], language)
         if verb and agent:
-            yield _Roles(words.stem(verb), agent, patient)
+            yield _Roles(language.stem(verb), agent, patient)
 
 
-def _claimed(question: str, answer: str, verb: str, words: Language) -> _Roles | None:
+def _claimed(question: str, answer: str, verb: str, language: Language) -> _Roles | None:
     """Return the roles that a question and its answer claim for a verb; None if they do not use it."""
     question_words = words_of(question)
-    place = next((at for at, word in enumerate(question_words) if _same_verb(words.stem(word), verb)), None)
+    place = next(
+        (at for at, word in enumerate(question_words) if _same_verb(language.stem(word), verb)), None
+    )
     if not place:
         return None
     nothing: frozenset[str] = frozenset()
-    filled = _content(words_of(answer), words)
+    filled = _content(words_of(answer), language)
     before, after = question_words[:place], question_words[place + 1 :]
-    if (words.relative - words.support) & set(before[2:]):
+    if (language.relative - language.support) & set(before[2:]):
         return None  # the verb is in a subordinate clause, which has its own roles
-    passive = next((at for at, word in enumerate(before) if word in words.being), None)
+    passive = next((at for at, word in enumerate(before) if word in language.being), None)
     if passive is not None:
         # "What was X found by?", "What can X be found by?"
-        subject = _content(before[passive + 1 :], words) or _content(before[2:passive], words)
-        by = next((at for at, word in enumerate(after) if word in words.agent), None)
-        named_agent = _content(after[by + 1 :], words) if by is not None else nothing
+        subject = _content(before[passive + 1 :], language) or _content(before[2:passive], language)
+        by = next((at for at, word in enumerate(after) if word in language.agent), None)
+        named_agent = _content(after[by + 1 :], language) if by is not None else nothing
         ends_with_by = by is not None and not after[by + 1 :]
         asks_subject = not subject
         return _Roles(verb, filled if ends_with_by else named_agent, filled if asks_subject else subject)
-    support = next((at for at, word in enumerate(before) if word in words.support), None)
+    support = next((at for at, word in enumerate(before) if word in language.support), None)
     if support is not None:
-        return _Roles(verb, _content(before[support + 1 :], words), nothing)
-    ends = words.prepositions - words.genitive
+        return _Roles(verb, _content(before[support + 1 :], language), nothing)
+    ends = language.prepositions - language.genitive
     end = next((at for at, word in enumerate(after) if word in ends), len(after))
-    return _Roles(verb, filled, _content(after[:end], words))
+    return _Roles(verb, filled, _content(after[:end], language))
 
 
 def _same_verb(first: str, second: str) -> bool:
@@ -84,5 +86,5 @@ def _same_verb(first: str, second: str) -> bool:
     return first == second or (len(shorter) >= 3 and longer.startswith(shorter))
 
 
-def _content(tokens: Collection[str], words: Language) -> frozenset[str]:
-    return frozenset(words.content(" ".join(tokens)))
+def _content(tokens: Collection[str], language: Language) -> frozenset[str]:
+    return frozenset(language.content(" ".join(tokens)))

@@ -3,30 +3,30 @@
 from datagen.stages.shared.language.rules import Language
 
 
-def in_group(word: str, words: Language) -> bool:
+def in_group(word: str, language: Language) -> bool:
     """Check whether a word may be between an auxiliary and its verb."""
-    return word in words.modals | words.verbs | words.negations or is_adverb(word, words)
+    return word in language.modals | language.verbs | language.negations or is_adverb(word, language)
 
 
-def is_adverb(word: str, words: Language) -> bool:
+def is_adverb(word: str, language: Language) -> bool:
     """Check for an adverb, by the list or by its ending."""
-    return word in words.adverbs or word.endswith(words.adverb_endings)
+    return word in language.adverbs or word.endswith(language.adverb_endings)
 
 
-def is_past(word: str, words: Language) -> bool:
+def is_past(word: str, language: Language) -> bool:
     """Check for a past tense or a participle."""
-    return word in words.pasts or word.endswith(words.participle_endings)
+    return word in language.pasts or word.endswith(language.participle_endings)
 
 
-def same_verb(first: str, second: str, words: Language) -> bool:
+def same_verb(first: str, second: str, language: Language) -> bool:
     """Check whether two words may be forms of one verb."""
-    return first == second or bool(base_forms(first, words) & base_forms(second, words))
+    return first == second or bool(base_forms(first, language) & base_forms(second, language))
 
 
-def base_forms(word: str, words: Language) -> set[str]:
+def base_forms(word: str, language: Language) -> set[str]:
     """List what a word may be a form of: "planned" of "plan", "carries" of "carry"."""
-    forms = {word, *words.infinitives.get(word, ())}
-    for ending, replacements in words.inflections.items():
+    forms = {word, *language.infinitives.get(word, ())}
+    for ending, replacements in language.inflections.items():
         base = word.removesuffix(ending)
         if base == word or len(base) < 2:
             continue

@@ -10,7 +10,8 @@ from functools import cache
 from importlib import resources
 
 from datagen.prompt import load
-from datagen.stages.shared.language.rules import FOLDER, NEVER, Abbreviations, Language, language_of
+from datagen.stages.shared.language.rules import FOLDER, NEVER, Language, language_of
+from datagen.stages.shared.language.word_lists import Abbreviations
 
 
 @cache

@@ -16,8 +16,9 @@ from datagen.stage import Context, Partitions
 from datagen.stages.shared.similarity import pairs
 from datagen.stages.shared.similarity.criteria import Criteria
 from datagen.stages.shared.similarity.ngrams import Hashes, Numbers
-from datagen.stages.shared.similarity.pairs import Likenesses, Work
+from datagen.stages.shared.similarity.pairs import Work
 from datagen.stages.shared.similarity.sketching import sketch
+from datagen.stages.shared.similarity.verified import Likenesses, ranges, verify
 
 
 def sketch_all(partitions: Partitions, folder: Path, criteria: Criteria, context: Context) -> list[Path]:
@@ -48,5 +49,5 @@ def find_alike(work: Work, context: Context) -> Likenesses:
     files = context.each(partial(pairs.pair_in_band, work), tasks)
     short = range(0, pairs.write_short(work), pairs.TILE)
     files += context.each(partial(pairs.pair_short, work), short)
-    ranges = [(low, high, files) for low, high in pairs.ranges(files)]
-    return Likenesses.concatenate(context.each(partial(pairs.verify, work), ranges))
+    tasks_of_pairs = [(low, high, files) for low, high in ranges(files)]
+    return Likenesses.concatenate(context.each(partial(verify, work), tasks_of_pairs))

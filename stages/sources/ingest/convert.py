@@ -11,10 +11,11 @@ from datagen.rows import Fields
 from datagen.schema import DOCUMENTS, content_id
 from datagen.stages.shared.segment.blocks import first_heading
 from datagen.stages.sources.ingest.decoding import normalise
-from datagen.stages.sources.ingest.formats import KNOWN, REMEDIES, Format, ending_of, format_of
+from datagen.stages.sources.ingest.formats import KNOWN, Format, ending_of, format_of
 from datagen.stages.sources.ingest.metadata import plain, written
 from datagen.stages.sources.ingest.record import File, Record, too_large
 from datagen.stages.sources.ingest.redact import Redaction, detect
+from datagen.stages.sources.ingest.remedies import REMEDIES
 
 DETAIL = 300  # maximum characters of the detail of a dropped row
 

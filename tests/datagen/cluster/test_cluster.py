@@ -21,7 +21,7 @@ from datagen.recipe.roles import ScriptedModel
 from datagen.request import Identity, Request
 from datagen.run.folder import earlier_runs
 from datagen.run.runner import run
-from datagen.store.journal import Journal, read_journal
+from datagen.store.journal import Journal, parse_journal
 from datagen.store.parquet import read_part
 from tests.support import ROOT, dask_processes, toys
 
@@ -328,7 +328,12 @@ def test_leaving_the_engine_pool_ends_only_the_runs_own_generation(tmp_path):
     assert type(ended["ours"]).__name__ == "CancelledError"
     threads[1].join()
     assert ended["theirs"] is None
-    assert sum(row["key"].startswith("theirs") for row in read_journal(journal.path)) == 300
+    assert (
+        sum(
+            row["key"].startswith("theirs") for row in parse_journal(journal.path.read_bytes())[0].to_pylist()
+        )
+        == 300
+    )
     assert pool.leave("theirs") is True
     pool.close()
 

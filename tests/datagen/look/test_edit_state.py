@@ -9,8 +9,9 @@ import rich.console
 from datagen.errors import UserError
 from datagen.look.edit_state import NO_STAGE, Edits
 from datagen.look.explain import explain
+from datagen.look.history import LastRow
 from datagen.look.judging import Judging
-from datagen.look.trail import LastRow, Trails
+from datagen.look.trail import Trails
 from datagen.run.folder import Run, open_run
 from datagen.schema import ORIGINAL
 from datagen.stages.confidence.labels import file

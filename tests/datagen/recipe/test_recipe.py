@@ -1,6 +1,7 @@
 """Errors in a recipe are reported with file, line, key and fix; a valid one is loaded."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,7 @@ GROWING = "name: x\ncorpus: [{path: a}]\na0: &a0 [x]\n" + "".join(
         ("name: x\ncorpus: [{path: a}]\nstages:\n  ingest:\n  mine:\n  chunk:", "recipe.yaml:5: stages.mine: takes passages, but no earlier stage gives any; move it after chunk"),
         ("name: x\ncorpus: [{path: a}]\nstages:\n  ingest:\n  mine:", "recipe.yaml:5: stages.mine: takes passages, but no earlier stage gives any; add one"),
         ("name: x\nstages:\n  ingest:\n  chunk:", "recipe.yaml:3: stages.ingest: reads the corpus, but there is none; add corpus:"),
+        (f"name: {'x' * 201}\ncorpus: [{{path: a}}]", "recipe.yaml:1: name: should have at most 200"),
         ("name: x", "recipe.yaml:1: stages.ingest: reads the corpus, but there is none"),
         ("name: x\ncorpus: [{path: a}]\nseed: 1\nname: y", "recipe.yaml:1: name: the key appears twice, in lines 1 and 4; remove one"),
         ("name: x\ncorpus:\n  - path: a\n    path: b", "recipe.yaml:3: corpus.0.path: the key appears twice, in lines 3 and 4"),
@@ -115,6 +117,23 @@ GROWING = "name: x\ncorpus: [{path: a}]\na0: &a0 [x]\n" + "".join(
 def test_an_error_has_line_key_and_fix(tmp_path, text, message):
     [line] = mistakes(tmp_path, text)
     assert line.startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("make", "kind"),
+    [
+        (os.mkfifo, "a pipe"),
+        (os.mkdir, "a folder"),
+        (lambda path: path.symlink_to("nowhere"), "a link to nothing"),
+    ],
+    ids=["pipe", "folder", "dangling link"],
+)
+def test_a_prompt_that_is_not_a_file_is_not_replaced_by_the_built_in_one(tmp_path, make, kind):
+    own = tmp_path / "own" / "instructions"
+    own.mkdir(parents=True)
+    make(own / "definition.yaml")
+    [line] = mistakes(tmp_path, "name: x\ncorpus: [{path: a}]\nprompts: own")
+    assert line.startswith(f"recipe.yaml:3: prompts: {own}/definition.yaml is {kind}, not a file; ")
 
 
 def test_only_the_first_of_many_errors_are_located(tmp_path):

@@ -9,6 +9,7 @@ from datagen.report.calibration import MIN_ROWS, calibration_charts, precision
 from datagen.run.folder import open_run
 from datagen.store.parquet import read_part, write_table
 from tests.support import finished
+from tests.support.runs import record_files
 
 
 def test_precision_is_the_share_right_at_or_above_each_threshold():
@@ -38,6 +39,7 @@ def test_each_group_has_a_chart_of_its_own_rows_with_its_promise(tmp_path):
     report = json.loads((folder / "report.json").read_text())
     report["refusal"] = {"promise": {"target": 0.75, "threshold": None}, "scores": {}}
     (folder / "report.json").write_text(json.dumps(report))
+    record_files(folder)
     reliability, precise, refusals = calibration_charts(run)
     assert reliability.title == "instruction: reliability"
     assert reliability.rows == [[0.2, 0.0, 9], [0.7, 1.0, 29]]

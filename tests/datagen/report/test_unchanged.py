@@ -6,7 +6,7 @@ import pytest
 
 from datagen.report.unchanged import reuse_report
 from datagen.run.folder import open_run
-from datagen.store.digests import sealed
+from datagen.store.digests import sealed, write_sealed
 from datagen.store.parquet import write_json
 from tests.support.runs import row, write_run
 
@@ -66,9 +66,9 @@ def test_a_run_of_another_recipe_or_version_gets_none(runs, change):
 
 
 def test_a_planned_run_gets_none_unless_the_earlier_one_had_the_same_plan(runs):
-    write_json({"basis": "pilot"}, runs / "b" / "plan.json")
+    write_sealed({"basis": "pilot"}, runs / "b" / "plan.json")
     assert reuse_report(open_run(runs / "b")) is None
-    write_json({"basis": "pilot"}, runs / "a" / "plan.json")
+    write_sealed({"basis": "pilot"}, runs / "a" / "plan.json")
     assert reuse_report(open_run(runs / "b"))
 
 

@@ -5,7 +5,8 @@ from collections import Counter
 import pyarrow as pa
 import pytest
 
-from datagen.run.tasks import Job, PartReport, apply_map, empty_part
+from datagen.run.account import PartReport
+from datagen.run.tasks import Job, apply_map, empty_part
 from datagen.schema import EXAMPLES
 from datagen.stage import Context, MapStage, Options, Outcome
 from datagen.store.parquet import write_table

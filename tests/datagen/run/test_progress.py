@@ -4,8 +4,8 @@ import pytest
 
 from datagen.recipe.load import load_recipe
 from datagen.request import Usage
+from datagen.run.account import PartReport
 from datagen.run.progress import Progress
-from datagen.run.tasks import PartReport
 from tests.support import toys
 
 FIRST, SECOND = "part-00000.parquet", "part-00001.parquet"

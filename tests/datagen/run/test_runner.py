@@ -16,10 +16,10 @@ import pytest
 
 from datagen.errors import UserError
 from datagen.recipe.load import load_recipe
+from datagen.run.account import AccountError
 from datagen.run.folder import open_run
-from datagen.run.tasks import AccountError
 from datagen.store.completions import Completions
-from datagen.store.journal import read_journal
+from datagen.store.journal import parse_journal
 from datagen.store.parquet import parts, read_part
 from datagen.store.rounds import request_files
 from tests.support import ROOT, toys
@@ -41,7 +41,11 @@ def rows(run_, stage, table=""):
 
 
 def keys_in(completions):
-    keys = {row["key"] for path in completions.journals() for row in read_journal(path)}
+    keys = {
+        row["key"]
+        for path in completions.journals()
+        for row in parse_journal(path.read_bytes())[0].to_pylist()
+    }
     for segment in completions.segments():
         keys |= set(pq.read_table(segment.path)["key"].to_pylist())
     return keys

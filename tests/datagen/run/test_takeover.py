@@ -12,7 +12,7 @@ import pytest
 from datagen.errors import UserError
 from datagen.recipe.load import load_recipe
 from datagen.run import runner, takeover
-from datagen.run.content import named_content
+from datagen.run.content import named_content, prompts_content
 from datagen.run.folder import earlier_runs, open_run
 from datagen.store.digests import digest, sealed
 from datagen.store.parquet import parts, read_part
@@ -269,3 +269,41 @@ def test_a_file_that_an_option_names_must_be_the_same_when_a_run_is_resumed(go, 
     assert "decontaminate" not in taken(finished) and "asking" in taken(finished)
     questions = {row["question"] for row in table(finished, "decontaminate")}
     assert "What is fact 1, sample 0?" in questions and "What is fact 2, sample 0?" not in questions
+
+
+def test_a_stage_during_which_a_prompt_was_edited_is_run_again_with_stored_answers(
+    tmp_path, on_workers, monkeypatch
+):
+    monkeypatch.setattr(takeover, "SEES_TABLES", {f"tests.support.toys:{name}" for name in STAGES})
+    (tmp_path / "own").mkdir()
+    prompt = tmp_path / "own" / "toy.yaml"
+    prompt.write_text("user: one\n")
+
+    class Editing(toys.SilentWatcher):
+        def judged(self, stage, kept, dropped):
+            if stage == "asking":
+                prompt.write_text("user: two\n")
+
+    def start(watcher):
+        path = toys.write_recipe(tmp_path, more="prompts: own\n")
+        with on_workers():
+            return runner.run(load_recipe(path), tmp_path / "outputs", watcher)
+
+    first = start(Editing())
+    [notice] = first.stage_record("asking")["notices"]
+    assert "were changed during this stage" in notice and "run the recipe again" in notice
+    assert "notices" not in first.stage_record("source")
+    second = start(toys.SilentWatcher())
+    assert "asking" not in taken(second)
+    assert second.stage_record("asking")["requests"]["completions"] == 0
+    assert "notices" not in second.stage_record("asking")
+    assert taken(start(toys.SilentWatcher())) == STAGES
+
+
+def test_own_prompts_are_told_apart_by_their_folders(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "a" / "x.yaml").write_text("user: one\n")
+    before = prompts_content(tmp_path)
+    (tmp_path / "a" / "x.yaml").rename(tmp_path / "b" / "x.yaml")
+    assert prompts_content(tmp_path) != before

@@ -27,7 +27,7 @@ from datagen.store import journal as journal_module
 from datagen.store import merging
 from datagen.store import segments as segments_module
 from datagen.store.completions import Completions
-from datagen.store.journal import Journal, read_journal
+from datagen.store.journal import Journal, parse_journal
 from datagen.store.key_index import BLOCK, find_keys, keys_of, write_keys
 from datagen.store.parquet import Damaged
 
@@ -303,7 +303,7 @@ def test_merging_does_not_change_the_inherited_run(tmp_path, completions):
 def test_only_the_incomplete_last_line_is_lost(completions):
     path = write(completions, "a", "b")
     path.write_bytes(path.read_bytes()[:-20])
-    assert [row["key"] for row in read_journal(path)] == ["a"]
+    assert [row["key"] for row in parse_journal(path.read_bytes())[0].to_pylist()] == ["a"]
     completions.settle()
     assert missing(completions, ["a", "b"]) == ["b"]
     assert completions.damage == {}
@@ -475,7 +475,7 @@ def test_sigkill_loses_no_appended_completion(completions):
     writer.send_signal(signal.SIGKILL)
     appended = [int(line) for line in (first + writer.communicate()[0]).splitlines() if line]
     assert appended, "the writer never wrote"
-    rows = [row for path in completions.journals() for row in read_journal(path)]
+    rows = [row for path in completions.journals() for row in parse_journal(path.read_bytes())[0].to_pylist()]
     assert len(rows) >= len(appended)
     assert all(json.dumps(row) for row in rows)
     completions.settle()

@@ -14,6 +14,7 @@ from datagen.run.folder import Run
 from datagen.stages.confidence.compare_difficulty import compare, spearman, stage
 from datagen.stages.select.select import stage as select
 from tests.support.rows import example, put_through
+from tests.support.runs import record_files
 
 COLUMNS = {"ifd_ppl": pa.float64(), "ifd_ppl_strong": pa.float64()}
 
@@ -89,6 +90,7 @@ def test_the_report_includes_the_comparison(tmp_path):
     output = tmp_path / "stages" / "compare"
     output.mkdir(parents=True)
     put_through(stage, rows_of([0.1, 0.2], [0.3, 0.4]), columns=COLUMNS, output=output)
+    record_files(output)
     assert comparisons(Run(tmp_path, {"stages": ["score", "compare"]}))["compare"][
         "spearman"
     ] == pytest.approx(1)

@@ -12,6 +12,7 @@ from datagen.schema import EXAMPLES, table_of
 from datagen.stages.confidence.compare_generators import stage
 from datagen.store.parquet import write_json, write_table
 from tests.support.rows import context, example, partitions
+from tests.support.runs import record_files
 
 SCORES = {"p_true": pa.float64()}
 BILLIONS = {"strong": 6, "weak": 2}
@@ -150,5 +151,6 @@ def test_mistakes_are_explained(run_folder):
 
 def test_the_report_reads_the_comparison(run_folder):
     compared(*run_folder)
+    record_files(run_folder[0] / "stages" / "compare_generators")
     read = generators(Run(run_folder[0], {"stages": ["strong", "compare_generators"]}))
     assert [made["stage"] for made in read["compare_generators"]["compared"]] == ["strong", "weak"]

@@ -1,5 +1,7 @@
 """Evaluation sets are read whatever their other columns hold, because an unread item would leak."""
 
+import os
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -39,3 +41,20 @@ def test_a_set_in_another_encoding_is_refused_with_the_remedy(tmp_path):
     (tmp_path / "a.csv").write_bytes(f"question\n{ITEM}\n".encode("utf-16"))
     with pytest.raises(UserError, match=r"a\.csv cannot be read.*Save it as UTF-8"):
         texts(tmp_path, "a.csv")
+
+
+@pytest.mark.timeout(60)  # instead of waiting for a pipe
+@pytest.mark.parametrize(
+    ("make", "kind"),
+    [(os.mkfifo, "a pipe"), (lambda path: path.symlink_to("nowhere"), "a link to nothing")],
+    ids=["pipe", "dangling link"],
+)
+def test_a_set_with_something_that_is_not_a_file_is_refused(tmp_path, make, kind):
+    (tmp_path / "sets").mkdir()
+    (tmp_path / "sets/a.csv").write_text(f"question\n{ITEM}\n")
+    (tmp_path / "sets/folder.json").mkdir()
+    assert texts(tmp_path, "sets") == [ITEM]
+    make(tmp_path / "sets/b.jsonl")
+    for name in ("sets", "sets/b.jsonl"):
+        with pytest.raises(UserError, match=rf"b\.jsonl: it is {kind}, not a file"):
+            texts(tmp_path, name)

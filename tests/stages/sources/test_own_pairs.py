@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 from collections import Counter
 from dataclasses import replace
 
@@ -205,3 +206,12 @@ def test_records_with_one_id_are_rows_of_one_document(own):
     assert [row["answer"] for row in kept] == ["1 years.", "2 years."]
     assert len({row["lineage"]["document_id"] for row in kept}) == 1
     assert [row["reason"] for row in dropped] == ["repeated"]
+
+
+def test_files_that_are_not_files_are_named_if_there_is_nothing_else(own):
+    os.mkfifo(own / "pipe.jsonl")
+    with pytest.raises(UserError, match=r"no file with records; own/pipe\.jsonl is not read: it is a pipe"):
+        read(own.parent)
+    (own / "pairs.jsonl").write_text(lines(pair(1)))
+    kept, dropped, _ = read(own.parent)
+    assert len(kept) == 1 and [row["reason"] for row in dropped] == ["not a regular file"]

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 from datagen.stages.sources.ingest.redact.prefilters import places, places_of
-from datagen.stages.sources.ingest.redact.secrets import is_random
+from datagen.stages.sources.ingest.redact.values import is_random
 
 ABBREVIATIONS = ("PIN", "PUK", "TAN", "OTP", "CVV", "CVC", "Pin", "pin", "otp", "cvv")
 ABBREVIATION = rf"(?:{'|'.join(ABBREVIATIONS)})[12]?(?:[ -]?(?:[Cc]ode|[Nn]umber|[Nn]ummer|[Nn]o\.?))?"

@@ -3,8 +3,9 @@
 import re
 from collections.abc import Iterator, Sequence
 
+from datagen.stages.sources.ingest.redact.assigned import PASSWORD, TOKEN, name_places
 from datagen.stages.sources.ingest.redact.codes import ABBREVIATION, ADDRESS, abbreviation_places
-from datagen.stages.sources.ingest.redact.secrets import PASSWORD, TOKEN, is_given, name_places
+from datagen.stages.sources.ingest.redact.values import is_given
 
 # Tables of text: lines of cells between the same signs, below a line of names.
 SIGNS = "\t;,|"  # and spaces, where there is none of these

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 from datagen.stages.sources.ingest.redact.prefilters import places, places_of
-from datagen.stages.sources.ingest.redact.secrets import SAID, STAND_IN, is_given
+from datagen.stages.sources.ingest.redact.values import SAID, STAND_IN, is_given
 
 LOGINS = {
     "login": re.compile(r"login\s+\S{1,60}\s+password\s+(\S{4,100})"),  # .netrc

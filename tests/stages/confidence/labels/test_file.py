@@ -59,7 +59,7 @@ def test_an_invalid_line_is_reported_with_its_number(tmp_path, line, message):
 
 def test_a_missing_file_is_an_error(tmp_path):
     with pytest.raises(UserError, match="datagen label RUN"):
-        file.verdicts_in([tmp_path / "labels.jsonl"])
+        file.labels_in([tmp_path / "labels.jsonl"])
 
 
 def test_the_last_verdict_counts_and_ids_take_precedence_over_content(tmp_path):
@@ -69,7 +69,11 @@ def test_the_last_verdict_counts_and_ids_take_precedence_over_content(tmp_path):
     rows = pa.table(
         {"id": ["1", "2", "3"], "question": ["q"] * 3, "answer": ["a", "a", "b"], "text": [None, "", None]}
     )
-    assert file.verdicts_of(rows, file.verdicts_in([first, second])) == ["skip", "wrong", None]
+    assert file.verdicts_of(rows, file.verdicts_among(file.labels_in([first, second]))) == [
+        "skip",
+        "wrong",
+        None,
+    ]
 
 
 EDIT = {"id": "1", "edit": {"answer": "x"}}

@@ -165,6 +165,8 @@ def test_question_and_answer_have_the_whole_content_of_their_sentence(question, 
         ("What are closed at night?", "Mints usually", "Mints usually are closed at night.", False),
         ("What is closed?", "The mint", "The mint is often closed at night.", False),
         ("When is the mint closed?", "at night", "The mint is closed at night.", False),
+        ("What is closed at night?", "--", "The mint -- is closed at night.", False),
+        ("What is closed at night?", "", "The mint is closed at night.", False),
     ],
 )  # fmt: skip
 def test_an_answer_is_the_whole_subject_of_the_words_of_its_question(question, answer, evidence, whole):

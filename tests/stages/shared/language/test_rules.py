@@ -35,7 +35,8 @@ WORDS_IN_CODE = {
     "stages/sources/ingest/readers/mail.py",  # names of headers
     "stages/sources/ingest/readers/manpage.py",  # macros
     "stages/sources/ingest/redact/codes.py",  # words between a name and its value, in several languages
-    "stages/sources/ingest/redact/secrets.py",  # stand-ins for a secret in documentation
+    "stages/sources/ingest/redact/assigned.py",  # names of users and servers, and words between a name and its value
+    "stages/sources/ingest/redact/values.py",  # stand-ins for a secret in documentation
     "stages/sources/quality/measures.py",  # Gopher's stop words
 }
 

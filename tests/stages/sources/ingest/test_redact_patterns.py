@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from datagen.stages.sources.ingest.redact import contacts, identifiers, prefilters, secrets
+from datagen.stages.sources.ingest.redact import contacts, identifiers, keys, prefilters, secrets, values
 
 SEPARATED = r"(?:[ ().\u00a0/-]{0,3}\d){6}"
 SIMPLE = {
@@ -82,22 +82,22 @@ def test_every_bank_account_has_the_digits_that_are_looked_for_first(text):
 
 
 def test_no_key_is_shorter_than_the_words_that_are_searched():
-    shortest = {mark: parser.parse(key).getwidth()[0] for mark, key in secrets.KEYS.items()}
-    for mark, key in secrets.PREFIXED.items():
+    shortest = {mark: parser.parse(key).getwidth()[0] for mark, key in keys.KEYS.items()}
+    for mark, key in keys.PREFIXED.items():
         prefix = len(mark) if key.pattern.startswith("(?<=") else 0
-        assert shortest[mark] + prefix >= secrets.MIN_KEY or mark in secrets.SPACED, mark
-    assert parser.parse(secrets.RUN.pattern).getwidth()[0] >= secrets.MIN_KEY
+        assert shortest[mark] + prefix >= keys.MIN_KEY or mark in keys.SPACED, mark
+    assert parser.parse(keys.RUN.pattern).getwidth()[0] >= keys.MIN_KEY
 
 
-@pytest.mark.parametrize("mark", secrets.KEYS)
+@pytest.mark.parametrize("mark", keys.KEYS)
 @settings(max_examples=10)
 @given(data=st.data())
 def test_a_key_is_found_wherever_its_pattern_matches(mark, data):
-    key = secrets.PREFIXED[mark]
+    key = keys.PREFIXED[mark]
     before, after = (data.draw(st.sampled_from(["", " ", "\n", "= ", '("', "\u00a0"])) for _ in range(2))
     lead = mark if key.pattern.startswith("(?<=") else ""
-    body = re.compile(secrets.KEYS[mark].removeprefix(f"(?<={mark})"))
+    body = re.compile(keys.KEYS[mark].removeprefix(f"(?<={mark})"))
     text = before + lead + data.draw(st.from_regex(body, fullmatch=True)) + after
     for match in key.finditer(text):
-        if mark != "sk-" or secrets.is_random(match[0][3:]):
+        if mark != "sk-" or values.is_random(match[0][3:]):
             assert (*match.span(), match[0]) in list(secrets.find_secrets(text))
