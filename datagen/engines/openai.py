@@ -15,12 +15,13 @@ generate.
 """
 
 import asyncio
-import json
 import math
 import os
 import random
 import time
 from dataclasses import replace
+
+from pydantic_core import to_json
 
 from datagen.engines.chat_body import Dialect, body_of, limit_of, most_bytes
 from datagen.engines.engine import Unanswered, Unreachable
@@ -238,10 +239,10 @@ class OpenAIEngine:
         assert self._connection is not None, "start the engine first"
         body = body_of(request, self._spec, self._dialect)
         while True:
-            sent = json.dumps(body).encode()
-            response = await self._connection.post(sent, most_bytes(body, len(sent)))
+            sent, limit = to_json(body), limit_of(body)
+            response = await self._connection.post(sent, most_bytes(body, len(sent), limit))
             if response.status in (200, 201):
-                return self._read(response, request, key, limit_of(body))
+                return self._read(response, request, key, limit)
             failure = self._failure(response)
             if not isinstance(failure, Rejected):
                 raise failure
