@@ -11,13 +11,13 @@ Overhead of generation outside the engine, and the benefit of the prefix cache.
   copy from the passage. ``--speculation`` sets vLLM's ``speculative_config``.
 * ``request_ms``: datagen's own time in milliseconds per request, from the file of requests to a segment of
   durable completions, against a loopback server that answers at once.
-* ``cost_ratio``: the CPU time of that process, relative to a bare aiohttp client with the same requests, which
-  stores nothing. Unlike the time that passes, it does not depend on what else the machine does.
+* ``cost_ratio``: the CPU time of that process, relative to a bare aiohttp client with the same requests,
+  which stores nothing. Other load disturbs it less than the time that passes.
 * ``peak_mib``: peak memory of that process.
 
-The last three are for the largest of ``--sizes``. Each measurement is printed on its own line before, including
-the lower bound (a bare aiohttp client), and datatrove's ``InferenceRunner`` and distilabel if an interpreter
-with them is given (`benchmarks/engine_peers.py`). Each runs in a separate process, sequentially.
+The last three are for the largest of ``--sizes``. Each measurement is printed on its own line before,
+including the lower bound (the bare client), and datatrove's ``InferenceRunner`` and distilabel if an
+interpreter with them is given (`benchmarks/engine_peers.py`). Each runs in a separate process, sequentially.
 """
 
 import argparse
@@ -282,7 +282,8 @@ def peer(python: Path, name: str, url: str, workload: Workload) -> Measured:
                 file.write(json.dumps(body_of(workload.request(number), openai_model(url))) + "\n")
         command = [str(python), str(PEERS), name, url, str(bodies)]
         output = subprocess.run(command, check=True, stdout=subprocess.PIPE, cwd=folder).stdout
-    return Measured(workload.number, **json.loads(output.splitlines()[-1]))
+    report = json.loads(output.splitlines()[-1])
+    return Measured(workload.number, report["seconds"], report["peak_mib"])
 
 
 def alone(name: str, function: Callable[..., Measured], *arguments: object) -> Measured:

@@ -62,6 +62,7 @@ class _Response(aiohttp.ClientResponse):
 
     async def start(self, connection: aiohttp.connector.Connection) -> aiohttp.ClientResponse:
         protocol = connection.protocol
+        assert protocol is not None  # the request was sent on it
         try:
             await super().start(connection)
         except UNANSWERED as error:

@@ -219,21 +219,23 @@ class OpenAIEngine:
 
     async def _send(self, request: Request, key: str, at_once: bool = False) -> Completion:
         """Send a request once, and report the result to the pace."""
-        async with self._pace.turn(at_once) as epoch:
-            try:
-                completion = await self._ask(request, key)
-            except Busy as failure:
-                honoured = failure.retry_after <= self._spec.patience
-                self._pace.refused(failure.retry_after if honoured else 0.0, epoch)
-                raise
-            except Transient as failure:
-                self._pace.failed(overloaded=isinstance(failure, Away | Lost))
-                raise
-            except Failure:
-                self._pace.heard()
-                raise
-            self._pace.answered()
-            return completion
+        epoch = await self._pace.begin(at_once)
+        try:
+            completion = await self._ask(request, key)
+        except Busy as failure:
+            honoured = failure.retry_after <= self._spec.patience
+            self._pace.refused(failure.retry_after if honoured else 0.0, epoch)
+            raise
+        except Transient as failure:
+            self._pace.failed(overloaded=isinstance(failure, Away | Lost))
+            raise
+        except Failure:
+            self._pace.heard()
+            raise
+        finally:
+            self._pace.end()
+        self._pace.answered()
+        return completion
 
     async def _ask(self, request: Request, key: str) -> Completion:
         assert self._connection is not None, "start the engine first"
