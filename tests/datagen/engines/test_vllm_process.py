@@ -15,7 +15,6 @@ from datagen.errors import UserError
 from datagen.recipe.roles import VllmModel
 from datagen.request import Request, Sampling
 
-
 PARSER = {"reasoning_parser": "qwen3"}
 
 

@@ -322,7 +322,11 @@ def test_all_unrelated_texts_are_used():
 def test_requests_do_not_depend_on_the_other_documents_of_the_partition():
     rows = [*ROWS, passage(f"Visitors know the guild. {FIRST}", "f")]
     together = outcome_of(rows)[2]
-    apart = [request for name in "def" for request in outcome_of([row for row in rows if row["document_id"] == name])[2]]
+    apart = [
+        request
+        for name in "def"
+        for request in outcome_of([row for row in rows if row["document_id"] == name])[2]
+    ]
     assert [request.task for request in together].count("round_trip") == 4
     assert len(together) == len(apart) and all(request in apart for request in together)
 
