@@ -70,7 +70,7 @@ class _Engine:
 
     def step(self):
         log("step", sorted(request.text for request in self._running.values()))
-        time.sleep(0.3 if any(request.text == "s" for request in self._running.values()) else 0.01)
+        time.sleep(0.5 if any(request.text == "s" for request in self._running.values()) else 0.01)
         outputs = []
         for request in [*self._running.values()]:
             request.done += 1
