@@ -11,11 +11,13 @@ Overhead of generation outside the engine, and the benefit of the prefix cache.
   copy from the passage. ``--speculation`` sets vLLM's ``speculative_config``.
 * ``request_ms``: datagen's own time in milliseconds per request, from the file of requests to a segment of
   durable completions, against a loopback server that answers at once.
+* ``cost_ratio``: the CPU time of that process, relative to a bare aiohttp client with the same requests,
+  which stores nothing. Other load disturbs it less than the time that passes.
 * ``peak_mib``: peak memory of that process.
 
-The last two are for the largest of ``--sizes``. Each measurement is printed on its own line before, including
-the lower bound (a bare aiohttp client), and datatrove's ``InferenceRunner`` and distilabel if an interpreter
-with them is given (`benchmarks/engine_peers.py`). Each runs in a separate process, sequentially.
+The last three are for the largest of ``--sizes``. Each measurement is printed on its own line before,
+including the lower bound (the bare client), and datatrove's ``InferenceRunner`` and distilabel if an
+interpreter with them is given (`benchmarks/engine_peers.py`). Each runs in a separate process, sequentially.
 """
 
 import argparse
@@ -75,7 +77,7 @@ EXTRACTIVE = (
     "Copy the longest sentence of the text.",
     "Copy the sentence that says what the text is about.",
 )
-FIGURES = ("vllm_ratio", "prefix_gain", "speculation_gain", "request_ms", "peak_mib")
+FIGURES = ("vllm_ratio", "prefix_gain", "speculation_gain", "request_ms", "cost_ratio", "peak_mib")
 NGRAM = {"method": "ngram", "num_speculative_tokens": 4, "prompt_lookup_max": 4, "prompt_lookup_min": 2}
 
 
@@ -123,11 +125,16 @@ class Workload:
 
 @dataclass(frozen=True)
 class Measured:
-    """Results of a process with a warm engine; `cached` is the share of prompt tokens from the cache."""
+    """
+    Results of a process with a warm engine.
+
+    `cpu` is the CPU time of the process in seconds, `cached` the share of prompt tokens from the cache.
+    """
 
     requests: int
     seconds: float
     peak_mib: float
+    cpu: float = 0.0
     tokens: int = 0
     cached: float = 0.0
 
@@ -160,16 +167,16 @@ def through_datagen(spec: Model, workload: Workload) -> Measured:
         ]
         generate(job, warm_up, completions)
         store = Completions(completions)
-        before, started = store.spent, time.perf_counter()
+        before, started, cpu = store.spent, time.perf_counter(), time.process_time()
         with ThreadPoolExecutor(PARTITIONS_AT_ONCE) as threads:
             list(threads.map(lambda part: generate(job, part, completions), parts))
         store.settle()
-        seconds = time.perf_counter() - started
+        seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
         leave_engine_pool(str(job.context.run_folder.parent))
         usage = store.spent - before
         assert usage.completions == workload.number, "a request was lost or repeated"
     cached = usage.cached_tokens / usage.prompt_tokens
-    return Measured(workload.number, seconds, peak_mib(), usage.completion_tokens, cached)
+    return Measured(workload.number, seconds, peak_mib(), cpu, usage.completion_tokens, cached)
 
 
 def _job(spec: Model, workload: Workload, folder: Path) -> ModelJob:
@@ -229,14 +236,14 @@ def chat(llm: "LLM", requests: Sequence[Request]) -> Measured:
     tokens = sum(len(output.outputs[0].token_ids) for output in outputs)
     prompt = sum(len(output.prompt_token_ids or ()) for output in outputs)
     cached = sum(output.num_cached_tokens or 0 for output in outputs) / prompt
-    return Measured(len(requests), seconds, peak_mib(), tokens, cached)
+    return Measured(len(requests), seconds, peak_mib(), tokens=tokens, cached=cached)
 
 
 def bare_client(url: str, workload: Workload) -> Measured:
     """Send the requests with aiohttp and read the answers, without further processing."""
     import aiohttp
 
-    async def work() -> float:
+    async def work() -> tuple[float, float]:
         numbers = iter(workload.order())
 
         async def ask() -> None:
@@ -247,11 +254,13 @@ def bare_client(url: str, workload: Workload) -> Measured:
 
         connector = aiohttp.TCPConnector(limit=WINDOW)
         async with aiohttp.ClientSession(connector=connector) as session:
-            started = time.perf_counter()
+            started, cpu = time.perf_counter(), time.process_time()
             await asyncio.gather(*(ask() for _ in range(WINDOW)))
-            return time.perf_counter() - started
+            return time.perf_counter() - started, time.process_time() - cpu
 
-    return Measured(workload.number, asyncio.run(work()), peak_mib())
+    passages()  # split before the time is taken
+    seconds, cpu = asyncio.run(work())
+    return Measured(workload.number, seconds, peak_mib(), cpu)
 
 
 def datagens_client(url: str, workload: Workload) -> Measured:
@@ -273,7 +282,8 @@ def peer(python: Path, name: str, url: str, workload: Workload) -> Measured:
                 file.write(json.dumps(body_of(workload.request(number), openai_model(url))) + "\n")
         command = [str(python), str(PEERS), name, url, str(bodies)]
         output = subprocess.run(command, check=True, stdout=subprocess.PIPE, cwd=folder).stdout
-    return Measured(workload.number, **json.loads(output.splitlines()[-1]))
+    report = json.loads(output.splitlines()[-1])
+    return Measured(workload.number, report["seconds"], report["peak_mib"])
 
 
 def alone(name: str, function: Callable[..., Measured], *arguments: object) -> Measured:
@@ -292,9 +302,13 @@ def overhead(options: argparse.Namespace) -> dict[str, float]:
     with endpoint() as url:
         for size in options.sizes:
             load = Workload(size)
-            alone("bare client", bare_client, url, load)
+            bare = alone("bare client", bare_client, url, load)
             ours = alone("datagen", datagens_client, url, load)
-            figures = {"request_ms": ours.request_ms, "peak_mib": ours.peak_mib}
+            figures = {
+                "request_ms": ours.request_ms,
+                "cost_ratio": ours.cpu / bare.cpu,
+                "peak_mib": ours.peak_mib,
+            }
             if size > options.peers_most:
                 continue
             if options.datatrove_python:

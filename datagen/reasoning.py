@@ -32,6 +32,7 @@ _OPEN = re.compile(r"\s*(?:" + "|".join(re.escape(open_) for open_, _ in PAIRS) 
 _NESTED = re.compile("|".join(re.escape(open_) for open_, _ in PAIRS), re.IGNORECASE)
 _CLOSE = re.compile("|".join(re.escape(close) for _, close in PAIRS), re.IGNORECASE)
 _LAST = re.compile(rf"(?m)(?:{_CLOSE.pattern})\s*$", re.IGNORECASE)
+_START = re.compile(f"[{re.escape(''.join({tag[0] for pair in PAIRS for tag in pair}))}]")  # of any tag
 _TURN = "<|end|><|start|>assistant"  # gpt-oss writes it between the two
 
 
@@ -54,6 +55,8 @@ def split(text: str, opened: bool = False) -> Thought:
     opened
         Whether the prompt opened the reasoning, so that the text starts within it.
     """
+    if not (opened or _START.search(text)):  # the rule; to look for every tag takes ten times as long
+        return Thought("", text, False)
     thoughts: list[str] = []
     at = 0
     while (opening := _OPEN.match(text, at)) or opened:  # some models think more than once

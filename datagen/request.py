@@ -8,11 +8,12 @@ number. A completion is stored under the key and never requested again.
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
+from operator import add, sub
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic_core import ErrorDetails, from_json
 
 from datagen.answer_json import json_parts
 from datagen.json_types import JsonObject
@@ -141,7 +142,7 @@ class Request:
     @classmethod
     def from_row(cls, row: RequestRow) -> "Request":
         """Restore a request from `to_row`."""
-        body = json.loads(row["body"])
+        body = from_json(row["body"])
         sampling = body["sampling"]
         return cls(
             row=row["row"],
@@ -229,10 +230,10 @@ class Usage:
         return self.cached_tokens / self.prompt_tokens if self.prompt_tokens else 0.0
 
     def __add__(self, other: "Usage") -> "Usage":
-        return Usage(*(getattr(self, part.name) + getattr(other, part.name) for part in fields(self)))
+        return Usage(*map(add, vars(self).values(), vars(other).values()))
 
     def __sub__(self, other: "Usage") -> "Usage":
-        return Usage(*(getattr(self, part.name) - getattr(other, part.name) for part in fields(self)))
+        return Usage(*map(sub, vars(self).values(), vars(other).values()))
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ async def read_body(response: aiohttp.ClientResponse, most: int) -> bytes:
         raise Faulty(f"the reply has the encoding {encoding[:40]!r}, which was not requested")
     unpack = _Members(ENCODINGS[encoding]) if ENCODINGS[encoding] else None
     body, received = bytearray(), 0
-    async for data in response.content.iter_chunked(1 << 16):
+    while data := await response.content.readany():
         received += len(data)
         if unpack:
             unpack.add(data, body, most + 1)

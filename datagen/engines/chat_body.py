@@ -75,11 +75,15 @@ def limit_of(body: JsonObject) -> int:
     return longest * (count if isinstance(count, int) else 1)
 
 
-def most_bytes(body: JsonObject, size: int) -> int:
-    """Return an upper limit of the bytes of a reply to a body of `size` bytes, far above any proper one."""
+def most_bytes(body: JsonObject, size: int, limit: int) -> int:
+    """
+    Return an upper limit of the bytes of a reply to a body, far above any proper one.
+
+    `size` is that of the body in bytes, `limit` the maximum number of tokens of all answers.
+    """
     top = body.get("top_logprobs")
     entries = 1 + (top if isinstance(top, int) else 0) if body.get("logprobs") else 0
-    return ENVELOPE + ESCAPED * size + limit_of(body) * TOKEN_BYTES * (1 + entries)
+    return ENVELOPE + ESCAPED * size + limit * TOKEN_BYTES * (1 + entries)
 
 
 def _thinking(thinking: str | int, parameter: str) -> JsonObject:

@@ -13,9 +13,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from types import SimpleNamespace
 from urllib.parse import urljoin, urlsplit, urlunsplit
 from urllib.request import getproxies, proxy_bypass
+from weakref import WeakSet
 
 import aiohttp
 import aiohttp.connector
@@ -29,6 +29,9 @@ CLOSE_SECONDS = 1.0  # maximum wait for the session to close when the process en
 REDIRECTS, MAX_REDIRECTS = (301, 302, 307, 308), 5  # 300 and 303 ask for another kind of request
 UNANSWERED = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError)  # no part of a reply has arrived
 
+# Connections that have brought a reply. aiohttp's traces tell as well, for a fifth more time per request.
+_used: WeakSet[aiohttp.client_proto.ResponseHandler] = WeakSet()
+
 
 @dataclass(frozen=True)
 class Response:
@@ -39,15 +42,35 @@ class Response:
     retry_after: float
 
 
+class _Outdated(aiohttp.ClientError):
+    """The server closed the connection after an earlier reply, so that it has not read the request."""
+
+
 class _Request(aiohttp.ClientRequest):
     """A request that is not sent on a connection with unread data, which would become its reply."""
 
     async def send(self, conn: aiohttp.connector.Connection) -> aiohttp.ClientResponse:
         if conn.protocol is None or not conn.protocol.is_connected():
-            raise aiohttp.ServerDisconnectedError
+            raise _Outdated if conn.protocol in _used else aiohttp.ServerDisconnectedError
         if conn.protocol.should_close:
             raise aiohttp.ClientError("the server sent data that no request asked for")
         return await super().send(conn)
+
+
+class _Response(aiohttp.ClientResponse):
+    """A reply that distinguishes a connection that was closed after earlier replies from other failures."""
+
+    async def start(self, connection: aiohttp.connector.Connection) -> aiohttp.ClientResponse:
+        protocol = connection.protocol
+        assert protocol is not None  # the request was sent on it
+        try:
+            await super().start(connection)
+        except UNANSWERED as error:
+            if protocol in _used:
+                raise _Outdated from error
+            raise
+        _used.add(protocol)
+        return self
 
 
 class Connection:
@@ -81,8 +104,6 @@ class Connection:
             defaults["Authorization"] = aiohttp.BasicAuth(*credentials, encoding="utf-8").encode()
         elif key:
             defaults["Authorization"] = f"Bearer {key}"
-        reuse = aiohttp.TraceConfig()
-        reuse.on_connection_reuseconn.append(_note_reuse)
 
         def session(force_close: bool) -> aiohttp.ClientSession:
             return aiohttp.ClientSession(
@@ -92,8 +113,8 @@ class Connection:
                 proxy=proxy_for(url),  # trust_env would look it up for every request, in a thread
                 cookie_jar=aiohttp.DummyCookieJar(),  # a reply must not change later requests
                 request_class=_Request,
+                response_class=_Response,
                 auto_decompress=False,  # aiohttp's decompression has no size limit
-                trace_configs=[reuse],
             )
 
         self._session, self._session_without_reuse = session(False), session(True)
@@ -143,23 +164,17 @@ class Connection:
         A server may close a connection after any reply, without notice, while the next request is sent on it.
         That request is sent again on a new connection (RFC 9112, 9.5); aiohttp does this except for POST.
         """
-        reused: list[bool] = []
         try:
-            return await self._post_once(self._session, url, body, most, reused)
-        except Failure as failure:
-            if reused and isinstance(failure.__cause__, UNANSWERED):
-                return await self._post_once(self._session_without_reuse, url, body, most, [])
-            raise
+            return await self._post_once(self._session, url, body, most)
+        except _Outdated:
+            return await self._post_once(self._session_without_reuse, url, body, most)
 
     async def _post_once(
-        self, session: aiohttp.ClientSession, url: str, body: bytes, most: int, reused: list[bool]
+        self, session: aiohttp.ClientSession, url: str, body: bytes, most: int
     ) -> tuple[Response, str]:
-        """Send a request; `reused` gets an item if the connection had been used before."""
         try:
             payload = aiohttp.BytesPayload(body, content_type="application/json")
-            async with session.post(
-                url, data=payload, allow_redirects=False, trace_request_ctx=reused
-            ) as response:
+            async with session.post(url, data=payload, allow_redirects=False) as response:
                 moved = response.status in (*REDIRECTS, 300, 303)
                 target = response.headers.get("Location", "") if moved else ""
                 retry_after = asked_pause(response.headers.get("Retry-After"), response.headers.get("Date"))
@@ -170,7 +185,7 @@ class Connection:
                         raise
                     text = f"(its body cannot be read: {error})"  # the status is enough to classify it
                 return Response(response.status, text, retry_after), target
-        except Failure:
+        except (Failure, _Outdated):
             raise
         except Exception as error:  # aiohttp raises its own errors, the system's, and ValueErrors
             raise _failure(error, self.clean(self._described(error))) from error
@@ -197,12 +212,6 @@ class Connection:
         if self._loop.is_running():
             with suppress(Exception):
                 asyncio.run_coroutine_threadsafe(self._close_sessions(), self._loop).result(CLOSE_SECONDS)
-
-
-async def _note_reuse(
-    session: aiohttp.ClientSession, context: SimpleNamespace, params: aiohttp.TraceConnectionReuseconnParams
-) -> None:
-    context.trace_request_ctx.append(True)
 
 
 def _failure(error: Exception, message: str) -> Failure:

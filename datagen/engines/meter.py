@@ -2,8 +2,6 @@
 
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from uuid import uuid4
 
@@ -33,7 +31,7 @@ class Reading:
 
 class Meter:
     """
-    Counts the request-seconds of one engine.
+    Counts the request-seconds of one engine. A request is in flight while its ``with`` block runs.
 
     Readings are cumulative, so lost and repeated ones do no harm. Time in which the engine starts or is
     restarted does not count, because no request is at the engine. May be read from any thread.
@@ -44,14 +42,11 @@ class Meter:
         self._in_flight, self._busy, self._changed = 0, 0.0, time.monotonic()
         self._lock = threading.Lock()
 
-    @contextmanager
-    def request(self) -> Iterator[None]:
-        """Count a request as in flight while the block runs."""
+    def __enter__(self) -> None:
         self._change(1)
-        try:
-            yield
-        finally:
-            self._change(-1)
+
+    def __exit__(self, *error: object) -> None:
+        self._change(-1)
 
     def read(self) -> Reading:
         """Read the meter."""

@@ -15,12 +15,13 @@ generate.
 """
 
 import asyncio
-import json
 import math
 import os
 import random
 import time
 from dataclasses import replace
+
+from pydantic_core import to_json
 
 from datagen.engines.chat_body import Dialect, body_of, limit_of, most_bytes
 from datagen.engines.engine import Unanswered, Unreachable
@@ -218,30 +219,32 @@ class OpenAIEngine:
 
     async def _send(self, request: Request, key: str, at_once: bool = False) -> Completion:
         """Send a request once, and report the result to the pace."""
-        async with self._pace.turn(at_once) as epoch:
-            try:
-                completion = await self._ask(request, key)
-            except Busy as failure:
-                honoured = failure.retry_after <= self._spec.patience
-                self._pace.refused(failure.retry_after if honoured else 0.0, epoch)
-                raise
-            except Transient as failure:
-                self._pace.failed(overloaded=isinstance(failure, Away | Lost))
-                raise
-            except Failure:
-                self._pace.heard()
-                raise
-            self._pace.answered()
-            return completion
+        epoch = await self._pace.begin(at_once)
+        try:
+            completion = await self._ask(request, key)
+        except Busy as failure:
+            honoured = failure.retry_after <= self._spec.patience
+            self._pace.refused(failure.retry_after if honoured else 0.0, epoch)
+            raise
+        except Transient as failure:
+            self._pace.failed(overloaded=isinstance(failure, Away | Lost))
+            raise
+        except Failure:
+            self._pace.heard()
+            raise
+        finally:
+            self._pace.end()
+        self._pace.answered()
+        return completion
 
     async def _ask(self, request: Request, key: str) -> Completion:
         assert self._connection is not None, "start the engine first"
         body = body_of(request, self._spec, self._dialect)
         while True:
-            sent = json.dumps(body).encode()
-            response = await self._connection.post(sent, most_bytes(body, len(sent)))
+            sent, limit = to_json(body), limit_of(body)
+            response = await self._connection.post(sent, most_bytes(body, len(sent), limit))
             if response.status in (200, 201):
-                return self._read(response, request, key, limit_of(body))
+                return self._read(response, request, key, limit)
             failure = self._failure(response)
             if not isinstance(failure, Rejected):
                 raise failure

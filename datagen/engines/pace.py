@@ -14,8 +14,7 @@ import math
 import random
 import time
 from collections import deque
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 120.0  # seconds between tests of an unavailable server
 PAUSE_SHARE = 0.25  # pause as a share of the downtime so far
@@ -53,30 +52,18 @@ class Pace:
         self.answered_at = -math.inf  # time of the last answer
         self.failing_since: float | None = None  # time of the first failure since then
 
-    @asynccontextmanager
-    async def turn(self, at_once: bool = False) -> AsyncIterator[int]:
+    async def begin(self, at_once: bool = False) -> int:
         """
-        Wait in order for permission to send a request; the block ends when its reply has arrived.
+        Wait in order for permission to send a request; return the epoch of the rate. `end` must follow.
 
         `at_once` sends it without waiting.
         """
-        if at_once:
-            epoch = self._begin()
-        else:
+        if not at_once:
             async with self._turn:
                 while (wait := self._wait()) is not None:
                     self._freed.clear()
                     with suppress(TimeoutError):
                         await asyncio.wait_for(self._freed.wait(), wait)
-                epoch = self._begin()
-        try:
-            yield epoch
-        finally:
-            self._in_flight -= 1
-            self._freed.set()
-
-    def _begin(self) -> int:
-        """Record that a request is sent; return the epoch of the rate."""
         self._in_flight += 1
         now = time.monotonic()
         _remember(self._sent, now)
@@ -86,6 +73,11 @@ class Pace:
         if math.isfinite(self._rate):
             self._next = max(now, self._next) + 1 / self._rate
         return self._epoch
+
+    def end(self) -> None:
+        """Record that a request is no longer in flight: its reply has arrived, or it has failed."""
+        self._in_flight -= 1
+        self._freed.set()
 
     def _wait(self) -> float | None:
         """Return the seconds to wait before the next look; None if a request may be sent now."""
@@ -112,7 +104,7 @@ class Pace:
         self.failing_since, self._streak = None, 0
 
     def refused(self, retry_after: float, epoch: int) -> None:
-        """Record that the server asks for fewer requests; `epoch` is from the refused request's `turn`."""
+        """Record that the server asks for fewer requests; `epoch` is from the refused request's `begin`."""
         now = time.monotonic()
         self._quiet = max(self._quiet, now + retry_after)
         self._fail(now)

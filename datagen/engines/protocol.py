@@ -8,6 +8,7 @@ import json
 import math
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Literal, TypeAlias
 
 from datagen import reasoning
@@ -54,6 +55,7 @@ CUT = {
     "token_limit",
 }
 CALLED = {"tool_calls", "tool_call", "function_call", "tool_use"}
+ENDED = {*STOPPED, *CUT, *CALLED, ""}
 BROKEN = {
     "error",
     "abort",
@@ -90,11 +92,12 @@ def completion_of(
         If the server broke off or sent no text.
     """
     choice, message = reply.choices[0], reply.choices[0].message
-    thought = reasoning.split(message.text, opened and _reason(choice) in CUT and not message.thought)
+    cut = _plain(choice.finish_reason) in CUT
+    thought = reasoning.split(message.text, opened and cut and not message.thought)
     reasoned = "\n\n".join(filter(None, (message.thought.strip(), thought.reasoning)))
     text = thought.answer
     prompt_tokens, completion_tokens = _tokens(reply, request, text, reasoned, counts)
-    if request.schema is not None and not text.strip() and _reason(choice) not in CUT:
+    if request.schema is not None and not text.strip() and not cut:
         text = _misplaced(message, reasoned)
     hidden = reply.usage.completion_tokens_details.reasoning_tokens or 0
     unanswered = not text.strip() and bool(reasoned or thought.cut or hidden)
@@ -136,7 +139,7 @@ def _end(
     Faulty
         If the server broke off, or sent no text.
     """
-    reason, message = _reason(choice), choice.message
+    reason, message = _plain(choice.finish_reason), choice.message
     if reason in BROKEN:
         raise Faulty(f"the server broke off: {choice.finish_reason}")
     finish: Literal["stop", "length"] = "length" if reason in CUT else "stop"
@@ -144,7 +147,7 @@ def _end(
         finish = "length"  # no reason given, but the limit is reached
     if message.declined:
         return finish, f"the model refused: {message.declined}"
-    if reason not in {*STOPPED, *CUT, *CALLED, ""}:
+    if reason not in ENDED:
         return finish, f"the server stopped: {choice.finish_reason}"
     if unanswered or (not text.strip() and finish == "length" and not request.choices):
         return finish, reasoning.reasoning_only(finish, completion_tokens)
@@ -157,9 +160,10 @@ def _end(
     raise Faulty("the reply contains no text")
 
 
-def _reason(choice: Choice) -> str:
+@lru_cache(64)
+def _plain(reason: str) -> str:
     """Return the reason for the end in one notation: "stop" for `Stop`, `FinishReason.STOP` and the like."""
-    return ENUM.sub("", choice.finish_reason.strip().lower().replace("-", "_"))
+    return ENUM.sub("", reason.strip().lower().replace("-", "_"))
 
 
 def _misplaced(message: Message, thought: str) -> str:
@@ -190,24 +194,29 @@ def reported(reply: Reply, request: Request, limit: int | None = None) -> Counts
     the maximum number of tokens of the answer, as sent to the server; by default the request's.
     """
     usage, message = reply.usage, reply.choices[0].message
-    sent = _size(*(each["content"] for each in request.messages), json.dumps(request.schema))
-    received = _size(message.text, message.thought, message.declined, *message.calls)
-    hidden = min(usage.completion_tokens_details.reasoning_tokens or 0, MAX_HIDDEN)
+    prompt, completion = usage.prompt_tokens, usage.completion_tokens
+    more = END_TOKENS + min(usage.completion_tokens_details.reasoning_tokens or 0, MAX_HIDDEN)
     allowed = request.sampling.max_tokens if limit is None else limit
-    return (
-        _at_most(sent + TEMPLATE_TOKENS, usage.prompt_tokens),
-        _at_most(max(allowed, received) + hidden + END_TOKENS, usage.completion_tokens),
-    )
+    # Most counts are possible for texts of any size, so that these need not be measured.
+    if prompt is not None and prompt > TEMPLATE_TOKENS:
+        sent = _size(*(each["content"] for each in request.messages), json.dumps(request.schema))
+        prompt = _at_most(sent + TEMPLATE_TOKENS, prompt)
+    if completion is not None and completion > allowed + more:
+        received = _size(message.text, message.thought, message.declined, *message.calls)
+        completion = _at_most(received + more, completion)
+    return prompt, completion
 
 
 def is_other_model(named: str, asked: str) -> bool:
     """Check whether a server names another model, apart from a version or folder in the name."""
+    if named in ("", asked):
+        return False
     one, other = (NOT_WORD.sub("", name.rstrip("/").rsplit("/", 1)[-1]).lower() for name in (named, asked))
     return one not in other and other not in one
 
 
-def _at_most(limit: int, count: int | None) -> int | None:
-    return count if count is not None and count <= limit else None
+def _at_most(limit: int, count: int) -> int | None:
+    return count if count <= limit else None
 
 
 def _size(*texts: str) -> int:
@@ -243,9 +252,11 @@ def _spells(positions: Sequence[Position], text: str) -> bool:
     Compares letters and digits of ASCII, because servers write tokens with parts of a character in their own
     ways; a text without any needs a token.
     """
+    if not positions:
+        return False
     spelled = NOT_WORD.sub("", BYTES.sub("", "".join(position.token for position in positions)))
     letters = NOT_WORD.sub("", text)
-    return bool(positions) and letters in spelled and len(spelled) <= len(letters) + END_TOKENS
+    return letters in spelled and len(spelled) <= len(letters) + END_TOKENS
 
 
 def _likelihood(top: Sequence[Likely]) -> float:

@@ -11,6 +11,7 @@ import re
 from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_core import from_json
 
 from datagen.engines.error_body import error_in, error_text
 from datagen.engines.failures import Faulty, of_error
@@ -242,17 +243,13 @@ def read_reply(text: str) -> Reply:
     if text.count(",") > MAX_VALUES:
         raise Faulty(f"not a chat completion (more than {MAX_VALUES:,} values): {text[:SHOWN]}")
     try:
-        value = json.loads(text, parse_int=_integer, strict=False)  # some servers do not escape line breaks
-    except (ValueError, RecursionError):
-        if text.startswith(("data:", "event:", ":")):
-            raise Faulty("an event stream, which was not requested") from None
-        if HTML.match(text):
-            raise Faulty(f"an HTML page, perhaps of a proxy or a login: {text[:SHOWN]!r}") from None
-        raise Faulty(f"not JSON: {text[:SHOWN]!r}") from None
+        value = from_json(text)
+    except ValueError:
+        value = _loose(text)
     if error := error_in(value):
         raise of_error(error, f"an error in a reply with status 200: {error_text(error)}")
     try:
-        reply = Reply.model_validate(_with_whole_characters(value) if SURROGATE.search(text) else value)
+        reply = Reply.model_validate(value)
     except ValidationError as why:
         first_error = why.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, first_error["loc"]))
@@ -262,6 +259,19 @@ def read_reply(text: str) -> Reply:
     if error := reply.choices[0].error:
         raise of_error(error, f"an error in a reply with status 200: {error_text(error)}")
     return reply
+
+
+def _loose(text: str) -> object:
+    """Parse what is not quite JSON: unescaped line breaks, unpaired surrogates, very long integers."""
+    try:
+        value = json.loads(text, parse_int=_integer, strict=False)
+    except (ValueError, RecursionError):
+        if text.startswith(("data:", "event:", ":")):
+            raise Faulty("an event stream, which was not requested") from None
+        if HTML.match(text):
+            raise Faulty(f"an HTML page, perhaps of a proxy or a login: {text[:SHOWN]!r}") from None
+        raise Faulty(f"not JSON: {text[:SHOWN]!r}") from None
+    return _with_whole_characters(value) if SURROGATE.search(text) else value
 
 
 def _integer(digits: str) -> float:

@@ -116,28 +116,34 @@ class GuardedEngine:
     async def _ask(self, request: Request, key: str) -> Completion:
         """Send a request to the engine; stop the engine if it died."""
         engine = self._engine or await self._open()
+        try:
+            with self.meter:
+                if self._patience is None:
+                    return await engine.answer(request, key)
+                return await self._answer_in_time(engine, request, key)
+        except EngineDied:
+            async with self._changing:
+                if self._engine is engine:
+                    await self._end()
+            raise
+
+    async def _answer_in_time(self, engine: Engine, request: Request, key: str) -> Completion:
+        """Send a request to an engine, which counts as dead if it answers none for too long."""
         if not self._in_flight:
             self._heard = time.monotonic()
         try:
             async with asyncio.timeout(None) as limit:
                 self._in_flight.add(limit)
                 try:
-                    with self.meter.request():
-                        completion = await engine.answer(request, key)
+                    completion = await engine.answer(request, key)
                 finally:
                     self._in_flight.remove(limit)
-            self._heard = time.monotonic()
-            return completion
         except TimeoutError:
             if not limit.expired():
                 raise
-            death = EngineDied(f"it answered nothing for {self._patience:g} seconds")
-        except EngineDied as error:
-            death = error
-        async with self._changing:
-            if self._engine is engine:
-                await self._end()
-        raise death
+            raise EngineDied(f"it answered nothing for {self._patience:g} seconds") from None
+        self._heard = time.monotonic()
+        return completion
 
     async def _open(self) -> Engine:
         """Wait for an engine to start. If it cannot be started, all waiting requests fail."""

@@ -19,6 +19,7 @@ import struct
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from datagen.engines.identity import identify
@@ -189,7 +190,8 @@ def main() -> None:
         return
     gc.enable()
     connection.sendall(frame(""))
-    _serve(server, connection, received)
+    with suppress(ConnectionError):  # it was closed while the model computed
+        _serve(server, connection, received)
     server.close()
 
 

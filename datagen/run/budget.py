@@ -47,6 +47,7 @@ class Allowance:
 
     def __init__(self, budget: Budget, spent: Usage) -> None:
         self._budget, self._spent, self._sent = budget, spent, spent.completions
+        self._limited = budget != Budget()
         self._empty = bool(spent_parts(budget, spent))
         self.closed = False  # set by the runner, even if the allowance is not used up
 
@@ -64,8 +65,9 @@ class Allowance:
 
     def pay(self, usage: Usage) -> None:
         """Deduct the cost of an answer."""
-        self._spent += usage
-        self._empty = self._empty or bool(spent_parts(self._budget, self._spent))
+        if self._limited and not self._empty:
+            self._spent += usage
+            self._empty = bool(spent_parts(self._budget, self._spent))
 
 
 _allowances: dict[str, Allowance] = {}

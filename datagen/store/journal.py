@@ -20,6 +20,7 @@ from typing import Annotated, Literal
 import numpy as np
 import pyarrow as pa
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_core import PydanticSerializationError, to_json
 
 from datagen.request import Completion
 from datagen.rows import Fields
@@ -30,7 +31,6 @@ MAX_TOKENS = 2**31  # a larger token count is invalid
 FLUSH_SECONDS = 0.5
 ROWS = 256  # rows held as Python objects while a journal is parsed
 
-_encode = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":")).encode
 BEFORE_KEY = b'{"key":"'  # the key is the first field
 
 
@@ -195,5 +195,8 @@ def _line(completion: Completion) -> bytes:
     for name in ADDED:
         if not fields[name]:
             del fields[name]
-    # Replaces unpaired surrogates, which a server may return and tables cannot store, with "?".
-    return _encode(fields).encode("utf-8", "replace") + b"\n"
+    try:
+        return to_json(fields) + b"\n"
+    except PydanticSerializationError:  # unpaired surrogates, which tables cannot store
+        text = json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
+        return text.encode("utf-8", "replace") + b"\n"

@@ -2,12 +2,13 @@
 Round-trip check: a pair is kept only if its question leads back to the answer, and only with its passage.
 
 The model that wrote the question answers it twice: with the question's own passage, where it must return the
-answer (the filter of Alberti et al. 2019, arXiv 1906.05416, and of PAQ, arXiv 2102.07033), and with a
-neighbouring passage that does not contain the answer, where it must not. A question that is answered without
-its passage is answered from memory, or gives its answer away.
+answer (the filter of Alberti et al. 2019, arXiv 1906.05416, and of PAQ, arXiv 2102.07033), and with another
+text that does not contain the answer, where it must not. A question that is answered without its passage is
+answered from memory, or gives its answer away.
+
+The other text depends on the document alone, so that the request stays the same with other documents around.
 """
 
-from bisect import bisect
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from itertools import chain
@@ -15,11 +16,12 @@ from itertools import chain
 from rapidfuzz import fuzz
 
 from datagen.request import Answer, Reject, Request
+from datagen.schema import content_id
 from datagen.stage import Context
 from datagen.stages.exercises.pair import Pair
 from datagen.stages.shared import passage_qa
 from datagen.stages.shared.language import matching
-from datagen.stages.shared.language.rules import Language
+from datagen.stages.shared.language.rules import Language, language_of
 from datagen.stages.shared.language.words import words_of
 from datagen.stages.shared.passage import Passage
 
@@ -32,15 +34,10 @@ Confirm = Callable[[Pair, str, Passage, float], Pair]
 
 
 class Neighbours:
-    """The passages of a partition, as neighbours of each other."""
+    """The passages of whole documents, as neighbours of each other."""
 
     def __init__(self, passages: Sequence[Passage]) -> None:
         self._passages = {str(passage.row["id"]): passage for passage in passages}
-
-    @cached_property
-    def _ring(self) -> list[str]:
-        # Ids are content hashes: their order is random, and an added passage hardly changes it.
-        return sorted(self._passages)
 
     @cached_property
     def _documents(self) -> dict[str, list[str]]:
@@ -55,20 +52,22 @@ class Neighbours:
     def _lines(self) -> dict[str, str]:
         return {key: _line(passage.text) for key, passage in self._passages.items()}
 
-    def of(self, passage: Passage, answer: str) -> Passage | None:
+    def of(self, passage: Passage, answer: str) -> tuple[str, str] | None:
         """
-        Return the nearest passage that does not contain an answer; None if all contain it.
+        Return the heading and the text of something that does not contain an answer; None if all contain it.
 
-        That is the next such passage in the document, wrapping around at its end, or one of another document.
+        That is the next such passage of the document, wrapping around at its end. If there is none, it is one
+        of the unrelated texts of the language, without a heading.
         """
-        key = passage.row["id"]
         siblings = self._documents[passage.row["document_id"]]
-        place, spot = siblings.index(key) + 1, bisect(self._ring, key)
-        near = chain(siblings[place:], siblings[: place - 1])
-        far = chain(self._ring[spot:], self._ring[: spot - 1])
-        for other in chain(near, far):
-            if other != key and _line(answer) not in self._lines[other]:
-                return self._passages[other]
+        place = siblings.index(passage.row["id"])
+        for key in chain(siblings[place + 1 :], siblings[:place]):
+            if _line(answer) not in self._lines[key]:
+                return self._passages[key].heading, self._passages[key].text
+        texts = passage.words.unrelated or language_of(passage_qa.LANGUAGE).unrelated
+        for text in sorted(texts, key=lambda text: content_id(passage.row["id"], text)):
+            if _line(answer) not in _line(text):
+                return "", text
         return None
 
 
@@ -79,23 +78,25 @@ def _line(text: str) -> str:
 def ask(
     draft: Answer, pair: Pair, passage: Passage, neighbours: Neighbours, context: Context
 ) -> Iterator[Request]:
-    """Write the requests that ask a draft's question of its own passage and of a neighbouring one."""
+    """Write the requests that ask a draft's question of its own passage and of another text."""
     prompt = context.prompt(passage_qa.PROMPT)
-    for which, shown in ((OWN, passage), (OTHER, neighbours.of(passage, pair["answer"]))):
+    own, other = (passage.heading, passage.text), neighbours.of(passage, pair["answer"])
+    for which, shown in ((OWN, own), (OTHER, other)):
         if shown is not None:
+            heading, text = shown
             yield passage_qa.ask(
                 prompt,
                 passage.row["id"],
                 task=TASK,
                 question=pair["question"],
-                passage=shown.text,
-                heading=shown.heading,
+                passage=text,
+                heading=heading,
                 about=_about(draft, which),
             )
 
 
 def returned(draft: Answer, trips: dict[str, Answer]) -> list[Answer]:
-    """List the returned answers to a draft: with its own passage, and with the neighbour if there is one."""
+    """List the returned answers to a draft: with its own passage, and with another text if there is one."""
     answers = (trips.get(_about(draft, which)) for which in (OWN, OTHER))
     return [answer for answer in answers if answer is not None]
 
@@ -116,7 +117,7 @@ def settle(
     Raises
     ------
     Reject
-        If the own passage returns no matching answer, or another passage returns it too.
+        If the own passage returns no matching answer, or another text returns it too.
     """
     if not trip:
         raise Reject("no round trip", pair["question"])

@@ -164,6 +164,7 @@ class WordLists(BaseModel):
     object_pronouns: frozenset[str] = frozenset()
     limiting: frozenset[str] = frozenset()
     needs_subject: frozenset[str] = frozenset()
+    unrelated: tuple[str, ...] = ()
     abbreviations: Abbreviations = Abbreviations()
 
     @model_validator(mode="after")

@@ -20,7 +20,7 @@ from pydantic import ValidationError
 
 from datagen.engines import body, http, open_engine
 from datagen.engines import openai as backend
-from datagen.engines.chat_body import Dialect, body_of, most_bytes
+from datagen.engines.chat_body import Dialect, body_of, limit_of, most_bytes
 from datagen.engines.engine import Unanswered, Unreachable
 from datagen.engines.failures import Faulty
 from datagen.engines.identity import circumstances, identify
@@ -641,7 +641,7 @@ def test_a_process_that_ends_with_an_open_session_prints_no_traceback():
 
 
 def most(body):
-    return most_bytes(body, len(json.dumps(body)))
+    return most_bytes(body, len(json.dumps(body)), limit_of(body))
 
 
 @pytest.mark.slow

@@ -36,14 +36,14 @@ def simulate(clock, seconds, takes, limit=10, window=64, retry_after=0.0):
             if (pause := pace._wait()) is not None:
                 clock.now += min(pause, 1.0)
                 continue
-            async with pace.turn() as epoch:
-                second = int(clock.now)
-                if takes(counts.get(second, 0), limit):
-                    counts[second] = counts.get(second, 0) + 1
-                    pace.answered()
-                else:
-                    refused += clock.now > start + 5
-                    pace.refused(retry_after, epoch)
+            epoch, second = await pace.begin(), int(clock.now)
+            if takes(counts.get(second, 0), limit):
+                counts[second] = counts.get(second, 0) + 1
+                pace.answered()
+            else:
+                refused += clock.now > start + 5
+                pace.refused(retry_after, epoch)
+            pace.end()
             clock.now += 0.001
         return sum(counts.values())
 
@@ -68,8 +68,8 @@ def test_overload_halves_the_requests_in_flight_and_answers_restore_them(clock):
 
     async def send(number):
         for _ in range(number):
-            async with pace.turn():
-                pass
+            await pace.begin()
+            pace.end()
 
     asyncio.run(send(20))
     pace.failed(overloaded=True)

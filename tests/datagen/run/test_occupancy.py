@@ -48,9 +48,9 @@ def reading(busy, engine="a", window=4):
 
 def test_a_meter_integrates_the_requests_in_flight(clock):
     meter = Meter("m", 8)
-    with meter.request():
+    with meter:
         clock.now += 2
-        with meter.request():
+        with meter:
             clock.now += 3
             assert meter.read().busy == 8
     clock.now += 10

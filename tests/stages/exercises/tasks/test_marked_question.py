@@ -291,20 +291,44 @@ def test_a_question_is_kept_once():
     assert [row["reason"] for row in dropped].count("repeated") == 1
 
 
-def test_the_neighbour_is_the_next_passage_that_does_not_contain_the_answer():
-    first, second, third = (Passage(row, ENGLISH) for row in ROWS)
-    neighbours = Neighbours([first, second, third])
-    assert neighbours.of(first, ANSWER).text == SECOND
-    assert neighbours.of(second, ANSWER).text == THIRD  # FIRST contains it
-    assert neighbours.of(first, "reading room").text == THIRD
-    assert neighbours.of(third, "Ruritania").text == SECOND
-    assert neighbours.of(first, "of") is None
+def test_the_other_text_is_the_next_passage_of_the_document_that_does_not_contain_the_answer():
+    rows = [passage(text, index=index) for index, text in enumerate((FIRST, SECOND, THIRD))]
+    first, second, third = (Passage(row | {"title": "Guide"}, ENGLISH) for row in rows)
+    neighbours = Neighbours([third, first, second])
+    assert neighbours.of(first, ANSWER) == ("Guide", SECOND)
+    assert neighbours.of(first, "reading room") == ("Guide", THIRD)
+    assert neighbours.of(third, "oak") == ("Guide", FIRST)
+    assert neighbours.of(third, "Ruritania") == ("Guide", SECOND)
 
 
-def test_a_single_passage_has_no_neighbour_request():
-    kept, _, requests = outcome_of(rows=ROWS[:1])
-    assert len(kept) == 1
-    assert [request.task for request in requests].count("round_trip") == 1
+@pytest.mark.parametrize(("code", "texts"), [("en", ENGLISH), ("de", GERMAN), ("sv", ENGLISH)])
+def test_without_such_a_passage_it_is_an_unrelated_text_without_the_answer(code, texts):
+    alone = Passage(passage(FIRST), language_of(code))
+    neighbours = Neighbours([alone])
+    heading, text = neighbours.of(alone, ANSWER)
+    assert heading == "" and text in texts.unrelated
+    assert neighbours.of(alone, text.split()[0])[1] in {*texts.unrelated} - {text}
+    assert neighbours.of(alone, {"en": "the", "de": "die", "sv": "the"}[code]) is None
+
+
+def test_all_unrelated_texts_are_used():
+    shown = set()
+    for number in range(20):
+        alone = Passage(passage(f"{FIRST} {number}"), ENGLISH)
+        shown.add(Neighbours([alone]).of(alone, ANSWER)[1])
+    assert shown == {*ENGLISH.unrelated}
+
+
+def test_requests_do_not_depend_on_the_other_documents_of_the_partition():
+    rows = [*ROWS, passage(f"Visitors know the guild. {FIRST}", "f")]
+    together = outcome_of(rows)[2]
+    apart = [
+        request
+        for name in "def"
+        for request in outcome_of([row for row in rows if row["document_id"] == name])[2]
+    ]
+    assert [request.task for request in together].count("round_trip") == 4
+    assert len(together) == len(apart) and all(request in apart for request in together)
 
 
 def test_requests_are_short_greedy_single_lines_and_shared_by_both_stages():
