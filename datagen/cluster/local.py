@@ -39,6 +39,9 @@ SETTINGS = {
     # Dask would let workers return freed memory at once, only to ask for it again with the next large array:
     # up to a quarter of the time of stages that work on columns.
     "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": None,
+    # All threads and Arrow share one heap. Heaps of their own each keep what they once needed.
+    "distributed.nanny.pre-spawn-environ.MALLOC_ARENA_MAX": "1",
+    "distributed.nanny.pre-spawn-environ.ARROW_DEFAULT_MEMORY_POOL": "system",
     # Dask would serve pages about the run without authentication.
     "distributed.scheduler.http.routes": [],
     "distributed.worker.http.routes": [],

@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Callable, Mapping
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:  # its import takes a second
     from datasets import Dataset
 
 COMPARED = 1_000  # rows per comparison
+MAPPED = 50_000_000  # bytes compared before the split is loaded again
 
 
 class HandoffError(Exception):
@@ -49,13 +51,13 @@ def check_load(folder: Path, configurations: list[str], cache: Path) -> None:
 
 
 def _same(load: Callable[[], Mapping[str, "Dataset"]], split: str, files: list[Path]) -> bool:
-    """Compare a split with its files; it is loaded again for each, which unmaps what was read from memory."""
-    start = 0
-    for path in files:
-        loaded = load()[split].with_format("arrow")
-        for batch in pq.ParquetFile(path).iter_batches(COMPARED):
-            rows = loaded[start : start + len(batch)]
-            start += len(batch)
-            if not rows.cast(batch.schema).equals(pa.Table.from_batches([batch])):
-                return False
+    """Compare a split with its files; now and then it is loaded again, which unmaps what was compared."""
+    start, mapped = 0, MAPPED
+    for batch in chain.from_iterable(pq.ParquetFile(path).iter_batches(COMPARED) for path in files):
+        if mapped >= MAPPED:
+            loaded, mapped = load()[split].with_format("arrow"), 0
+        rows = loaded[start : start + len(batch)]
+        start, mapped = start + len(batch), mapped + batch.nbytes
+        if not rows.cast(batch.schema).equals(pa.Table.from_batches([batch])):
+            return False
     return start == len(load()[split])

@@ -6,6 +6,9 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 import datagen
 from datagen.engines.identity import identities
 from datagen.errors import UserError
@@ -20,6 +23,7 @@ from datagen.stages.handoff.tokenizer import Ruler
 from datagen.store.parquet import read_part, whole_file, write_json
 
 NAME, CHANGELOG = "manifest.json", "CHANGELOG.md"
+SPLITS = pa.schema([("id", pa.string()), ("split", pa.string())])
 # Configurations that together hold each row once.
 ONCE = tuple(
     configuration for configuration in CONFIGURATIONS if not configuration.name.endswith("_messages")
@@ -90,13 +94,15 @@ def compare(folder: Path, manifest: JsonObject, earlier: Path | None) -> list[st
     lines += ["|---|---:|---:|---:|---:|"]
     leaked = 0
     for configuration in ONCE:
-        current, previous_rows = _rows(folder / configuration.name), rows_before[configuration.name]
-        if not current and not previous_rows:
+        current, before = _rows(folder / configuration.name), rows_before[configuration.name]
+        if not len(current) and not len(before):
             continue
-        kept = current.keys() & previous_rows.keys()
-        moved = [name for name in kept if current[name] != previous_rows[name]]
-        leaked += sum(previous_rows[name] == "train" for name in moved)
-        counts = (len(current) - len(kept), len(previous_rows) - len(kept), len(kept), len(moved))
+        place = pc.index_in(current["id"], value_set=before["id"])
+        kept, split_before = pc.is_valid(place), before["split"].take(place)
+        moved = pc.and_(kept, pc.not_equal(current["split"], split_before))
+        leaked += _count(pc.and_(moved, pc.equal(split_before, "train")))
+        both = _count(kept)
+        counts = (len(current) - both, len(before) - both, both, _count(moved))
         lines.append(f"| {configuration.name} | " + " | ".join(f"{count:,}" for count in counts) + " |")
     if leaked:
         lines += [
@@ -122,22 +128,26 @@ def _other_changes(current: JsonObject, previous: JsonObject) -> Iterator[str]:
             yield from ("", f"{key}: {previous.get(key)} → {current[key]}")
 
 
-def _rows(folder: Path) -> dict[str, str]:
+def _rows(folder: Path) -> pa.Table:
     """
-    Map the ids of a configuration's rows to their splits, for any layout of its folder.
+    Read the ids of a configuration's rows and their splits, for any layout of its folder.
 
     Raises
     ------
     UserError
         If a file is damaged.
     """
-    splits: dict[str, str] = {}
+    tables = [SPLITS.empty_table()]
     for path in sorted(folder.rglob("*.parquet")):
-        table = read_part(path, ["id", "split"])
-        if table.num_columns < 2:
-            raise UserError(f"{path} has no columns id and split")
-        splits |= dict(zip(table["id"].to_pylist(), table["split"].to_pylist(), strict=True))
-    return splits
+        try:
+            tables.append(read_part(path, SPLITS.names).select(SPLITS.names).cast(SPLITS))
+        except (KeyError, pa.ArrowException) as error:
+            raise UserError(f"{path} has no columns of text id and split") from error
+    return pa.concat_tables(tables)
+
+
+def _count(flags: pa.ChunkedArray) -> int:
+    return int(pc.sum(flags).as_py() or 0)
 
 
 def _read(path: Path) -> JsonObject:

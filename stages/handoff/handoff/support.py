@@ -38,14 +38,11 @@ def withdraw(partitions: Partitions, checked: list[Path]) -> None:
     checked
         For each partition, the file with the verdicts on its rows: id, reason, detail. It is rewritten.
     """
-    valid = [_valid(path) for path in checked]
-    withdrawn = _unsupported_questions(partitions, valid)
+    withdrawn = _unsupported_questions(partitions, checked)
     pairs = contrasts.read(partitions)
     if len(pairs.answers):
-        tables = partitions.columns(["id"])
-        flags = [
-            pc.is_in(table["id"], value_set=ids).to_numpy() for table, ids in zip(tables, valid, strict=True)
-        ]
+        tables = zip(partitions.columns(["id"]), checked, strict=True)
+        flags = [pc.is_in(table["id"], value_set=_valid(path)).to_numpy() for table, path in tables]
         alone, start = pairs.orphaned(np.concatenate([np.zeros(0, bool), *flags])), 0
         for table in partitions.columns(["id"]):
             ids = table["id"].filter(pa.array(alone[start : start + len(table)])).to_pylist()
@@ -55,10 +52,10 @@ def withdraw(partitions: Partitions, checked: list[Path]) -> None:
         _rewrite(path, withdrawn)
 
 
-def _unsupported_questions(partitions: Partitions, valid: list[pa.Array]) -> dict[str, Verdict]:
+def _unsupported_questions(partitions: Partitions, checked: list[Path]) -> dict[str, Verdict]:
     """Return the reasons of the valid questions that the other valid rows do not support."""
     tested: dict[str, Row] = {}
-    for rows in _rows(partitions, valid):
+    for rows in _rows(partitions, checked):
         if {"split", "knowledge"} <= {*rows.column_names}:
             of_test = rows.filter(pc.equal(rows["split"], KNOWLEDGE_TEST))
             tested |= {row["id"]: row for row in of_test.to_pylist()}
@@ -68,7 +65,7 @@ def _unsupported_questions(partitions: Partitions, valid: list[pa.Array]) -> dic
     passages = pa.array(sorted({passage for _, passage in places.values()}), pa.string())
     choices = {text for row in tested.values() for text in row["knowledge"]["choices"]}
     read, answered = set[tuple[str, str]](), set[str]()
-    for rows in _rows(partitions, valid):
+    for rows in _rows(partitions, checked):
         trained = rows.filter(pc.equal(rows["split"], "train"))
         texts = trained.filter(pc.equal(trained["kind"], "reading"))
         about = pc.fill_null(pc.struct_field(texts["lineage"].combine_chunks(), "passage_id"), "")
@@ -86,12 +83,14 @@ def _unsupported_questions(partitions: Partitions, valid: list[pa.Array]) -> dic
         lost |= dict.fromkeys(few, FEW_CHOICES)
 
 
-def _rows(partitions: Partitions, valid: list[pa.Array]) -> Iterator[pa.Table]:
-    for table, ids in zip(partitions.columns(COLUMNS), valid, strict=True):
-        yield table.filter(pc.is_in(table["id"], value_set=ids))
+def _rows(partitions: Partitions, checked: list[Path]) -> Iterator[pa.Table]:
+    """Yield the valid rows of each partition."""
+    for table, path in zip(partitions.columns(COLUMNS), checked, strict=True):
+        yield table.filter(pc.is_in(table["id"], value_set=_valid(path)))
 
 
 def _valid(path: Path) -> pa.Array:
+    """Read the ids of the valid rows of a partition."""
     verdict = read_part(path, ["id", "reason"])
     return verdict["id"].filter(pc.is_null(verdict["reason"])).combine_chunks()
 

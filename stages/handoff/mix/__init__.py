@@ -49,11 +49,12 @@ CONTRADICTION = 0.05  # of a mixture; if max_share drops more, the parts request
 def run(partitions: Partitions, options: Options, context: Context) -> Iterator[pa.Table]:
     """Decide on every row; yield the decisions on each partition."""
     seed = str(context.seed)
-    ledger = ledgers.read(partitions, options.domains, seed)
+    patterns = {part.source for phase in options.requested for part in phase.parts.values()}
+    ledger = ledgers.read(partitions, options.domains, patterns, seed)
     drops = Drops(len(ledger))
     pairs = contrasts.read(partitions)
     limit_refusals(ledger, options, pairs, np.full(len(ledger), True), drops)
-    validation = splits.validation(ledger, drops.kept, options.validation, seed)
+    validation = splits.validation(ledger, drops.kept, options.validation)
     plan = _plan(partitions, ledger, ~validation & drops.kept, options, context)
     weights, untrainable = _check(partitions, ledger, options, plan, drops, context)
     tested, spent = (_flags(partitions, ids) for ids in (plan.held, plan.spent))
@@ -161,7 +162,7 @@ def _flags(partitions: Partitions, ids: Collection[str]) -> Flags:
 
 
 def _kinds(ledger: Ledger) -> np.ndarray:
-    return np.array([traits["kind"] for traits in ledger.combinations] or [""], object)[ledger.traits]
+    return np.array([traits.kind for traits in ledger.combinations], object)[ledger.traits]
 
 
 def _check(

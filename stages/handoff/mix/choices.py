@@ -9,6 +9,8 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+import pyarrow.compute as pc
+
 from datagen.rows import Row
 from datagen.schema import fraction
 from datagen.stage import Partitions
@@ -131,8 +133,9 @@ def knowledge(
 
 def _pairs(partitions: Partitions, trained: Sequence[Flags]) -> Iterator[tuple[Row, bool]]:
     for table, flags in zip(partitions.columns(COLUMNS), trained, strict=True):
-        for row, is_trained in zip(table.to_pylist(), flags, strict=True):
-            if row["kind"] == "instruction" and row["answer"]:
+        places = pc.indices_nonzero(pc.equal(table["kind"], "instruction"))
+        for row, is_trained in zip(table.take(places).to_pylist(), flags[places], strict=True):
+            if row["answer"]:
                 yield row, bool(is_trained)
 
 

@@ -1,31 +1,44 @@
 """The properties of every row that the mixture needs: a few numbers per row, for all partitions."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from datagen.schema import KINDS, fractions
 from datagen.stage import Partitions
 
 Numbers = npt.NDArray[np.int64]
+Indices = npt.NDArray[np.int32]
 Draws = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 Domains = dict[str, list[str]]
 
 KIND_NUMBERS = {kind: number for number, kind in enumerate(KINDS)}
 COLUMNS = ["id", "kind", "task", "lineage"]
+NONE, NO_DRAWS = np.zeros(0, np.int32), np.zeros(0, np.float64)
 OTHER = "other"  # domain of sources that match no pattern
+
+
+class Traits(NamedTuple):
+    """What decides on a row's part: `sources` are the patterns in use that its source matches."""
+
+    kind: str
+    task: str
+    domain: str
+    sources: frozenset[str]
 
 
 @dataclass
 class Ledger:
     """
     One entry per row, in the order of the partitions.
+
+    No text is kept, because a large corpus may have as many documents and sources as rows.
 
     Parameters
     ----------
@@ -35,22 +48,23 @@ class Ledger:
         Index of each row's kind in `KINDS`; -1 for others.
     documents
         Number of its document (the first, if it has several).
-    names
-        The documents by number.
+    document_draws
+        For each document a pseudo-random number in [0, 1) that depends only on the seed and its id. It has 52
+        bits and stands for the document.
     traits
-        Number of its combination of kind, task, source and domain.
+        Number of its traits.
     combinations
-        The combinations by number.
+        The traits by number.
     draws
         A pseudo-random number in [0, 1) that depends only on the seed and the row's id.
     """
 
     starts: Numbers
-    kinds: Numbers
-    documents: Numbers
-    names: list[str]
-    traits: Numbers
-    combinations: list[dict[str, str]]
+    kinds: Indices
+    documents: Indices
+    document_draws: Draws
+    traits: Indices
+    combinations: list[Traits]
     draws: Draws
 
     def __len__(self) -> int:
@@ -65,44 +79,52 @@ class Ledger:
         return np.isin(self.kinds, [KIND_NUMBERS[kind] for kind in kinds])  # type: ignore[index]
 
     @property
-    def domains(self) -> npt.NDArray[np.str_]:
-        """The domain of each row."""
-        return np.array([traits["domain"] for traits in self.combinations] or [""])[self.traits]
+    def domains(self) -> list[str]:
+        """The domains of the rows, sorted."""
+        return sorted({traits.domain for traits in self.combinations})
+
+    def in_domain(self, domain: str) -> Flags:
+        """Flag the rows of a domain."""
+        return np.array([traits.domain == domain for traits in self.combinations], bool)[self.traits]
 
 
-def read(partitions: Partitions, domains: Domains, seed: str) -> Ledger:
-    """Read all partitions once."""
-    lengths, kinds, documents, traits, draws = [0], [], [], [], []
-    names: dict[str, int] = {}
-    combinations: dict[tuple[str, ...], int] = {}
+def read(partitions: Partitions, domains: Domains, patterns: Collection[str], seed: str) -> Ledger:
+    """Read all partitions once; `patterns` are those of sources that the parts of the mixture use."""
+    lengths, kinds, documents, traits, draws = [0], [NONE], [NO_DRAWS], [NONE], [NO_DRAWS]
+    numbers: dict[Traits, int] = {}
     for table in partitions.columns(COLUMNS):
+        lineage, ids = table["lineage"].combine_chunks(), table["id"].combine_chunks()
+        in_documents = pc.coalesce(pc.struct_field(lineage, "document_id"), ids).dictionary_encode()
+        of_documents = np.array(fractions(("split", seed), in_documents.dictionary.to_pylist()), np.float64)
+        sources = pc.fill_null(pc.struct_field(lineage, "source"), "").dictionary_encode()
+        origins = [_origin(source, domains, patterns) for source in sources.dictionary.to_pylist()]
+        names, tasks, places = (
+            column.to_pylist() for column in (table["kind"], table["task"], sources.indices)
+        )
+        found = (
+            Traits(name or "", task or "", *origins[at])
+            for name, task, at in zip(names, tasks, places, strict=True)
+        )
         lengths.append(len(table))
-        lineage = table["lineage"].combine_chunks()
-        ids = table["id"].to_pylist()
-        sources = pc.fill_null(pc.struct_field(lineage, "source"), "").to_pylist()
-        document_ids = pc.coalesce(
-            pc.struct_field(lineage, "document_id"), table["id"].combine_chunks()
-        ).to_pylist()
-        documents += [names.setdefault(name, len(names)) for name in document_ids]
-        kinds += [KIND_NUMBERS.get(kind, -1) for kind in table["kind"].to_pylist()]
-        keys = zip(table["kind"].to_pylist(), table["task"].to_pylist(), sources, strict=True)
-        traits += [
-            combinations.setdefault(tuple(part or "" for part in key), len(combinations)) for key in keys
-        ]
-        draws += fractions(("share", seed), ids)
-    descriptions = [
-        {"kind": kind, "task": task, "source": source, "domain": domain_of(source, domains)}
-        for kind, task, source in combinations
-    ]
+        kinds.append(np.array([KIND_NUMBERS.get(name, -1) for name in names], np.int32))
+        documents.append(of_documents[in_documents.indices.to_numpy()])
+        traits.append(np.array([numbers.setdefault(each, len(numbers)) for each in found], np.int32))
+        draws.append(np.array(fractions(("share", seed), ids.to_pylist()), np.float64))
+    document_draws, numbered = np.unique(np.concatenate(documents), return_inverse=True)
     return Ledger(
         np.cumsum(lengths),
-        np.array(kinds, np.int64),
-        np.array(documents, np.int64),
-        list(names),
-        np.array(traits, np.int64),
-        descriptions,
-        np.array(draws, np.float64),
+        np.concatenate(kinds),
+        numbered.astype(np.int32),
+        document_draws,
+        np.concatenate(traits),
+        list(numbers),
+        np.concatenate(draws),
     )
+
+
+def _origin(source: str, domains: Domains, patterns: Collection[str]) -> tuple[str, frozenset[str]]:
+    """Return the domain of a source, and the patterns that it matches."""
+    return domain_of(source, domains), frozenset(name for name in patterns if matches(source, [name]))
 
 
 def domain_of(source: str, domains: Domains) -> str:
@@ -115,8 +137,3 @@ def domain_of(source: str, domains: Domains) -> str:
 def matches(text: str, patterns: Sequence[str]) -> bool:
     """Check whether a whole text matches one of the patterns (``*`` matches anything)."""
     return any(fnmatch(text, pattern) for pattern in patterns)
-
-
-def column(values: Sequence[object] | npt.NDArray[np.generic], kind: pa.DataType) -> pa.Array:
-    """Create an Arrow column."""
-    return pa.array(list(values), kind)

@@ -12,6 +12,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from math import ceil
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from datagen.request import Reject
 from datagen.rows import Row
 from datagen.schema import fraction
@@ -25,6 +28,7 @@ from datagen.stages.shared.language.words import words_of
 from datagen.stages.shared.passage import phrase_in
 
 COLUMNS = ["id", "kind", "task", "question", "context", "answer", "prompt", "lineage"]
+ASKING = ("instruction", "refusal", "preference")  # kinds with a question
 FAR = 0.5  # share of the requested questions below which more are held out than the draws select
 SPARE = 3  # candidates per requested question, as some lack choices or a text
 # Tasks that are pointless without a passage.
@@ -122,12 +126,12 @@ def plan(
     result, refused, contrasted = Plan(), set[str](), set[str]()
     answers = set[str]()
     pairs: list[Pair] = []
-    for row, trained in _rows(partitions, train):
+    for row in _rows(partitions, train):
         document, passage = origin(row)
-        if row["kind"] in ("refusal", "preference") and row["question"]:
-            if trained:
+        if row["kind"] in ("refusal", "preference"):
+            if row["question"]:
                 (contrasted if row["context"] else refused).add(same(row["question"]))
-        elif trained and row["kind"] == "instruction" and row["answer"]:
+        elif row["answer"]:
             answers.add(row["answer"])
             if stands_alone(row, languages.of(row)):
                 question = same(row["question"])
@@ -211,10 +215,11 @@ def _hold_out(
         result.held.add(pair.id)
 
 
-def _rows(partitions: Partitions, train: Sequence[Flags]) -> Iterator[tuple[Row, bool]]:
+def _rows(partitions: Partitions, train: Sequence[Flags]) -> Iterator[Row]:
+    """Yield the training rows with a question; rows of Python only of these."""
     for table, trained in zip(partitions.columns(COLUMNS), train, strict=True):
-        for row, is_trained in zip(table.to_pylist(), trained, strict=True):
-            yield row, bool(is_trained)
+        asks = pc.is_in(table["kind"], value_set=pa.array(ASKING))
+        yield from table.filter(pc.and_(asks, pa.array(trained))).to_pylist()
 
 
 def _read_texts(
@@ -222,10 +227,13 @@ def _read_texts(
 ) -> dict[tuple[str, str], set[str]]:
     """Read the ids of the training texts about some documents, by document and passage."""
     texts: dict[tuple[str, str], set[str]] = {}
+    wanted = pa.array(sorted(documents), pa.string())
     for table, trained in zip(partitions.columns(["id", "kind", "lineage"]), train, strict=True):
-        for row, is_trained in zip(table.to_pylist(), trained, strict=True):
-            if is_trained and row["kind"] == "reading" and (place := origin(row))[0] in documents:
-                texts.setdefault(place, set()).add(row["id"])
+        document = pc.struct_field(table["lineage"].combine_chunks(), "document_id")
+        about = pc.is_in(pc.fill_null(document, ""), value_set=wanted)
+        are_texts = pc.and_(pc.equal(table["kind"], "reading"), pa.array(trained))
+        for row in table.filter(pc.and_(are_texts, about)).to_pylist():
+            texts.setdefault(origin(row), set()).add(row["id"])
     return texts
 
 

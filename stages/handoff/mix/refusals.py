@@ -41,10 +41,9 @@ def limit_refusals(
 
 def _cap(ledger: Ledger, options: Options, free: Flags, drops: Drops) -> None:
     """Drop the rows of a kind that exceed its share of the chats in their domain."""
-    domains = ledger.domains
     for kind, share in options.max_share.items():
-        for domain in np.unique(domains):
-            in_domain = free & (domains == domain)
+        for domain in ledger.domains:
+            in_domain = free & ledger.in_domain(domain)
             rows = np.flatnonzero(in_domain & ledger.of_kind(kind))
             others = int((in_domain & ledger.of_kind(*CHAT)).sum()) - len(rows)
             room = floor(share / (1 - share) * others + 1e-9) if share < 1 else len(rows)
@@ -57,10 +56,10 @@ def _cap(ledger: Ledger, options: Options, free: Flags, drops: Drops) -> None:
 def contradiction(ledger: Ledger, chosen: Flags, lost: Flags, options: Options) -> str:
     """Describe the domain that loses the most of its chosen rows to the maximum share of a kind."""
     kind, domain = max(
-        ((kind, domain) for kind in options.max_share for domain in np.unique(ledger.domains)),
-        key=lambda place: (lost & ledger.of_kind(place[0]) & (ledger.domains == place[1])).sum(),
+        ((kind, domain) for kind in options.max_share for domain in ledger.domains),
+        key=lambda place: (lost & ledger.of_kind(place[0]) & ledger.in_domain(place[1])).sum(),
     )
-    chats = chosen & ledger.of_kind(*CHAT) & (ledger.domains == domain)
+    chats = chosen & ledger.of_kind(*CHAT) & ledger.in_domain(domain)
     share = float((chats & ledger.of_kind(kind)).sum() / max(1, chats.sum()))
     needed = ceil(round(100 * share, 6)) / 100
     return (

@@ -18,7 +18,7 @@ from pydantic import Field, model_validator
 import datagen.stage
 from datagen.errors import UserError
 from datagen.schema import Kind
-from datagen.stages.handoff.mix.ledger import Draws, Flags, Ledger, Numbers, matches
+from datagen.stages.handoff.mix.ledger import Draws, Flags, Ledger, Numbers, Traits, matches
 
 REST = "rest"  # the part for rows that match no other part
 STEPS = 60  # steps of the bisection
@@ -34,11 +34,13 @@ class Part(datagen.stage.Options):
     source: str = Field("*", description="Source of the document, or a pattern")
     domain: str = Field("*", description="A domain of `domains`, or a pattern")
 
-    def takes(self, traits: dict[str, str]) -> bool:
+    def takes(self, traits: Traits) -> bool:
         """Check whether rows with these traits match."""
-        of_kind = self.kind in (None, traits["kind"])
-        return of_kind and all(
-            matches(traits[name], [getattr(self, name)]) for name in ("task", "source", "domain")
+        return (
+            self.kind in (None, traits.kind)
+            and matches(traits.task, [self.task])
+            and self.source in traits.sources
+            and matches(traits.domain, [self.domain])
         )
 
 
@@ -64,7 +66,7 @@ class Phase(datagen.stage.Options):
         remainder = 1 - sum(named.values())
         return named | ({REST: remainder} if remainder > EXACT else {})
 
-    def part_of(self, traits: dict[str, str]) -> str | None:
+    def part_of(self, traits: Traits) -> str | None:
         """Return the part of rows with these traits, if any."""
         name = next((name for name, part in self.parts.items() if part.takes(traits)), REST)
         return name if name in self.shares() else None

@@ -12,7 +12,7 @@ from math import ceil
 
 import numpy as np
 
-from datagen.schema import KINDS, fractions
+from datagen.schema import KINDS
 from datagen.stages.handoff.mix.ledger import Flags, Ledger, Numbers
 
 FAR, NEAR = 0.5, 0.1  # deviations, relative to the target
@@ -21,7 +21,7 @@ MOST = 0.5  # share for validation that a warning recommends
 EMPTY, EXACT = 1e-6, 1e-12  # an empty split is worse than one that deviates as much; tolerance of sums
 
 
-def validation(ledger: Ledger, counted: Flags, share: float, seed: str) -> Flags:
+def validation(ledger: Ledger, counted: Flags, share: float) -> Flags:
     """
     Flag the rows for validation.
 
@@ -33,17 +33,15 @@ def validation(ledger: Ledger, counted: Flags, share: float, seed: str) -> Flags
         Flags of the rows that the share refers to: not of those that are dropped anyway.
     share
         The share of the rows of each kind.
-    seed
-        Seeds the draw of the documents.
     """
-    draws = np.array(fractions(("split", seed), ledger.names), np.float64)
+    draws = ledger.document_draws
     chosen = draws < share
     valid = counted & (ledger.kinds >= 0)
-    counts = np.zeros((len(ledger.names), len(KINDS)), np.int64)
+    counts = np.zeros((len(draws), len(KINDS)), np.int64)
     np.add.at(counts, (ledger.documents[valid], ledger.kinds[valid]), 1)
-    if share > 0 and len(ledger.names):
+    if share > 0 and len(draws):
         _repair(chosen, counts, share, draws)
-    return chosen[ledger.documents] if len(ledger) else np.zeros(0, bool)
+    return chosen[ledger.documents]
 
 
 def _repair(chosen: Flags, counts: Numbers, share: float, draws: np.ndarray) -> None:

@@ -1,8 +1,10 @@
 """
 Sketch files: the keys, scores, bands and word hashes of the rows of a partition, and its vocabulary.
 
-A sketch file is an Arrow file, mapped into memory, so that a step only reads the columns and rows that it
-needs. A release keeps these files as its index (`datagen.stages.filter.dedup.releases`);
+A sketch file is an Arrow file. It is mapped into memory only while it is read, so that a step reads just the
+columns and rows that it needs, and no process holds the files of all partitions. A release keeps these files
+as its index (`datagen.stages.filter.dedup.releases`).
+
 `datagen.stages.shared.similarity.sketching` writes them.
 """
 
@@ -50,22 +52,21 @@ class Sketches:
     """
 
     def __init__(self, paths: Sequence[Path]) -> None:
-        self._vocabularies = [vocabulary_of(path) for path in paths]
-        self._tables = [pa.ipc.open_file(pa.memory_map(str(path))).read_all() for path in paths]
-        self.starts = np.cumsum([0, *map(len, self._tables)])
+        self._paths = paths
+        self.starts = np.cumsum([0, *map(len, self._tables())])
 
     def __len__(self) -> int:
         return int(self.starts[-1])
 
     def parts(self, *names: str) -> Iterator[tuple[int, list[Column]]]:
         """Yield some columns of each partition that has them, with its first row number."""
-        for start, table in zip(self.starts, self._tables, strict=False):
+        for start, table in zip(self.starts, self._tables(), strict=False):
             if {*names} <= {*table.column_names}:
                 yield int(start), [_values(table[name]) for name in names]
 
     def column(self, name: str) -> Iterator[tuple[int, pa.Array]]:
         """Yield a stored column of each partition, with its first row number."""
-        for start, table in zip(self.starts, self._tables, strict=False):
+        for start, table in zip(self.starts, self._tables(), strict=False):
             yield int(start), whole(table[name])
 
     def take(self, name: str, rows: Numbers) -> Column:
@@ -73,7 +74,7 @@ class Sketches:
         order = np.argsort(rows)
         chunks = [_values(chunk) for chunk in self._chunks(name, rows[order])]
         if not chunks:
-            return _values(self._tables[0][name].slice(0, 0))
+            return _values(next(self._tables())[name].slice(0, 0))
         values: Column = np.concatenate(chunks)
         result = np.empty_like(values)
         result[order] = values
@@ -95,10 +96,10 @@ class Sketches:
         """Look up words by their hashes; "" for unknown ones."""
         result = np.full(len(hashes), "", object)
         missing = np.arange(len(hashes))
-        for path in self._vocabularies:
+        for path in map(vocabulary_of, self._paths):
             if not len(missing):
                 break
-            known = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+            known = _mapped(path)
             if not len(known):
                 continue
             values = _values(known["hash"])
@@ -119,10 +120,17 @@ class Sketches:
 
     def _chunks(self, name: str, rows: Numbers) -> Iterator[pa.Array]:
         cuts = np.searchsorted(rows, self.starts)
-        for number, table in enumerate(self._tables):
-            if cuts[number] < cuts[number + 1]:
-                selected = rows[cuts[number] : cuts[number + 1]] - self.starts[number]
-                yield whole(table[name]).take(pa.array(selected))
+        for number in np.flatnonzero(cuts[1:] > cuts[:-1]):
+            selected = rows[cuts[number] : cuts[number + 1]] - self.starts[number]
+            yield whole(_mapped(self._paths[number])[name]).take(pa.array(selected))
+
+    def _tables(self) -> Iterator[pa.Table]:
+        return map(_mapped, self._paths)
+
+
+def _mapped(path: Path) -> pa.Table:
+    """Map a file into memory, until the last reference to the table and its columns is gone."""
+    return pa.ipc.open_file(pa.memory_map(str(path))).read_all()
 
 
 def whole(column: pa.ChunkedArray | pa.Array) -> pa.Array:

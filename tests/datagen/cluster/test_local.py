@@ -7,6 +7,7 @@ import urllib.request
 
 import dask
 import psutil
+import pyarrow as pa
 import pytest
 from distributed import Client
 from distributed.security import Security
@@ -52,6 +53,15 @@ def test_nothing_listens_beyond_this_machine(client):
 def test_workers_may_keep_freed_memory_for_the_next_array(client):
     name = "MALLOC_TRIM_THRESHOLD_"
     assert {*client.run(os.environ.get, name).values()} == {os.environ.get(name)}
+
+
+def test_a_worker_has_one_heap(client):
+    assert {*client.run(arrow_pool).values()} == {"system"}
+    assert {*client.run(os.environ.get, "MALLOC_ARENA_MAX").values()} == {"1"}
+
+
+def arrow_pool():
+    return pa.default_memory_pool().backend_name
 
 
 def addresses(client):

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datagen.schema import MESSAGES, chat
-from datagen.stages.handoff.handoff import stage
+from datagen.stages.handoff.handoff import load_check, stage
 from datagen.stages.handoff.handoff.configurations import with_answer
 from datagen.stages.handoff.handoff.load_check import HandoffError
 from tests.support.rows import example, put_through
@@ -235,6 +235,34 @@ def test_datasets_does_not_return_the_rows_of_an_earlier_release(tmp_path, produ
         loaded = datasets.load_dataset(str(folder / "handoff"), product, cache_dir=str(tmp_path / "cache"))
         ids[release] = [name.split()[0] for name in loaded["train"]["id"]]
     assert ids == {"first": ["first"], "second": ["second"]}
+
+
+@pytest.mark.parametrize("damaged", [None, 0, 5])
+def test_a_hand_off_is_compared_to_its_end_and_loaded_again_in_between(tmp_path, monkeypatch, damaged):
+    """What was compared is unmapped by loading again: memory does not grow with the hand-off."""
+    monkeypatch.setattr(load_check, "COMPARED", 2)
+    monkeypatch.setattr(load_check, "MAPPED", 1)
+    honest, loads = datasets.load_dataset, []
+
+    def load_dataset(*arguments, **options):
+        loads.append(arguments)
+        loaded = honest(*arguments, **options)
+        if damaged is None:
+            return loaded
+        return loaded.map(
+            lambda row, at: {"id": row["id"] + "!" * (at == damaged)},
+            with_indices=True,
+            cache_file_names=dict.fromkeys(loaded),
+        )
+
+    monkeypatch.setattr(datasets, "load_dataset", load_dataset)
+    rows = [example("reading", text=f"Text {n}.", id=str(n)) for n in range(6)]
+    if damaged is None:
+        hand_off(rows, tmp_path)
+        assert len(loads) == 2 + 3  # for its splits and its length, and for each pair of rows
+    else:
+        with pytest.raises(HandoffError, match="differ from the files"):
+            hand_off(rows, tmp_path)
 
 
 def test_the_users_cache_is_not_touched(tmp_path, monkeypatch):

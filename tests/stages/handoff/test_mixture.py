@@ -12,8 +12,8 @@ from pydantic import ValidationError
 from datagen.errors import UserError
 from datagen.schema import chat, fraction
 from datagen.stage import NOTICES, Partitions
-from datagen.stages.handoff.mix import difficulty, mentions, stage
-from tests.support.rows import example, put_through
+from datagen.stages.handoff.mix import difficulty, ledger, mentions, stage
+from tests.support.rows import example, partitions, put_through
 
 PLAIN = {"closed_book": 0, "knowledge_test": 0, "max_share": {}, "validation": 0}
 SERVED = {"models": {"generator": {"engine": "openai", "model": "m", "base_url": "http://localhost"}}}
@@ -81,6 +81,19 @@ def test_added_rows_do_not_change_the_selection_of_other_parts():
     assert {row["id"] for row in before if row["part"] == "b"} == {
         row["id"] for row in more if row["part"] == "b"
     }
+
+
+def test_many_documents_and_sources_are_numbers():
+    rows = [row for n in range(40) for row in texts(2, f"{'ab'[n % 2]}/{n}.md")]
+    domains, patterns = {"first": ["a/*"]}, {"*", "*7.md", "c*"}
+    read = ledger.read(partitions(rows, 7), domains, patterns, "0")
+    assert len(read) == 80 and len(read.document_draws) == 80
+    assert {(traits.domain, traits.sources) for traits in read.combinations} == {
+        ("first", frozenset({"*"})),
+        ("other", frozenset({"*"})),
+        ("other", frozenset({"*", "*7.md"})),
+    }
+    assert read.in_domain("first").sum() == 40 and read.domains == ["first", "other"]
 
 
 def test_a_shortage_error_states_the_missing_rows():

@@ -121,6 +121,8 @@ def test_the_changelog_lists_added_removed_and_moved_rows(tmp_path):
 
 FOREIGN = pa.BufferOutputStream()
 pq.write_table(pa.table({"text": ["Another table."]}), FOREIGN)
+LISTS = pa.BufferOutputStream()
+pq.write_table(pa.table({"id": [["a"]], "split": ["train"]}), LISTS)
 
 
 @pytest.mark.parametrize(
@@ -129,11 +131,12 @@ pq.write_table(pa.table({"text": ["Another table."]}), FOREIGN)
         lambda path: path.write_bytes(b"{}"),
         lambda path: path.write_bytes(path.read_bytes()[:-9]),
         lambda path: path.write_bytes(FOREIGN.getvalue()),
+        lambda path: path.write_bytes(LISTS.getvalue()),
         lambda path: (path.unlink(), path.symlink_to("nowhere")),
         lambda path: (path.unlink(), path.mkdir()),
         lambda path: (path.unlink(), os.mkfifo(path)),
     ],
-    ids=["junk", "cut", "foreign", "dangling link", "folder", "pipe"],
+    ids=["junk", "cut", "foreign", "lists", "dangling link", "folder", "pipe"],
 )
 def test_a_damaged_handoff_of_the_last_release_is_named_and_does_not_end_the_run(tmp_path, damage):
     hand_off([text(1), pair(1)], tmp_path / "one")
