@@ -1,0 +1,85 @@
+"""The page of a Word or OpenDocument text: headings in bold, and notes below the paragraphs that refer to them."""
+
+import re
+from itertools import groupby
+
+from lxml import etree, html
+
+HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
+BOLD = "data-bold"  # of a paragraph in bold
+NOTE = "data-note"  # of the place of a note: its text
+MAX_HEADING = 100  # characters
+MIN_HEADINGS = 2  # of a document; one paragraph in bold is emphasised
+MAX_RUN = 2  # headings in a row; more are a title page or a form
+MOST = 0.5  # share of paragraphs in bold from which none is a heading
+LONGEST = 250  # characters of a heading by style; a longer one is a paragraph
+# Sentences, values (p = 0.2) and numbers; but the title of a numbered section may end in a full stop.
+NO_HEADING = re.compile(
+    r"(?!\(?(?:[A-Z]?\d{1,3}|[A-Z]|[IVX]+)[.):]\s).*[.;,!…。；，]|.*=.*|[\W\d_]*", re.DOTALL
+)
+
+
+def raise_bold(page: html.HtmlElement) -> None:
+    """
+    Make headings of short paragraphs in bold before text: authors without styles write them so.
+
+    They are one level below the heading of a style above them. A whole paragraph in such a style is text.
+    """
+    for heading in page:
+        if heading.tag in HEADINGS and len(_words(heading)) > LONGEST:
+            heading.tag = "p"
+    blocks = [block for block in page if block.tag != "br" and _words(block)]
+    bold = [_is_bold(block) for block in blocks]
+    paragraphs = sum(block.tag == "p" for block in blocks)
+    found: list[html.HtmlElement] = []
+    at = 0
+    for is_bold, group in groupby(bold):
+        run = list(group)
+        at += len(run)
+        if is_bold and len(run) <= MAX_RUN and at < len(blocks):
+            found += blocks[at - len(run) : at]
+    if len(found) < MIN_HEADINGS or sum(bold) > MOST * paragraphs:
+        return
+    level = 1
+    headings = set(found)
+    for block in blocks:
+        if block.tag in HEADINGS:
+            level = int(block.tag[1])
+        elif block in headings:
+            for line in block.iter("br"):
+                line.tail = f" {line.tail or ''}"
+            text = _words(block)
+            block[:] = []
+            block.text = text
+            block.tag = f"h{min(level + 1, 6)}"
+
+
+def _is_bold(block: html.HtmlElement) -> bool:
+    text = _words(block)
+    if block.tag != "p" or len(text) > MAX_HEADING or NO_HEADING.fullmatch(text):
+        return False
+    if block.get(BOLD):
+        return True
+    outside = [block.text, *(child.tail for child in block)]
+    return (
+        len(block) > 0
+        and not any((part or "").strip() for part in outside)
+        and all(child.tag in ("strong", "br") or not _words(child) for child in block)
+    )
+
+
+def place_notes(page: html.HtmlElement) -> None:
+    """Put each note after the paragraph, list or table that refers to it."""
+    last: dict[html.HtmlElement, html.HtmlElement] = {}
+    for mark in [mark for mark in page.iter("sup") if mark.get(NOTE)]:
+        block = mark
+        while block.getparent() is not page:
+            block = block.getparent()
+        note = etree.Element("p")
+        note.text = f"{_words(mark)} {mark.attrib.pop(NOTE)}"
+        last.get(block, block).addnext(note)
+        last[block] = note
+
+
+def _words(part: html.HtmlElement) -> str:
+    return " ".join(part.text_content().split())
