@@ -178,7 +178,7 @@ class TextPage:
             yield direction, self._line(begin, stop, left, right, direction)
 
     def _line(self, start: int, end: int, left: float, right: float, direction: int) -> Line:
-        if "←" <= max(self.text[start:end]) and (broken := self._broken(start, end, left, right, direction)):
+        if max(self.text[start:end]) >= "←" and (broken := self._broken(start, end, left, right, direction)):
             return broken
         text = self.text[start:end].rstrip()
         end = start + len(text)
@@ -197,7 +197,7 @@ class TextPage:
         return Line(text, left, right, self._base(middle if raised else first, direction), size, bold, mono)
 
     def _broken(self, start: int, end: int, left: float, right: float, direction: int) -> Line | None:
-        """Read a line of code with an arrow at a break, which is in another font; None if it is no such line."""
+        """Read a line of code that is broken, which an arrow in another font shows; None if it is not."""
         arrow, rest = BROKEN.search(self.text, start, end), REST.match(self.text, start, end)
         begin, stop = rest.end() if rest else start, arrow.start() if arrow else end
         if stop - begin in (0, end - start):

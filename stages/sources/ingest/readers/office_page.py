@@ -1,4 +1,4 @@
-"""The page of a Word or OpenDocument text: headings in bold, and notes below the paragraphs that refer to them."""
+"""The page of a Word or OpenDocument text: headings in bold, and notes in their places."""
 
 import re
 from itertools import groupby

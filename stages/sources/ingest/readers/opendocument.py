@@ -116,7 +116,7 @@ def _mark_bold(root: Element, parts: list[Element]) -> None:
     """Mark the paragraphs whose text is bold, by their own style or those of their parts."""
     style, text = f"{{{SPACES['style']}}}", f"{{{SPACES['text']}}}"
     stated: dict[str, tuple[str, str]] = {}  # the weight and the parent of a style
-    for named in (named for part in reversed(parts) for named in part.iter(f"{style}style")):
+    for named in (named for source in reversed(parts) for named in source.iter(f"{style}style")):
         weight = named.find(f"{style}text-properties")
         found = "" if weight is None else weight.get(f"{{{SPACES['fo']}}}font-weight", "")
         stated[named.get(f"{style}name", "")] = found, named.get(f"{style}parent-style-name", "")

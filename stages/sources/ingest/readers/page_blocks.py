@@ -53,8 +53,8 @@ def _unwrap_layout_tables(main: html.HtmlElement) -> None:
     """
     Convert a table that is a frame around its text, or a form, to paragraphs.
 
-    A frame has at most one cell with text in each row, or a cell of paragraphs that has most of its text; most
-    rows of a form are a cell across the table.
+    A frame has at most one cell with text in each row, or a cell of paragraphs that has most of its text;
+    most rows of a form are a cell across the table.
     """
     tables = list(main.iter("table"))
     measure = Measure(main) if tables else None
@@ -176,7 +176,7 @@ def _free_titles(table: html.HtmlElement) -> None:
 
 
 def _join_levels(items: html.HtmlElement) -> None:
-    """Write an item that is only a list as items of the list around it; a list of one such item as that list."""
+    """Write an item that is only a list as items of the list around it."""
     for item in [item for item in items if item.tag == "li"]:
         if len(item) != 1 or item[0].tag not in LISTS or (item.text or "").strip():
             continue

@@ -3,6 +3,7 @@
 import posixpath
 import re
 import zipfile
+from collections import Counter
 from collections.abc import Iterator
 
 from datagen.stages.sources.ingest.readers.tables import write_table
@@ -17,7 +18,12 @@ ROW = 360_000  # 1 cm in the unit of positions: boxes whose tops differ by less 
 MONO = re.compile(r"courier|consol|mono|menlo|typewriter", re.IGNORECASE)
 MAX_LABEL, MIN_LABELS = 40, 4  # characters of a label; with so many, a slide has a diagram
 MAX_TITLE = 80  # characters of a box that is taken as a title
+MIN_REPEATED, MOST = 3, 0.3  # slides with the same box, and their share
+NUMBERED = re.compile(r"\d{1,3}[.)]\s")
 FURNITURE = ("dt", "ftr", "sldNum", "hdr", "sldImg")  # dates, footers, slide numbers
+
+
+Box = tuple[tuple[int, int, int] | None, str]  # the place and the text of a shape
 
 
 def read(file: File) -> Iterator[Record]:
@@ -25,22 +31,48 @@ def read(file: File) -> Iterator[Record]:
     with opened(file) as archive:
         title, metadata = described(archive, "docProps/core.xml")
         related = _relations(archive, "ppt/presentation.xml")
-        shown = part(archive, "ppt/presentation.xml").iter(f"{SLIDES}sldId")
-        names = [related[slide.get(RELATION)] for slide in shown if slide.get(RELATION) in related]
-        numbered = (_slide(archive, name, number) for number, name in enumerate(names, start=1))
-        slides = [slide for slide in numbered if slide]
+        listed = part(archive, "ppt/presentation.xml").iter(f"{SLIDES}sldId")
+        names = [related[slide.get(RELATION)] for slide in listed if slide.get(RELATION) in related]
+        shown = [list(_shapes(part(archive, name))) for name in names]
+        repeated = _repeated(shown)
+        numbered = enumerate(zip(names, shown, strict=True), start=1)
+        slides = [
+            slide
+            for number, (name, shapes) in numbered
+            if (slide := _slide(archive, name, number, shapes, repeated))
+        ]
     headings = [slide.partition("\n")[0].removeprefix("## ") for slide in slides]
     named = next((heading for heading in headings if not NO_TITLE.fullmatch(heading)), file.stem)
+    if repeated:
+        boxes = sum(_box(shape) in repeated for shapes in shown for shape in shapes)
+        metadata = {**metadata, "left_out": {"boxes on many slides": boxes}}
     yield Record("\n\n".join(slides), title or named, metadata=metadata)
 
 
-def _slide(archive: zipfile.ZipFile, name: str, number: int) -> str:
-    """Read a slide; "" of one without words."""
+def _box(shape: Element) -> Box:
+    words = " ".join("".join(text.text or "" for text in shape.iter(f"{DRAWING}t")).split())
+    return _place(shape), words
+
+
+def _repeated(slides: list[list[Element]]) -> set[Box]:
+    """Find boxes without a role that many slides have in the same place, such as the name of the company."""
+    counts = Counter(
+        box for shapes in slides for box in {_box(shape) for shape in shapes if not _kind(shape)} if box[1]
+    )
+    return {box for box, count in counts.items() if count >= max(MIN_REPEATED, MOST * len(slides))}
+
+
+def _slide(
+    archive: zipfile.ZipFile, name: str, number: int, shapes: list[Element], repeated: set[Box]
+) -> str:
+    """Read a slide without the boxes that are repeated; "" of one without words."""
     heading, parts = "", []
     shapes = [
         shape
-        for shape in _in_order(list(_shapes(part(archive, name))))
-        if _kind(shape) not in FURNITURE and any(text.text for text in shape.iter(f"{DRAWING}t"))
+        for shape in _in_order(shapes)
+        if _kind(shape) not in FURNITURE
+        and any(text.text for text in shape.iter(f"{DRAWING}t"))
+        and _box(shape) not in repeated
     ]
     if not any(_kind(shape) in TITLES for shape in shapes):
         heading = _title_of(shapes)
@@ -164,7 +196,9 @@ def _paragraphs(shape: Element, bullets: bool) -> list[str]:
         if text and bullets:
             properties = paragraph.find(f"{DRAWING}pPr")
             level = "0" if properties is None else properties.get("lvl", "0")
-            text = "  " * min(int(level) if level.isdecimal() else 0, 8) + f"- {text}"
+            text = "  " * min(int(level) if level.isdecimal() else 0, 8) + (
+                text if NUMBERED.match(text) else f"- {text}"
+            )
         if text:
             written.append(text)
     return written
