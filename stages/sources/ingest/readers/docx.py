@@ -25,6 +25,9 @@ p[style-name='HTML Preformatted'] => pre:separator('\\n')
 p[style-name='Preformatted Text'] => pre:separator('\\n')
 """
 NOTE_ID = re.compile(r"(?:foot|end)note-\d+\Z")
+# A style without what mammoth requires and Word does not.
+UNTYPED = re.compile(rb"<w:style(?=[\s/>])(?![^>]*\bw:type=)")
+UNNAMED = re.compile(rb"<w:style(?=[\s/>])(?![^>]*\bw:styleId=)")
 PROPERTIES = "docProps/core.xml"
 TEXTS = ("document", "footnotes", "endnotes")  # beginnings of the names of parts with text
 
@@ -67,13 +70,18 @@ def _prepared(archive: zipfile.ZipFile, folder: str) -> object:
     }
     if any(b"<!ENTITY" in data for data in texts.values()):
         raise Reject("unreadable file", "it defines entities, which Word never does")
-    if not any(mark in data for mark in MARKS for data in texts.values()):
+    styles = f"{folder}/styles.xml"
+    named = archive.read(styles) if styles in archive.NameToInfo else b""
+    complete = UNNAMED.sub(b'<w:style w:styleId=""', UNTYPED.sub(b'<w:style w:type="paragraph"', named))
+    if not any(mark in data for mark in MARKS for data in texts.values()) and named == complete:
         return archive.fp
     copy = io.BytesIO()
     with zipfile.ZipFile(copy, "w") as changed:
         for name in archive.NameToInfo:
             if name in texts:
                 changed.writestr(name, prepared(texts[name], parse))
+            elif name == styles:
+                changed.writestr(name, complete)
             elif name.endswith((".xml", ".rels")):
                 changed.writestr(name, archive.read(name))
     copy.seek(0)

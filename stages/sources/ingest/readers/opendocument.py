@@ -11,7 +11,7 @@ from datagen.stages.sources.ingest.readers.mathml import linear
 from datagen.stages.sources.ingest.readers.office_page import BOLD, NOTE, place_notes, raise_bold
 from datagen.stages.sources.ingest.readers.page_blocks import SPAN
 from datagen.stages.sources.ingest.readers.webpage import read_webpage
-from datagen.stages.sources.ingest.readers.zipped import Element, described, opened, part
+from datagen.stages.sources.ingest.readers.zipped import NO_TITLE, Element, described, opened, part
 from datagen.stages.sources.ingest.record import File, Record
 
 SPACES = {
@@ -182,7 +182,7 @@ def _walk(source: Element, into: Element) -> None:
 
 
 def _element(child: Element, name: str, into: Element) -> None:
-    if name in LEFT_OUT:
+    if name in LEFT_OUT or name == "page-number":
         return
     if name == "h":
         level = child.get(f"{{{SPACES['text']}}}outline-level", "1")
@@ -229,7 +229,12 @@ def _slide(page: Element, into: Element) -> None:
     titles = [frame for frame in page if frame.get(kind) == "title"]
     heading = etree.SubElement(into, "h2")
     name = page.get(f"{{{SPACES['draw']}}}name", "")
-    heading.text = " ".join(" ".join("".join(frame.itertext()) for frame in titles).split()) or name
+    words = etree.Element("div")
+    for frame in titles:
+        _walk(frame, words)
+    heading.text = " ".join(" ".join(words.itertext()).split()) or ("" if NO_TITLE.fullmatch(name) else name)
+    if not heading.text:
+        into.remove(heading)  # the slide goes on with the section
     notes = [frame for part in page.iterchildren(f"{{{SPACES['presentation']}}}notes") for frame in part]
     for frame in (*page, *notes):
         if frame not in titles and isinstance(frame.tag, str) and frame.get(kind) not in FURNITURE:

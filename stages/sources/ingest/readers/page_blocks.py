@@ -1,6 +1,8 @@
 """The tables and lists of a page, changed to what Markdown can write."""
 
+import re
 from collections.abc import Sequence
+from itertools import pairwise
 
 from lxml import etree, html
 
@@ -14,6 +16,10 @@ LISTS = ("ul", "ol")
 SPAN = "data-span"  # of a cell of OpenDocument, which is followed by the cells that it covers
 MOSTLY = 0.6  # share of rows across the table from which it is a form
 MIN_ROWS = 5  # of a form
+MAX_COLUMNS = 100
+MOST = 0.8  # share of rows with one cell of text from which a table is a list
+LONGEST_NAME = 80  # characters of the name of a column
+DATA = re.compile(r"\w\(|\A[-−+]?\d+(?:[.,]\d+)+\s?%?\Z")  # a signature, a number but no year
 MAX_TITLES = 3  # rows above a table's header
 MIN_LINES = 3  # of cells whose lines are rows
 
@@ -25,7 +31,9 @@ def tidy(main: html.HtmlElement) -> None:
         _split_rows(table)
         _drop_blanks(table)
         _free_titles(table)
-    for items in list(main.iter(*LISTS)):
+        _part_blocks(table)
+        _add_header(table)
+    for items in reversed(list(main.iter(*LISTS))):  # inner lists first
         for item in [item for item in items if item.tag == "li" and not _words(item)]:
             item.drop_tree()
         _join_levels(items)
@@ -64,7 +72,10 @@ def _unwrap_layout_tables(main: html.HtmlElement) -> None:
             rows
             and measure
             and (
-                all(_has_one_cell(row, measure) for row in rows) or _is_frame(rows, measure) or _is_form(rows)
+                all(_has_one_cell(row, measure) for row in rows)
+                or _is_frame(rows, measure)
+                or _is_form(rows)
+                or _is_one_row(rows)
             )
         ):
             groups = [table, *(part for part in table if part.tag in GROUPS)]
@@ -86,17 +97,32 @@ def _is_frame(rows: list[html.HtmlElement], measure: Measure) -> bool:
     return sum(part.tag in BLOCKS for part in cells[sizes.index(largest)].iterdescendants()) >= 2
 
 
+def _is_one_row(rows: list[html.HtmlElement]) -> bool:
+    """Check for a single row, such as a letterhead or a signature; join its cells if they have no blocks."""
+    said = [row for row in rows if _words(row)]
+    if len(said) != 1:
+        return False
+    cells = _cells(said[0])
+    if not any(part.tag in BLOCKS for cell in cells for part in cell.iterdescendants()):
+        words = " ".join(filter(None, map(_words, cells)))
+        for cell in cells[1:]:
+            cell.drop_tree()
+        cells[0][:] = []
+        cells[0].text = words
+    return True
+
+
 def _is_form(rows: list[html.HtmlElement]) -> bool:
     said = [row for row in rows if _words(row)]
     width = _width(rows)
-    return len(said) >= MIN_ROWS and sum(_is_across(row, width) for row in said) >= MOSTLY * len(said)
+    across = sum(_is_across(row, width) for row in said)
+    single = sum(sum(map(bool, map(_words, _cells(row)))) == 1 for row in said)
+    return len(said) >= MIN_ROWS and (across >= MOSTLY * len(said) or single >= MOST * len(said))
 
 
 def _width(rows: Sequence[html.HtmlElement]) -> int:
     """Count the columns of a table."""
-    return max(
-        (sum(_span(cell) if cell.get("colspan") else 1 for cell in _cells(row)) for row in rows), default=0
-    )
+    return max((sum(map(_columns, _cells(row))) for row in rows), default=0)
 
 
 def _is_across(row: html.HtmlElement, width: int) -> bool:
@@ -147,19 +173,31 @@ def _with_breaks(part: html.HtmlElement) -> str:
 
 
 def _drop_blanks(table: html.HtmlElement) -> None:
-    """Remove rows without text and, if no cell spans others, columns without text."""
+    """Remove rows without text, and columns in which no text begins, unless a cell spans rows."""
     rows = _rows(table)
     for row in [row for row in rows if not _words(row)]:
         row.drop_tree()
         rows.remove(row)
-    cells = [_cells(row) for row in rows]
-    if any(cell.get("colspan") or cell.get("rowspan") for row in cells for cell in row):
+    if any(cell.get("rowspan", "1") != "1" for row in rows for cell in _cells(row)):
         return
-    for column in range(max(map(len, cells), default=0)):
-        blank = [row[column] for row in cells if column < len(row)]
-        if not any(map(_words, blank)):
-            for cell in blank:
-                cell.drop_tree()
+    grid = [[cell for cell in _cells(row) for cell in (cell, *[None] * (_columns(cell) - 1))] for row in rows]
+    width = max(map(len, grid), default=0)
+    said = {at for row in grid for at, cell in enumerate(row) if cell is not None and _words(cell)}
+    if len(said) == width:
+        return
+    for row, cells in zip(rows, grid, strict=True):
+        for at, cell in enumerate(cells):
+            if cell is None and at in said:
+                row.insert(sum(at_left in said for at_left in range(at)), etree.Element("td"))
+            elif cell is not None:
+                cell.attrib.pop("colspan", None)
+                if at not in said:
+                    cell.drop_tree()
+
+
+def _columns(cell: html.HtmlElement) -> int:
+    """Count the columns of a cell; that of OpenDocument is followed by the cells that it covers."""
+    return min(_span(cell), MAX_COLUMNS) if cell.get("colspan") else 1
 
 
 def _free_titles(table: html.HtmlElement) -> None:
@@ -173,6 +211,34 @@ def _free_titles(table: html.HtmlElement) -> None:
         cell.tag, cell.tail = "div", None
         table.addprevious(cell)
         title.drop_tree()
+
+
+def _add_header(table: html.HtmlElement) -> None:
+    """Put a blank header above data: Markdown has no table without one, and its first row is no header."""
+    rows = _rows(table)
+    if len(rows) < 2 or any(cell.tag == "th" for cell in _cells(rows[0])) or table.find("thead") is not None:
+        return
+    cells = _cells(rows[0])
+    texts = [_words(cell) for cell in cells]
+    if any(len(text) > LONGEST_NAME or DATA.search(text) for text in texts):
+        header = etree.Element("tr")
+        for cell in cells:
+            etree.SubElement(header, "th", dict(cell.attrib))
+        rows[0].addprevious(header)
+
+
+def _part_blocks(table: html.HtmlElement) -> None:
+    """Part the items and the sentences of a cell, which Markdown writes on one line, by semicolons."""
+    for cell in table.iter(*CELLS):
+        blocks = [part for part in cell.iter("p", "li") if part.find("p") is None and part.find("li") is None]
+        for block, following in pairwise(blocks):
+            before, after = _words(block), _words(following)
+            if before[-1:].isalnum() and (following.tag == "li" or after[:1].isupper()):
+                last = block[-1] if len(block) else None
+                if last is None:
+                    block.text = (block.text or "").rstrip() + ";"
+                elif last.tag not in LISTS:
+                    last.tail = (last.tail or "").rstrip() + ";"
 
 
 def _join_levels(items: html.HtmlElement) -> None:

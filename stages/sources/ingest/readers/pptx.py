@@ -1,10 +1,10 @@
-"""Slides: a section per slide, with its title, text, tables and notes."""
+"""Slides: a section per slide with a title; its text, tables and notes."""
 
 import posixpath
 import re
 import zipfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from datagen.stages.sources.ingest.readers.tables import write_table
 from datagen.stages.sources.ingest.readers.zipped import NO_TITLE, Element, described, opened, part
@@ -35,13 +35,9 @@ def read(file: File) -> Iterator[Record]:
         names = [related[slide.get(RELATION)] for slide in listed if slide.get(RELATION) in related]
         shown = [list(_shapes(part(archive, name))) for name in names]
         repeated = _repeated(shown)
-        numbered = enumerate(zip(names, shown, strict=True), start=1)
-        slides = [
-            slide
-            for number, (name, shapes) in numbered
-            if (slide := _slide(archive, name, number, shapes, repeated))
-        ]
-    headings = [slide.partition("\n")[0].removeprefix("## ") for slide in slides]
+        texts = (_slide(archive, name, shapes, repeated) for name, shapes in zip(names, shown, strict=True))
+        slides = [text for text in texts if text]
+    headings = [slide.partition("\n")[0][3:] for slide in slides if slide.startswith("## ")]
     named = next((heading for heading in headings if not NO_TITLE.fullmatch(heading)), file.stem)
     if repeated:
         boxes = sum(_box(shape) in repeated for shapes in shown for shape in shapes)
@@ -62,10 +58,8 @@ def _repeated(slides: list[list[Element]]) -> set[Box]:
     return {box for box, count in counts.items() if count >= max(MIN_REPEATED, MOST * len(slides))}
 
 
-def _slide(
-    archive: zipfile.ZipFile, name: str, number: int, shapes: list[Element], repeated: set[Box]
-) -> str:
-    """Read a slide without the boxes that are repeated; "" of one without words."""
+def _slide(archive: zipfile.ZipFile, name: str, shapes: list[Element], repeated: set[Box]) -> str:
+    """Read a slide without the boxes that are repeated; one without a title goes on with the section."""
     heading, parts = "", []
     shapes = [
         shape
@@ -93,7 +87,7 @@ def _slide(
             for shape in _shapes(part(archive, target)):
                 if _kind(shape) == "body":
                     parts += _paragraphs(shape, bullets=False)
-    return "\n\n".join([f"## {heading or f'Slide {number}'}", *parts]) if heading or parts else ""
+    return "\n\n".join([*([f"## {heading}"] if heading else []), *parts])
 
 
 def _shapes(root: Element) -> Iterator[Element]:
@@ -160,6 +154,9 @@ def _content(shape: Element, kind: str) -> list[str]:
     lines = _paragraphs(shape, bullets=kind == "body")
     if len(lines) == 1:
         return [lines[0].lstrip().removeprefix("- ")]  # no list
+    indents = [len(line) - len(line.lstrip()) for line in lines if line.lstrip().startswith("- ")]
+    outer = min(indents, default=0)  # of a list that begins at a lower level
+    lines = [line[outer:] if line[:outer].isspace() else line for line in lines]
     return _joined(lines) if kind == "body" else lines
 
 
@@ -168,7 +165,13 @@ def _table(table: Element) -> list[str]:
     rows = [[_paragraphs(cell, bullets=False) for cell in row] for row in table.iter(f"{DRAWING}tr")]
     if len({column for row in rows for column, cell in enumerate(row) if cell}) == 1:
         return [text for row in rows for cell in row for text in cell]
-    return [write_table([[" ".join(cell) for cell in row] for row in rows])]
+    title = [text for cell in rows[0] for text in cell] if len(rows) > 2 and _is_title(rows) else []
+    return [*title, write_table([[" ".join(cell) for cell in row] for row in rows[bool(title) :]])]
+
+
+def _is_title(rows: Sequence[Sequence[list[str]]]) -> bool:
+    """Check whether a table's first row is its title: only the first of its cells has text."""
+    return bool(rows[0][0]) and not any(rows[0][1:]) and len(rows[0]) > 2
 
 
 def _joined(lines: list[str]) -> list[str]:

@@ -13,6 +13,7 @@ from html_to_markdown import ConversionOptions, convert
 from lxml import etree, html
 
 from datagen.request import Reject
+from datagen.stages.sources.ingest.readers.generated_page import rewrite
 from datagen.stages.sources.ingest.readers.page_blocks import tidy
 from datagen.stages.sources.ingest.readers.page_measure import Measure
 from datagen.stages.sources.ingest.readers.tables import repeat_headers
@@ -37,11 +38,12 @@ LINK_SHARES = {"ul": 0.7, "ol": 0.7, "p": 0.9}  # minimum share of the text in l
 INDEX_LINKS, INDEX_SHARE = 60, 0.8  # minimum links, and share of the text, of an index page
 NEIGHBOURS = frozenset(("next", "prev", "previous", "up", "contents", "index", "start", "first", "last"))
 MIN_NEIGHBOURS, MAX_LABELS = 2, 60  # links to neighbouring pages, and characters between them, of a line
+ARROW = re.compile(r"<-|->|[←→«»‹›]")
 MAX_SIGNS = 12  # characters between links that are known by their text
 BLANKS = re.compile(r"\s+")
 NOT_XML = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 TOO_MANY = re.compile(r"<([a-zA-Z][\w-]*)\s[^<>]{20000,}>")  # attributes, for which lxml takes quadratic time
-PERMALINK = re.compile(r"[¶#§🔗\uf0c1∞↑↩]\ufe0e?|(?:permalink|link) to th\w+ \w+", re.IGNORECASE)
+PERMALINK = re.compile(r"[¶#§🔗\uf0c1∞↑↩◆]\ufe0e?|(?:permalink|link) to th\w+ \w+", re.IGNORECASE)
 ESCAPED = re.compile(r"(?:^([ >]*(?:- )?)(?:(\d+)\\(?=[.)]\s)|\\(?=[-+] ))|\\(?=-))", re.MULTILINE)
 # A span of code, or an escaped backslash that begins or ends a formula, as MathJax has it: \(x\).
 FORMULA_SIGN = re.compile(r"(`+)(?!`).+?(?<!`)\1(?!`)|\\\\(?=[()\[\]])")
@@ -97,6 +99,7 @@ def read_webpage(page: str, whole: bool = False) -> tuple[str, str]:
     _show_hidden(body)  # before its buttons are removed
     etree.strip_elements(body, *TEXTLESS, with_tail=False)
     _drop_permalinks(body)
+    rewrite(body)
     title = _title(tree)
     if not whole:
         body = _main_part(body)
@@ -225,6 +228,9 @@ def _drop_neighbours(body: html.HtmlElement) -> None:
             others = len(_words(line)) - sum(len(_words(link)) for link in named)
             if len(named) >= MIN_NEIGHBOURS and others <= labels:
                 _empty(line)
+            elif sum(bool(ARROW.search(link.text or "")) for link in named) >= MIN_NEIGHBOURS:
+                for link in named:  # beside the text of the page
+                    _empty(link)
 
 
 def _empty(part: html.HtmlElement) -> None:

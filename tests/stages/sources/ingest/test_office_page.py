@@ -130,3 +130,40 @@ def test_prompts_of_empty_fields_are_removed_and_values_are_kept(text_of):
 def test_formulas_side_by_side_are_apart(text_of):
     formula = f"<m:oMath xmlns:m='{M}'><m:r><m:t>{{}}</m:t></m:r></m:oMath>".format
     assert text_of("a.docx", docx(f"<w:p>{formula('a=b')}{formula('c=d')}</w:p>")) == "a=b; c=d"
+
+
+def test_a_bold_heading_on_two_lines_is_one_and_answers_that_repeat_are_none(text_of):
+    texts = (
+        "*Oil that is",
+        "*pressed",
+        SENTENCE,
+        "*Gas",
+        SENTENCE,
+        "*No",
+        SENTENCE,
+        "*No",
+        SENTENCE,
+        SENTENCE,
+    )
+    assert headings(text_of("a.docx", docx(body(*texts)))) == ["## Oil that is pressed", "## Gas"]
+
+
+def test_a_style_without_type_or_name_costs_no_document(text_of):
+    parts = {
+        "word/styles.xml": f'<w:styles xmlns:w="{W}"><w:style/><w:style w:type="paragraph"/></w:styles>',
+        "word/_rels/document.xml.rels": f'<Relationships xmlns="{RELATIONS}">'
+        f'<Relationship Id="s" Type="{OFFICE}/styles" Target="styles.xml"/></Relationships>',
+    }
+    assert text_of("a.docx", docx(paragraph(SENTENCE), **parts)) == SENTENCE
+
+
+def test_slides_of_opendocument_have_no_titles_of_programs_and_no_page_numbers(text_of):
+    frame = "<draw:frame{}><draw:text-box>{}</draw:text-box></draw:frame>".format
+    title = ' presentation:class="title"'
+    slides = (
+        f"<draw:page draw:name='page1'>{frame(title, '<text:p>Lamps<text:line-break/>of oil</text:p>')}</draw:page>"
+        f"<draw:page draw:name='page2'>{frame('', f'<text:p>{SENTENCE}</text:p>')}"
+        f"{frame('', '<text:p><text:page-number>&lt;number&gt;</text:page-number></text:p>')}</draw:page>"
+    )
+    text = text_of("a.odp", opendocument(f"<office:presentation>{slides}</office:presentation>"))
+    assert text == f"## Lamps of oil\n\n{SENTENCE}"

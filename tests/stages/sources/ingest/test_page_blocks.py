@@ -67,3 +67,28 @@ def test_items_that_are_only_lists_are_items_of_the_list_around_them():
 
 def test_items_without_text_are_removed():
     assert text_of("<ul><li></li><li>Oil</li><li><p> </p></li></ul>") == "- Oil"
+
+
+def test_the_items_and_sentences_of_a_cell_are_apart():
+    cell = "<p>Oil of</p><p>whales</p><p>Gas</p>", "<ul><li>red</li><li>blue.</li><li>green</li></ul>"
+    text = text_of(table(("Fuel", "Colour"), cell))
+    assert text.endswith("| Oil of whales; Gas | red; blue. green |")
+
+
+def test_cells_across_columns_leave_no_blank_column():
+    wide = ("colspan=3", "Wick"), ("colspan=2", "Oil")
+    rows = [(("colspan=2", f"wick {number}"), "", ("colspan=2", f"oil {number}")) for number in range(2)]
+    text = text_of(table(wide, *rows))
+    assert text == "| Wick | Oil |\n| --- | --- |\n| wick 0 | oil 0 |\n| wick 1 | oil 1 |"
+
+
+def test_a_table_of_one_row_is_text():
+    assert text_of(table(("void", "light", "(", "Oil", ")"))) == "void light ( Oil )"
+    assert text_of(table(("<p>Argand</p>", "<p>Geneva</p>"))) == "Argand\n\nGeneva"
+
+
+def test_data_in_the_first_row_is_no_header():
+    signatures = ("light(Oil oil)", "Lamp"), ("quench()", "Lamp")
+    assert text_of(table(*signatures)).split("\n")[0] == "|  |  |"
+    assert text_of(table(("Lamp", "1.5"), ("Wick", "2.5"))).split("\n")[0] == "|  |  |"
+    assert text_of(table(("Lamp", "2026"), ("Wick", "2.5"))).split("\n")[0] == "| Lamp | 2026 |"
