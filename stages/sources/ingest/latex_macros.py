@@ -25,6 +25,7 @@ NAMED = re.compile(
 ARGUMENT = r"(?![A-Za-z@])\s{0,9}\{\s{0,9}([^{}\\#%\n]{1,300}?)\s{0,9}\}"
 MAX_DEFINITION = 5_000  # characters
 COMMAND, ENVIRONMENT = 2, 3  # arguments: a name and what it stands for, or the beginning and the end
+MAX_GROWTH = 100_000  # characters that one macro adds
 MAX_MACROS = 20  # that include files
 
 
@@ -38,15 +39,18 @@ def _definitions(text: str) -> Iterator[str]:
     while match := DEFINITION.search(text, at):
         at = match.end()
         is_bare = match[0] == r"\def" or NAME.match(text, at)
-        for number in range(1 if is_bare else ENVIRONMENT if "env" in match[0] else COMMAND):
+        count = 1 if is_bare else ENVIRONMENT if "env" in match[0] else COMMAND
+        for number in range(count):
             opening = (BEFORE if number or not is_bare else BARE).match(text, at)
-            end = closing(text, opening.end()) if opening else -1
-            if end < 0:
+            if opening is None:
                 break
+            if (end := closing(text, opening.end())) < 0:
+                return  # so that the time is linear
             at = end
-        found = text[match.start() : at]
-        if at > match.end() and "@" not in found:
-            yield found
+        else:
+            found = text[match.start() : at]
+            if "@" not in found:
+                yield found
 
 
 def closing(text: str, start: int) -> int:
@@ -68,5 +72,7 @@ def expanded(text: str) -> str:
         body = text[start : closing(text, start) - 1]
         if INCLUDES.search(body):
             used = re.compile(rf"\\{match['name']}{ARGUMENT}")
+            if len(used.findall(text)) * len(body) > MAX_GROWTH:
+                continue
             text = used.sub(lambda use, body=body: body.replace("#1", use[1]), text)  # type: ignore[misc]
     return text

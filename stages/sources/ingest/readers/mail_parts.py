@@ -25,7 +25,7 @@ NO_TEXT = frozenset(
 )
 ENRICHED = ("enriched", "richtext")
 FOLDED = re.compile(r"\n+")
-MARKUP = re.compile(r"<param>.*?</param>|</?[a-z][a-z0-9-]{0,59}>|<<", re.IGNORECASE | re.DOTALL)
+MARKUP = re.compile(r"<param>[^<]{0,200}</param>|</?[a-z][a-z0-9-]{0,59}>|<<", re.IGNORECASE | re.DOTALL)
 WRITTEN = {"<<": "<", "<lt>": "<", "<nl>": "\n", "<np>": "\n\n", "</paragraph>": "\n\n"}
 PLAIN = ("", "7bit", "8bit")  # encodings of parts that are text as it is
 BOUNDARY = re.compile(r"^--(\S{1,70})[ \t]*\r?\n(?=Content-)", re.MULTILINE)

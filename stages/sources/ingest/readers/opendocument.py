@@ -243,7 +243,8 @@ def _slide(page: Element, into: Element) -> None:
 
 def _say(into: Element, text: str | None) -> None:
     if text:
-        if len(into):
-            into[-1].tail = (into[-1].tail or "") + text
+        last = next(into.iterchildren(reversed=True), None)
+        if last is not None:
+            last.tail = (last.tail or "") + text
         else:
             into.text = (into.text or "") + text

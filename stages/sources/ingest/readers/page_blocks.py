@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 from lxml import etree, html
 
@@ -16,7 +16,7 @@ LISTS = ("ul", "ol")
 SPAN = "data-span"  # of a cell of OpenDocument, which is followed by the cells that it covers
 MOSTLY = 0.6  # share of rows across the table from which it is a form
 MIN_ROWS = 5  # of a form
-MAX_COLUMNS = 100
+MAX_COLUMNS, MAX_GRID = 100, 100_000  # columns of a cell, and cells of a table whose columns are compared
 MOST = 0.8  # share of rows with one cell of text from which a table is a list
 LONGEST_NAME = 80  # characters of the name of a column
 DATA = re.compile(r"\w\(|\A[-−+]?\d+(?:[.,]\d+)+\s?%?\Z")  # a signature, a number but no year
@@ -185,10 +185,11 @@ def _drop_blanks(table: html.HtmlElement) -> None:
     said = {at for row in grid for at, cell in enumerate(row) if cell is not None and _words(cell)}
     if len(said) == width:
         return
+    places = [0, *accumulate(at in said for at in range(width))]
     for row, cells in zip(rows, grid, strict=True):
         for at, cell in enumerate(cells):
             if cell is None and at in said:
-                row.insert(sum(at_left in said for at_left in range(at)), etree.Element("td"))
+                row.insert(places[at], etree.Element("td"))
             elif cell is not None:
                 cell.attrib.pop("colspan", None)
                 if at not in said:

@@ -34,14 +34,13 @@ def read(file: File) -> Iterator[Record]:
         listed = part(archive, "ppt/presentation.xml").iter(f"{SLIDES}sldId")
         names = [related[slide.get(RELATION)] for slide in listed if slide.get(RELATION) in related]
         shown = [list(_shapes(part(archive, name))) for name in names]
-        repeated = _repeated(shown)
-        texts = (_slide(archive, name, shapes, repeated) for name, shapes in zip(names, shown, strict=True))
+        left_out = _without_repeated(shown)
+        texts = (_slide(archive, name, shapes) for name, shapes in zip(names, shown, strict=True))
         slides = [text for text in texts if text]
     headings = [slide.partition("\n")[0][3:] for slide in slides if slide.startswith("## ")]
     named = next((heading for heading in headings if not NO_TITLE.fullmatch(heading)), file.stem)
-    if repeated:
-        boxes = sum(_box(shape) in repeated for shapes in shown for shape in shapes)
-        metadata = {**metadata, "left_out": {"boxes on many slides": boxes}}
+    if left_out:
+        metadata = {**metadata, "left_out": {"boxes on many slides": left_out}}
     yield Record("\n\n".join(slides), title or named, metadata=metadata)
 
 
@@ -50,23 +49,34 @@ def _box(shape: Element) -> Box:
     return _place(shape), words
 
 
-def _repeated(slides: list[list[Element]]) -> set[Box]:
-    """Find boxes without a role that many slides have in the same place, such as the name of the company."""
-    counts = Counter(
-        box for shapes in slides for box in {_box(shape) for shape in shapes if not _kind(shape)} if box[1]
-    )
-    return {box for box, count in counts.items() if count >= max(MIN_REPEATED, MOST * len(slides))}
+def _without_repeated(slides: list[list[Element]]) -> int:
+    """
+    Keep the first of boxes without a role that many slides have in the same place, such as a company's name.
+
+    Returns
+    -------
+    The number of boxes removed.
+    """
+    boxes = [{shape: _box(shape) for shape in shapes if not _kind(shape)} for shapes in slides]
+    counts = Counter(box for named in boxes for box in set(named.values()) if box[1])
+    many = {box for box, count in counts.items() if count >= max(MIN_REPEATED, MOST * len(slides))}
+    before: set[Box] = set()
+    removed = 0
+    for shapes, named in zip(slides, boxes, strict=True):
+        kept = [shape for shape in shapes if shape not in named or named[shape] not in before]
+        removed += len(shapes) - len(kept)
+        shapes[:] = kept
+        before |= many & set(named.values())
+    return removed
 
 
-def _slide(archive: zipfile.ZipFile, name: str, shapes: list[Element], repeated: set[Box]) -> str:
-    """Read a slide without the boxes that are repeated; one without a title goes on with the section."""
+def _slide(archive: zipfile.ZipFile, name: str, shapes: list[Element]) -> str:
+    """Read a slide; one without a title goes on with the section."""
     heading, parts = "", []
     shapes = [
         shape
         for shape in _in_order(shapes)
-        if _kind(shape) not in FURNITURE
-        and any(text.text for text in shape.iter(f"{DRAWING}t"))
-        and _box(shape) not in repeated
+        if _kind(shape) not in FURNITURE and any(text.text for text in shape.iter(f"{DRAWING}t"))
     ]
     if not any(_kind(shape) in TITLES for shape in shapes):
         heading = _title_of(shapes)
