@@ -15,6 +15,10 @@ TO_HEBREW = (
 TO_ARABIC = TO_HEBREW.partition(b"2 beginbfrange")[0] + (
     b"4 beginbfchar <61> <0627> <6c> <0644> <78> <06440627> <20> <0020> endbfchar\nendcmap end end"
 )
+# In the font "arrows" the letter b maps to an arrow at the break of a line, and c to one before the rest.
+TO_ARROWS = TO_HEBREW.partition(b"2 beginbfrange")[0] + (
+    b"3 beginbfchar <62> <2190> <63> <21aa> <20> <0020> endbfchar\nendcmap end end"
+)
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,15 @@ def write_pdf(
     arabic = add(b"<</Length %d>>stream\n%s\nendstream" % (len(TO_ARABIC), TO_ARABIC))
     fonts += b"/arabic %d 0 R" % add(
         b"<</Type/Font/Subtype/Type1/BaseFont/Helvetica/Encoding/WinAnsiEncoding/ToUnicode %d 0 R>>" % arabic
+    )
+    arrows = add(b"<</Length %d>>stream\n%s\nendstream" % (len(TO_ARROWS), TO_ARROWS))
+    fonts += b"/arrows %d 0 R" % add(
+        b"<</Type/Font/Subtype/Type1/BaseFont/Helvetica/Encoding/WinAnsiEncoding/ToUnicode %d 0 R>>" % arrows
+    )
+    claimed = add(b"<</Type/FontDescriptor/FontName/DejaVuSans/Flags 33/StemV 80/ItalicAngle 0>>")
+    fonts += b"/claimed %d 0 R" % add(
+        b"<</Type/Font/Subtype/Type1/BaseFont/DejaVuSans/Encoding/WinAnsiEncoding/FontDescriptor %d 0 R>>"
+        % claimed
     )
     kids = []
     for page in pages:

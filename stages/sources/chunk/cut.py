@@ -42,6 +42,7 @@ LEADS = re.compile(r"[:：][*_`\"”»]*\Z")
 ENDED = re.compile(r"[.!?;,…。！？；，؟۔।։][\"'”’»)\]」』）*_`]*\Z")
 MARK = re.compile(r"[“\"(]*(\d+|[A-Za-z]+)[.)]")  # of a numbered list item
 ROMAN = re.compile(r"[ivxlc]+")
+NOTE = re.compile(r"\[\w{1,4}\] ")  # of a note below the paragraph that refers to it
 PARENTHESES = ("(", "“(", '"(')  # the numbering of paragraphs in statutes
 LINES = re.compile(r"\S.*")
 GRID_RULE = re.compile(r"\+[-=+]+\s*(?:\n|\Z)")
@@ -161,6 +162,9 @@ def _start_price(text: str, previous: Block, block: Block) -> float:
         return 0
     last_line = text[previous.start : previous.end].rsplit("\n", 1)[-1]
     if LEADS.search(last_line):
+        return LEAD
+    note = NOTE.match(text, block.start)
+    if note and note[0].rstrip() in text[previous.start : previous.end]:
         return LEAD
     is_short = previous.end - previous.start <= LEAD_CHARS
     if previous.kind == "text" and is_short and not ENDED.search(last_line):

@@ -1,7 +1,8 @@
 r"""
 LaTeX documents in several files: which files are parts of others, and the text of all in its order.
 
-A part is a file that \input, \include, \subfile, \import or a similar macro names. It is looked up among the
+A part is a file that \input, \include, \subfile, \import or a similar macro names, also in a macro of the
+document; or a package or a class beside it. It is looked up among the
 files of the same entry of the corpus or of the same archive: so nothing outside the corpus is read, and a
 changed part is a changed corpus.
 """
@@ -13,9 +14,11 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple, TypeVar
 
 from datagen.stages.sources.ingest.decoding import decode_declared
+from datagen.stages.sources.ingest.latex_macros import definitions, expanded
 from datagen.stages.sources.ingest.record import File, too_large
 
 ENDINGS = (".tex", ".latex")
+PACKAGES = {"package": ".sty", "class": ".cls"}  # of which only definitions are read
 DEPTH = 15  # of files within files, as in TeX
 PARTS = 1000  # of a document
 LARGEST = 700_000  # bytes of a document with its parts, for which pandoc needs 500 MB
@@ -25,6 +28,8 @@ ARGUMENT = r"\s{0,9}\{\s{0,9}([^{}\\#%\n]{1,300}?)\s{0,9}\}"
 COMMAND = re.compile(
     r"\\[\\%]|%.*|\\begin\{(?P<code>verbatim\*?|lstlisting|alltt|minted|comment|filecontents\*?)\}"
     r"|\\(?:verb\*?|lstinline)(?P<sign>[^\w\s{}\[\]*]).*?(?P=sign)|(?P<end>\\endinput(?![A-Za-z@])|\\end\{document\})"
+    r"|\\(?:use|Require)package(?:\s{0,9}\[[^\]]{0,999}\])?\s{0,9}\{(?P<package>[^{}\\#%]{1,999})\}"
+    r"|\\documentclass(?:\s{0,9}\[[^\]]{0,999}\])?\s{0,9}\{(?P<class>[^{}\\#%\n]{1,99})\}"
     rf"|\\(?:sub)?(?:import|inputfrom|includefrom)\*?{ARGUMENT}{ARGUMENT}"
     rf"|\\(?:input|include|subfile|subfileinclude|InputIfFileExists)(?:{ARGUMENT}"
     r'|(?<=input)[ \t]{1,9}(?:"([^"\n]{1,300})"|([^\s{}\\#%"]{1,300})))'
@@ -47,13 +52,14 @@ class Scanned(NamedTuple):
 
 
 class Inclusion(NamedTuple):
-    """A macro that includes a file: its place, what it names, and whether the file is a paragraph."""
+    """A macro that includes a file: its place, what it names, whether that is a paragraph or a package."""
 
     start: int
     end: int
     folder: str
     name: str
     apart: bool
+    is_package: bool = False
 
 
 @dataclass(frozen=True)
@@ -115,8 +121,12 @@ def linked(files: Sequence[File]) -> list[File]:
 
 
 def is_latex(file: File) -> bool:
-    """Check by its name whether a file is LaTeX."""
-    return file.basename.lower().endswith(ENDINGS)
+    """Check by its name whether a file is LaTeX, or a package of it."""
+    return file.basename.lower().endswith((*ENDINGS, *PACKAGES.values()))
+
+
+def _is_package(file: File) -> bool:
+    return file.basename.lower().endswith(tuple(PACKAGES.values()))
 
 
 def assembled(file: File, without: Sequence[File] = ()) -> Assembled:
@@ -146,6 +156,8 @@ def assembled(file: File, without: Sequence[File] = ()) -> Assembled:
             yield text[at : inclusion.start]
             at = inclusion.end
             part = _found(inclusion, (_folder(file), folder), parts)
+            if part is None and inclusion.is_package:
+                continue
             if part is None:
                 name = posixpath.join(inclusion.folder, inclusion.name)
                 missing[name] = None
@@ -168,6 +180,7 @@ def assembled(file: File, without: Sequence[File] = ()) -> Assembled:
     if match := DECLARED.search(data.decode("latin-1")):
         declared = CODECS.get(match[1], match[1])
     text, encoding = decode_declared(data, declared, file.entry.encoding)
+    text = expanded(text)
     size = len(text)
     whole = "".join(written(text, _folder(file), 0))
     return Assembled(whole, encoding, used[1:], list(missing))
@@ -181,6 +194,9 @@ def _part_text(part: File, declared: str) -> str | None:
         return None
     if part.cut:
         return None
+    if _is_package(part):
+        return definitions(text)
+    text = expanded(text)
     body = BODY.search(text)
     ends = (match for match in COMMAND.finditer(text, body.end() if body else 0) if match["end"])
     end = next(ends, None)
@@ -192,7 +208,9 @@ def _scanned(file: File) -> Scanned:
         data = replace(file).read()
     except Exception:  # libraries raise any exception on a file that they cannot read; its row says which
         return Scanned()
-    text = data.decode("utf-8", "replace")
+    text = expanded(data.decode("utf-8", "replace"))
+    if _is_package(file):
+        return Scanned(size=len(definitions(text)))
     return Scanned(list(_inclusions(text)), bool(CLASS.search(text)), len(data))
 
 
@@ -208,6 +226,9 @@ def _inclusions(text: str) -> Iterator[Inclusion]:
                 at = 0
         elif match["end"]:
             return
+        elif kind := next((kind for kind in PACKAGES if match[kind]), ""):
+            for name in match[kind].split(","):
+                yield Inclusion(match.end(), match.end(), "", name.strip() + PACKAGES[kind], False, True)
         elif any(groups := match.groups()[-5:]):
             folder, *names = groups
             apart = match[0].startswith((r"\include", r"\subfile"))

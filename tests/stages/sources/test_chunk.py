@@ -499,3 +499,15 @@ PHRASES = [
 def test_every_licence_is_in_a_document_that_mentions_licences(texts):
     mentioned = mention_licences(pa.chunked_array([texts], pa.string()))
     assert mentioned == [licences().search(text.lower()) is not None for text in texts]
+
+
+def test_a_note_stays_with_the_paragraph_that_refers_to_it():
+    paragraph = "The lamp burns all night, and the keeper of it sleeps until the morning comes. " * 3
+    text = f"{paragraph}\n\n{paragraph[:-1]}[1]\n\n[1] As Argand has it.\n\n{paragraph}"
+    for longest in (300, 520, 560, 600):
+        (kept,) = (
+            text[span.start : span.end]
+            for span in cut(text, longest, 100)
+            if "As Argand" in text[span.start : span.end]
+        )
+        assert not kept.startswith("[1]")

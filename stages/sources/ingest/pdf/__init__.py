@@ -15,7 +15,7 @@ from typing import IO
 
 from datagen.json_types import JsonObject
 from datagen.request import Reject
-from datagen.stages.sources.ingest.pdf.document import Document, Line
+from datagen.stages.sources.ingest.pdf.document import WRAP, Document, Line
 from datagen.stages.sources.ingest.pdf.formulas import mark_formulas
 from datagen.stages.sources.ingest.pdf.furniture import drop_furniture
 from datagen.stages.sources.ingest.pdf.headings import find_headings
@@ -25,6 +25,7 @@ from datagen.stages.sources.ingest.pdf.paragraphs import BULLET, Block, body_siz
 from datagen.stages.sources.ingest.pdf.sessions import mark_sessions
 from datagen.stages.sources.ingest.pdf.slides import are_slides, drop_navigation, drop_steps, find_titles
 from datagen.stages.sources.ingest.pdf.words import Words
+from datagen.stages.sources.ingest.readers.tables import repeat_headers
 
 MIN_CHARS = 20  # per page, on average: with fewer, and an image per page, it is a scan
 MAX_UNMAPPED = 0.3  # share of characters in fonts that do not map glyphs to characters
@@ -33,6 +34,8 @@ NO_TITLE = re.compile(r"untitled|microsoft|\.\w{2,4}\Z|\A\W*\Z", re.IGNORECASE)
 # Signs, Greek letters and small numbers without a word: ticks of a plot, pieces of a formula, page numbers.
 FRAGMENT = re.compile(r"[^\w\s=]{0,3}(?:\d{1,3}|0?[.,]\d{1,3}|[µ\u0370-\u03ff])?[^\w\s=]{0,3}")
 MAX_FRAGMENT = 40  # characters
+# A break in a line of code, at a space that may be drawn, and the indent of the rest.
+BROKEN = re.compile(rf"␣?(?:{WRAP}\n *{WRAP}?|\n *{WRAP})")
 ESCAPED = re.compile(r"^(?=#{1,6}\s)", re.MULTILINE)
 # Titles that are none of a person or of a day; and days.
 SECTION = re.compile(
@@ -197,6 +200,7 @@ def _write_code(lines: Sequence[Line]) -> str:
         + "-" * line.text.endswith("\x02")
         for line in lines
     ]
+    rows = BROKEN.sub(lambda match: " " * ("␣" in match[0]), "\n".join(rows)).replace(WRAP, "").split("\n")
     if len(rows) == 1 and " " not in rows[0]:
         return f"`{rows[0]}`" if "`" not in rows[0] else rows[0]
     fence = "````" if any("```" in row for row in rows) else "```"
@@ -208,7 +212,7 @@ def _write_table(rows: Sequence[Sequence[str]]) -> str:
         "| " + " | ".join(cell.replace("\x02", "").replace("|", "\\|") for cell in row) + " |" for row in rows
     ]
     written.insert(1, "|" + " --- |" * len(rows[0]))
-    return "\n".join(written)
+    return repeat_headers("\n".join(written)).rstrip("\n")
 
 
 def _check(document: Document) -> None:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+WRAP = "\x1e"  # where a line of code was broken to fit: at its end, or at the start of the rest
 HYPHEN = "\x02"  # PDFium's mark of a hyphen at a line's end, in place of the hyphen and the line break
 
 

@@ -21,6 +21,7 @@ NUMBER_MARGIN = (
 APART = 1.7  # minimum distance of baselines between furniture and text, in font sizes
 NEIGHBOURS = 2  # pages before and after: left and right pages have different heads
 MOST = 0.5  # share of pages with furniture at a height from which every line there is furniture
+MOST_OF_A_SIDE = 0.4  # share of pages with a line that may be code: left or right ones
 LARGE = 1.25  # times the size of the text: a larger line is a title
 TITLE = 1.1  # times the size of the text: a line larger than this may be a title, another may repeat it
 LARGE_REPEATED = 2.0  # likewise, for a line that pages of a book repeat
@@ -140,7 +141,7 @@ def _repeats(
         return False  # a number, but not of the page
     places = [place for near in (-1, 0, 1) for place in where.get((height + near, text), ())]
     if line.mono:
-        return len(places) >= max(3, MOST * count)
+        return len(places) >= max(3, MOST_OF_A_SIDE * count)
     near = sum(abs(place - number) <= NEIGHBOURS for place in places)
     return near > 1 or len(places) >= max(3, 0.05 * count)
 

@@ -16,7 +16,7 @@ from itertools import accumulate, pairwise
 
 import pypdfium2.raw as pdfium
 
-from datagen.stages.sources.ingest.pdf.document import HYPHEN, Line, Page
+from datagen.stages.sources.ingest.pdf.document import HYPHEN, WRAP, Line, Page
 
 LINE = re.compile(rf"[^\r\n{HYPHEN}]*[^\s{HYPHEN}][^\r\n{HYPHEN}]*{HYPHEN}?")
 WORD = re.compile(r"\S+")
@@ -26,6 +26,11 @@ SPARSE = 0.62  # of the font size, per character: a wider line may have a gap in
 NARROW = 0.2  # of the font size, per character: narrower boxes are unknown ones
 BOLD = re.compile(r"bold|black|heavy|demi|medi(?!um)|cmb|cmssbx|sfbx|-bd", re.IGNORECASE)
 MONO = re.compile(r"mono|courier|typewriter|cmtt|cmsltt|sftt|consol|menlo|inconsol|nimbusmon", re.IGNORECASE)
+# Families that are not monospaced, whatever the flags of the font descriptor say (those of FOP are wrong).
+PROPORTIONAL = re.compile(r"sans|serif|helvetica|arial|times", re.IGNORECASE)
+# The arrows at a break in a long line of code, as they are drawn by dblatex (at the end) and Sphinx.
+BROKEN = re.compile(r"\s*(?:←[-˒֓]?|[↩⤶])\Z")
+REST = re.compile(r"(?:[˓֒]→|↪)\s*")
 FIXED_PITCH, FORCE_BOLD = 1 << 0, 1 << 18  # flags of a font descriptor
 BOLD_WEIGHT = 600
 # Names of fonts that are not bold. PDFium derives the weight from the thickness of stems, by which TeX's
@@ -173,9 +178,13 @@ class TextPage:
             yield direction, self._line(begin, stop, left, right, direction)
 
     def _line(self, start: int, end: int, left: float, right: float, direction: int) -> Line:
+        if max(self.text[start:end]) >= "←" and (broken := self._broken(start, end, left, right, direction)):
+            return broken
         text = self.text[start:end].rstrip()
         end = start + len(text)
-        first, middle = self._char(start), self._char((start + end) // 2)
+        half = (start + end) // 2
+        half += self.text[half].isspace()  # a space that PDFium inserts has no font
+        first, middle = self._char(start), self._char(half)
         bold, mono = self._font(first)
         if bold or mono:  # all of the line must be; most lines are decided by their first character
             last = self._char(end - 1 - text.endswith(HYPHEN))
@@ -186,6 +195,16 @@ class TextPage:
         text = text if text.isascii() else self._with_accents(text, start).translate(LIGATURES)
         raised = text[0].isdigit() and len(text) > 4  # the number of a note may be
         return Line(text, left, right, self._base(middle if raised else first, direction), size, bold, mono)
+
+    def _broken(self, start: int, end: int, left: float, right: float, direction: int) -> Line | None:
+        """Read a line of code that is broken, which an arrow in another font shows; None if it is not."""
+        arrow, rest = BROKEN.search(self.text, start, end), REST.match(self.text, start, end)
+        begin, stop = rest.end() if rest else start, arrow.start() if arrow else end
+        if stop - begin in (0, end - start):
+            return None
+        line = self._line(begin, stop, left, right, direction)
+        line.text = WRAP * bool(rest) + line.text + WRAP * bool(arrow)
+        return line if line.mono else None
 
     def _parts(
         self, start: int, end: int, size: float, direction: int
@@ -256,7 +275,7 @@ class TextPage:
             heavy = flags & FORCE_BOLD or (
                 not PLAIN.search(name) and pdfium.FPDFFont_GetWeight(font) >= BOLD_WEIGHT
             )
-            mono = flags & FIXED_PITCH or MONO.search(name)
+            mono = MONO.search(name) or (flags & FIXED_PITCH and not PROPORTIONAL.search(name))
             self.fonts[address] = bool(heavy or BOLD.search(name)), bool(mono)
         return self.fonts[address]
 

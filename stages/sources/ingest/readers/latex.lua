@@ -17,11 +17,12 @@ local LAST = {"color", "box"}
 local DEFINITIONS = {"use", "save", "new", "def", "set", "let"}
 local TABLES = {"tab", "tblr"}
 local CODE = {"code", "listing", "verb", "program", "source", "lst", "minted", "dispexample"}
+local NUMBERED = {"enum", "part", "step", "question", "exercise", "problem", "answer"}
 local MAX_DEPTH = 8
 local MAX_TITLE = 200  -- bytes of a section's title that references repeat
 
 local depth = 0
-local filter
+local filter, blocks_of_macros
 local titles = {}  -- label of a section -> its title
 
 -- What a reference names: a section by its title; a figure, table or equation by its label, as a citation by
@@ -58,7 +59,7 @@ local function read(text)
   depth = depth + 1
   local understood, blocks = pcall(function()
     local parsed = pandoc.read(text, "latex+raw_tex").blocks
-    return pandoc.walk_block(pandoc.Div(parsed), filter).content
+    return pandoc.walk_block(pandoc.walk_block(pandoc.Div(parsed), blocks_of_macros), filter).content
   end)
   depth = depth - 1
   return understood and blocks or plain(text)
@@ -93,25 +94,32 @@ local function report(name)
   end
 end
 
--- The words of a macro's arguments; the name of another macro among them is code.
-local function inlines(macro)
+-- A macro's name and those of its arguments that are words.
+local function arguments(macro)
   local name = macro:match("^%s*\\([%a@]+)")
-  if not name or name == "begin" or name == "end" then return {} end
-  local referred = reference(name, macro:match("^%s*\\%a+%*?%s*{([^{}]*)}%s*$"))
-  if referred then return referred end
   local groups = {}
   for group in macro:gsub("%b[]", ""):gmatch("%b{}") do
     if group:find("[^{}%s]") then table.insert(groups, group:sub(2, -2)) end
   end
+  if not name or #groups == 0 then return name, groups end
+  if names_one_of(LAST, name) and not names_one_of(DEFINITIONS, name) then
+    if name:find("color$") and #groups < 2 then return name, nil end
+    return name, {groups[#groups]}
+  end
+  if is_setting(name) then return name, nil end
+  return name, groups
+end
+
+-- The words of a macro's arguments; the name of another macro among them is code.
+local function inlines(macro)
+  local name, groups = arguments(macro)
+  if not name or name == "begin" or name == "end" then return {} end
+  local referred = reference(name, macro:match("^%s*\\%a+%*?%s*{([^{}]*)}%s*$"))
+  if referred then return referred end
+  if not groups then return {} end
   if #groups == 0 then
     if macro:find("^%s*\\%a+%*?%s*$") then report(name) end
     return word(name)
-  end
-  if names_one_of(LAST, name) and not names_one_of(DEFINITIONS, name) then
-    if name:find("color$") and #groups < 2 then return {} end
-    groups = {groups[#groups]}
-  elseif is_setting(name) then
-    return {}
   end
   local found = pandoc.Inlines {}
   for at, group in ipairs(groups) do
@@ -129,6 +137,41 @@ local function inlines(macro)
   return found
 end
 
+local function has_blocks(text)
+  return text:find("\\begin%s*{") or text:find("\n[ \t]*\n")
+end
+
+-- The paragraphs, lists and tables in a macro's arguments, such as an exercise; nil if it has but words.
+local function blocks(macro)
+  local name, groups = arguments(macro)
+  if not name or not groups or not has_blocks(table.concat(groups, " ")) then return nil end
+  local found = pandoc.Blocks {}
+  for _, group in ipairs(groups) do found:extend(read(group)) end
+  return found
+end
+
+-- Macros that hold blocks are blocks, between the words before and after them.
+blocks_of_macros = {
+  Para = function(para)
+    local found, words = pandoc.Blocks {}, pandoc.Inlines {}
+    local function flush()
+      if #words > 0 then found:insert(pandoc.Para(words)) end
+      words = pandoc.Inlines {}
+    end
+    for _, part in ipairs(para.content) do
+      if part.t == "RawInline" and part.format == "latex" and has_blocks(part.text) then
+        flush()
+        found:insert(pandoc.RawBlock("latex", part.text))
+      elseif #words > 0 or (part.t ~= "Space" and part.t ~= "SoftBreak") then
+        words:insert(part)
+      end
+    end
+    if #found == 0 then return nil end
+    flush()
+    return found
+  end,
+}
+
 filter = {
   RawInline = function(raw)
     if raw.format ~= "latex" and raw.format ~= "tex" then return nil end
@@ -138,6 +181,8 @@ filter = {
     if raw.format ~= "latex" and raw.format ~= "tex" then return nil end
     local name, inner = raw.text:match("^%s*\\begin%s*{([^}]*)}(.*)\\end%s*%b{}%s*$")
     if not name then
+      local inner = blocks(raw.text)
+      if inner then return inner end
       local found = inlines(raw.text)
       return #found > 0 and {pandoc.Para(found)} or {}
     end
@@ -151,6 +196,10 @@ filter = {
     if names_one_of(CODE, name) then
       return {pandoc.CodeBlock((inner:gsub("^%s*\n", ""):gsub("%s+$", "")))}
     end
+    if inner:find("^%s*\\item%A") then  -- a list of a package or of the document
+      local list = names_one_of(NUMBERED, name) and "enumerate" or "itemize"
+      inner = "\\begin{" .. list .. "}" .. inner .. "\\end{" .. list .. "}"
+    end
     return read(inner)
   end,
 }
@@ -163,4 +212,4 @@ local collect = {
   end,
 }
 
-return {collect, filter}
+return {collect, blocks_of_macros, filter}

@@ -23,6 +23,10 @@ RULE = re.compile(r"[ \t]*[_=*~#-]{5,}[ \t]*")
 NO_TEXT = frozenset(
     ("calendar", "css", "directory", "rfc822-headers", "rtf", "vcard", "x-amp-html", "x-vcard")
 )
+ENRICHED = ("enriched", "richtext")
+FOLDED = re.compile(r"\n+")
+MARKUP = re.compile(r"<param>[^<]{0,200}</param>|</?[a-z][a-z0-9-]{0,59}>|<<", re.IGNORECASE | re.DOTALL)
+WRITTEN = {"<<": "<", "<lt>": "<", "<nl>": "\n", "<np>": "\n\n", "</paragraph>": "\n\n"}
 PLAIN = ("", "7bit", "8bit")  # encodings of parts that are text as it is
 BOUNDARY = re.compile(r"^--(\S{1,70})[ \t]*\r?\n(?=Content-)", re.MULTILINE)
 TAG = re.compile(r"<(?:!doctype|/?[a-z][a-z0-9]{0,15}(?:\s[^<>]*)?/?)>", re.IGNORECASE)
@@ -158,7 +162,15 @@ def _text(part: EmailMessage, encoding: str) -> str:
     if is_page or PAGE.match(text):
         return read_webpage(text, whole=True)[0]
     text = text.replace("\r\n", "\n")
+    if part.get_content_subtype() in ENRICHED:
+        text = _plain(text)
     return text if split_digest(text)[0] else SIGNATURE.sub("", text)  # each message of a digest has its own
+
+
+def _plain(text: str) -> str:
+    """Write enriched text (RFC 1896, and RFC 1341's older form) as plain text."""
+    text = FOLDED.sub(lambda breaks: breaks[0][1:] or " ", text)
+    return MARKUP.sub(lambda mark: WRITTEN.get(mark[0].lower(), ""), text)
 
 
 def _payload(part: EmailMessage) -> bytes:

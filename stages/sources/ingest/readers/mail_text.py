@@ -14,7 +14,10 @@ HEADER = re.compile(r"\*?[^\W\d_][\w -]{0,18}\*? ?[:：]")
 MAX_INTRODUCTION = 3  # lines such as "On Monday, A wrote:"
 LINK = re.compile(r"[ \t]?<((?:https?://|mailto:)[^<>\s]*)>|(?<![\w<])https?://[^\s<>]{20,}")
 # A link that identifies the reader of a newsletter.
-TRACKING = re.compile(r"[\w%~=+-]{40,}|[?&](?:utm_\w+|mkt_tok|trk|token|upn|sig)=")
+TRACKING = re.compile(
+    r"[\w%~=+-]{40,}|[?&](?:utm_\w+|mkt_tok|trk|token|upn|sig)=|[?&]\w+=(?=[a-z_]*\d)\w{20,}", re.IGNORECASE
+)
+PICTURE_LINK = re.compile(r"\.(?:gif|jpe?g|png|svg|webp)(?:\?|\Z)", re.IGNORECASE)
 SPACE = re.compile(r"\n(?:[ \t]*\n){2,}")  # several blank lines
 # What mail programs write into the plain version in place of a picture.
 PICTURE = re.compile(
@@ -37,6 +40,10 @@ CONTACTS = (
     re.compile(r"\b(?:tel(?:ephone|efon)?|ph(?:one)?|fax|mobile?|cell|voice)\b", re.IGNORECASE),
 )
 MAX_SIGNATURE, MAX_SIGNED = 8, 80  # lines, and characters of a line
+# The instructions of a list's server, directly below the text.
+INSTRUCTIONS = re.compile(
+    r"\n[ \t]*To (?:be removed|unsubscribe)\b[^\n]*(?:\n[^\n]+){0,5}\s*\Z", re.IGNORECASE
+)
 MAX_LEAVE, MAX_FOOTER = 400, 3  # characters of such a paragraph; paragraphs from it to the end
 
 
@@ -73,7 +80,7 @@ def without_quote(text: str) -> tuple[str, int]:
 
 def without_tracking(text: str) -> tuple[str, int]:
     """
-    Remove links that track the reader or repeat the address before them, and a rule at the end.
+    Remove links that track the reader, show a picture or repeat the address before them; a rule at the end.
 
     Returns
     -------
@@ -85,7 +92,8 @@ def without_tracking(text: str) -> tuple[str, int]:
         nonlocal removed
         address = (match[1] or "").removeprefix("mailto:")
         before = text[max(0, match.start() - len(address) - 1) : match.start()]
-        if not TRACKING.search(match[0]) and not (address and address in before):
+        is_picture = match[1] and PICTURE_LINK.search(match[1])
+        if not is_picture and not TRACKING.search(match[0]) and not (address and address in before):
             return match[0]
         removed += 1
         return ""
@@ -141,6 +149,8 @@ def without_footer(text: str) -> tuple[str, int]:
         len(paragraphs),
     )
     removed = paragraphs[first:]
+    if not removed and (below := INSTRUCTIONS.search(text)) and HOW.search(below[0]):
+        return text[: below.start()].rstrip(), below[0].strip().count("\n") + 1
     if not removed:
         return text, 0
     return "\n\n".join(paragraphs[:first]).rstrip(), sum(part.count("\n") + 1 for part in removed)

@@ -8,8 +8,10 @@ from lxml import etree, html
 from lxml.html.builder import E
 
 from datagen.stages.sources.ingest.readers.mathml import linear
+from datagen.stages.sources.ingest.readers.office_page import BOLD, NOTE, place_notes, raise_bold
+from datagen.stages.sources.ingest.readers.page_blocks import SPAN
 from datagen.stages.sources.ingest.readers.webpage import read_webpage
-from datagen.stages.sources.ingest.readers.zipped import Element, described, opened, part
+from datagen.stages.sources.ingest.readers.zipped import NO_TITLE, Element, described, opened, part
 from datagen.stages.sources.ingest.record import File, Record
 
 SPACES = {
@@ -19,14 +21,17 @@ SPACES = {
     "draw": "urn:oasis:names:tc:opendocument:xmlns:drawing:1.0",
     "presentation": "urn:oasis:names:tc:opendocument:xmlns:presentation:1.0",
     "style": "urn:oasis:names:tc:opendocument:xmlns:style:1.0",
+    "fo": "urn:oasis:names:tc:opendocument:xmlns:xsl-fo-compatible:1.0",
 }
 LINK = "{http://www.w3.org/1999/xlink}href"
 LISTS = ("ul", "ol")
+MAX_PARENTS = 10  # of a style
+NOT_BOLD = ("normal", "100", "200", "300", "400", "500")
 MAX_REPEATED = 100  # copies of a cell, consecutive spaces
-TAGS = {"p": "p", "list-item": "li", "list-header": "li", "table": "table", "table-row": "tr"}
+TAGS = {"list-item": "li", "list-header": "li", "table": "table", "table-row": "tr"}
 # Not part of the text: tracked changes, the table of contents (it repeats the headings), annotations.
 LEFT_OUT = (
-    *("tracked-changes", "table-of-content", "annotation", "forms", "sequence-decls", "note", "notes"),
+    *("tracked-changes", "table-of-content", "annotation", "forms", "sequence-decls", "notes"),
     *("header-decl", "footer-decl", "date-time-decl"),
 )
 OUTLINE = ("h1", "h2", "h3", "h4", "h5", "h6", "div")  # headings, and lists of them
@@ -45,11 +50,13 @@ def read(file: File) -> Iterator[Record]:
     page = E.body()
     if body is not None:
         _mark_title(root, body)
+        has_slides = body.find(f"{{{SPACES['office']}}}presentation") is not None
+        _mark_bold(root, styles)
         _walk(body, page)
-        for note in body.iter(f"{{{SPACES['text']}}}note"):
-            words = " ".join(" ".join(note.itertext()).split())
-            etree.SubElement(page, "p").text = words
         _free_headings(page)
+        if not has_slides:
+            raise_bold(page)
+        place_notes(page)
         _nest_lists(page)
     text, _ = read_webpage(html.tostring(page, encoding="unicode"), whole=True)
     yield Record(text, title, metadata=metadata)
@@ -105,6 +112,32 @@ def _mark_title(root: Element, body: Element) -> None:
             return
 
 
+def _mark_bold(root: Element, parts: list[Element]) -> None:
+    """Mark the paragraphs whose text is bold, by their own style or those of their parts."""
+    style, text = f"{{{SPACES['style']}}}", f"{{{SPACES['text']}}}"
+    stated: dict[str, tuple[str, str]] = {}  # the weight and the parent of a style
+    for named in (named for source in reversed(parts) for named in source.iter(f"{style}style")):
+        weight = named.find(f"{style}text-properties")
+        found = "" if weight is None else weight.get(f"{{{SPACES['fo']}}}font-weight", "")
+        stated[named.get(f"{style}name", "")] = found, named.get(f"{style}parent-style-name", "")
+
+    def is_bold(name: str, default: bool) -> bool:
+        for _ in range(MAX_PARENTS):
+            weight, name = stated.get(name, ("", ""))
+            if weight:
+                return weight not in NOT_BOLD
+        return default
+
+    for paragraph in root.iter(f"{text}p"):
+        whole = is_bold(paragraph.get(f"{text}style-name", ""), False)
+        parts_of = [child for child in paragraph if "".join(child.itertext()).strip()]
+        outside = [paragraph.text, *(child.tail for child in paragraph)]
+        if (whole or not any((said or "").strip() for said in outside)) and all(
+            is_bold(child.get(f"{text}style-name", ""), whole) for child in parts_of
+        ):
+            paragraph.set(BOLD, "1")
+
+
 def _nest_lists(page: Element) -> None:
     """
     Put a list into the item before it, and write items of one paragraph without space between them.
@@ -149,7 +182,7 @@ def _walk(source: Element, into: Element) -> None:
 
 
 def _element(child: Element, name: str, into: Element) -> None:
-    if name in LEFT_OUT:  # footnotes follow at the end
+    if name in LEFT_OUT or name == "page-number":
         return
     if name == "h":
         level = child.get(f"{{{SPACES['text']}}}outline-level", "1")
@@ -157,12 +190,17 @@ def _element(child: Element, name: str, into: Element) -> None:
     elif name == "list":
         start = child.get("start")
         _walk(child, etree.SubElement(into, "ol", start=start) if start else etree.SubElement(into, "ul"))
+    elif name == "p":
+        _walk(child, etree.SubElement(into, "p", {BOLD: "1"} if child.get(BOLD) else {}))
+    elif name == "note":
+        _note(child, into)
     elif name in TAGS:
         _walk(child, etree.SubElement(into, TAGS[name]))
     elif name in ("table-cell", "covered-table-cell"):
         repeated = child.get(f"{{{SPACES['table']}}}number-columns-repeated", "1")
         for _ in range(min(int(repeated) if repeated.isdecimal() else 1, MAX_REPEATED)):
-            _walk(child, etree.SubElement(into, "td"))
+            spanned = child.get(f"{{{SPACES['table']}}}number-columns-spanned", "1")
+            _walk(child, etree.SubElement(into, "td", {SPAN: spanned} if spanned != "1" else {}))
     elif name == "page":
         _slide(child, into)
     elif name == "s":
@@ -176,13 +214,27 @@ def _element(child: Element, name: str, into: Element) -> None:
         _walk(child, into)
 
 
+def _note(note: Element, into: Element) -> None:
+    """Write the number of a note in its place, with the note's text for `place_notes`."""
+    text = f"{{{SPACES['text']}}}"
+    words = "".join(note.findtext(f"{text}note-citation") or "*")
+    said = " ".join(" ".join("".join(part.itertext()) for part in note.iter(f"{text}note-body")).split())
+    mark = etree.SubElement(into, "sup", {NOTE: said})
+    mark.text = f"[{words.strip()}]"
+
+
 def _slide(page: Element, into: Element) -> None:
     """Convert a slide: its title becomes a heading; its notes follow."""
     kind = f"{{{SPACES['presentation']}}}class"
     titles = [frame for frame in page if frame.get(kind) == "title"]
     heading = etree.SubElement(into, "h2")
     name = page.get(f"{{{SPACES['draw']}}}name", "")
-    heading.text = " ".join(" ".join("".join(frame.itertext()) for frame in titles).split()) or name
+    words = etree.Element("div")
+    for frame in titles:
+        _walk(frame, words)
+    heading.text = " ".join(" ".join(words.itertext()).split()) or ("" if NO_TITLE.fullmatch(name) else name)
+    if not heading.text:
+        into.remove(heading)  # the slide goes on with the section
     notes = [frame for part in page.iterchildren(f"{{{SPACES['presentation']}}}notes") for frame in part]
     for frame in (*page, *notes):
         if frame not in titles and isinstance(frame.tag, str) and frame.get(kind) not in FURNITURE:
@@ -191,7 +243,8 @@ def _slide(page: Element, into: Element) -> None:
 
 def _say(into: Element, text: str | None) -> None:
     if text:
-        if len(into):
-            into[-1].tail = (into[-1].tail or "") + text
+        last = next(into.iterchildren(reversed=True), None)
+        if last is not None:
+            last.tail = (last.tail or "") + text
         else:
             into.text = (into.text or "") + text

@@ -1,9 +1,10 @@
-"""Slides: a section per slide, with its title, text, tables and notes."""
+"""Slides: a section per slide with a title; its text, tables and notes."""
 
 import posixpath
 import re
 import zipfile
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 
 from datagen.stages.sources.ingest.readers.tables import write_table
 from datagen.stages.sources.ingest.readers.zipped import NO_TITLE, Element, described, opened, part
@@ -17,7 +18,12 @@ ROW = 360_000  # 1 cm in the unit of positions: boxes whose tops differ by less 
 MONO = re.compile(r"courier|consol|mono|menlo|typewriter", re.IGNORECASE)
 MAX_LABEL, MIN_LABELS = 40, 4  # characters of a label; with so many, a slide has a diagram
 MAX_TITLE = 80  # characters of a box that is taken as a title
+MIN_REPEATED, MOST = 3, 0.3  # slides with the same box, and their share
+NUMBERED = re.compile(r"\d{1,3}[.)]\s")
 FURNITURE = ("dt", "ftr", "sldNum", "hdr", "sldImg")  # dates, footers, slide numbers
+
+
+Box = tuple[tuple[int, int, int] | None, str]  # the place and the text of a shape
 
 
 def read(file: File) -> Iterator[Record]:
@@ -25,21 +31,51 @@ def read(file: File) -> Iterator[Record]:
     with opened(file) as archive:
         title, metadata = described(archive, "docProps/core.xml")
         related = _relations(archive, "ppt/presentation.xml")
-        shown = part(archive, "ppt/presentation.xml").iter(f"{SLIDES}sldId")
-        names = [related[slide.get(RELATION)] for slide in shown if slide.get(RELATION) in related]
-        numbered = (_slide(archive, name, number) for number, name in enumerate(names, start=1))
-        slides = [slide for slide in numbered if slide]
-    headings = [slide.partition("\n")[0].removeprefix("## ") for slide in slides]
+        listed = part(archive, "ppt/presentation.xml").iter(f"{SLIDES}sldId")
+        names = [related[slide.get(RELATION)] for slide in listed if slide.get(RELATION) in related]
+        shown = [list(_shapes(part(archive, name))) for name in names]
+        left_out = _without_repeated(shown)
+        texts = (_slide(archive, name, shapes) for name, shapes in zip(names, shown, strict=True))
+        slides = [text for text in texts if text]
+    headings = [slide.partition("\n")[0][3:] for slide in slides if slide.startswith("## ")]
     named = next((heading for heading in headings if not NO_TITLE.fullmatch(heading)), file.stem)
+    if left_out:
+        metadata = {**metadata, "left_out": {"boxes on many slides": left_out}}
     yield Record("\n\n".join(slides), title or named, metadata=metadata)
 
 
-def _slide(archive: zipfile.ZipFile, name: str, number: int) -> str:
-    """Read a slide; "" of one without words."""
+def _box(shape: Element) -> Box:
+    words = " ".join("".join(text.text or "" for text in shape.iter(f"{DRAWING}t")).split())
+    return _place(shape), words
+
+
+def _without_repeated(slides: list[list[Element]]) -> int:
+    """
+    Keep the first of boxes without a role that many slides have in the same place, such as a company's name.
+
+    Returns
+    -------
+    The number of boxes removed.
+    """
+    boxes = [{shape: _box(shape) for shape in shapes if not _kind(shape)} for shapes in slides]
+    counts = Counter(box for named in boxes for box in set(named.values()) if box[1])
+    many = {box for box, count in counts.items() if count >= max(MIN_REPEATED, MOST * len(slides))}
+    before: set[Box] = set()
+    removed = 0
+    for shapes, named in zip(slides, boxes, strict=True):
+        kept = [shape for shape in shapes if shape not in named or named[shape] not in before]
+        removed += len(shapes) - len(kept)
+        shapes[:] = kept
+        before |= many & set(named.values())
+    return removed
+
+
+def _slide(archive: zipfile.ZipFile, name: str, shapes: list[Element]) -> str:
+    """Read a slide; one without a title goes on with the section."""
     heading, parts = "", []
     shapes = [
         shape
-        for shape in _in_order(list(_shapes(part(archive, name))))
+        for shape in _in_order(shapes)
         if _kind(shape) not in FURNITURE and any(text.text for text in shape.iter(f"{DRAWING}t"))
     ]
     if not any(_kind(shape) in TITLES for shape in shapes):
@@ -61,7 +97,7 @@ def _slide(archive: zipfile.ZipFile, name: str, number: int) -> str:
             for shape in _shapes(part(archive, target)):
                 if _kind(shape) == "body":
                     parts += _paragraphs(shape, bullets=False)
-    return "\n\n".join([f"## {heading or f'Slide {number}'}", *parts]) if heading or parts else ""
+    return "\n\n".join([*([f"## {heading}"] if heading else []), *parts])
 
 
 def _shapes(root: Element) -> Iterator[Element]:
@@ -128,6 +164,9 @@ def _content(shape: Element, kind: str) -> list[str]:
     lines = _paragraphs(shape, bullets=kind == "body")
     if len(lines) == 1:
         return [lines[0].lstrip().removeprefix("- ")]  # no list
+    indents = [len(line) - len(line.lstrip()) for line in lines if line.lstrip().startswith("- ")]
+    outer = min(indents, default=0)  # of a list that begins at a lower level
+    lines = [line[outer:] if line[:outer].isspace() else line for line in lines]
     return _joined(lines) if kind == "body" else lines
 
 
@@ -136,7 +175,13 @@ def _table(table: Element) -> list[str]:
     rows = [[_paragraphs(cell, bullets=False) for cell in row] for row in table.iter(f"{DRAWING}tr")]
     if len({column for row in rows for column, cell in enumerate(row) if cell}) == 1:
         return [text for row in rows for cell in row for text in cell]
-    return [write_table([[" ".join(cell) for cell in row] for row in rows])]
+    title = [text for cell in rows[0] for text in cell] if len(rows) > 2 and _is_title(rows) else []
+    return [*title, write_table([[" ".join(cell) for cell in row] for row in rows[bool(title) :]])]
+
+
+def _is_title(rows: Sequence[Sequence[list[str]]]) -> bool:
+    """Check whether a table's first row is its title: only the first of its cells has text."""
+    return bool(rows[0][0]) and not any(rows[0][1:]) and len(rows[0]) > 2
 
 
 def _joined(lines: list[str]) -> list[str]:
@@ -164,7 +209,9 @@ def _paragraphs(shape: Element, bullets: bool) -> list[str]:
         if text and bullets:
             properties = paragraph.find(f"{DRAWING}pPr")
             level = "0" if properties is None else properties.get("lvl", "0")
-            text = "  " * min(int(level) if level.isdecimal() else 0, 8) + f"- {text}"
+            text = "  " * min(int(level) if level.isdecimal() else 0, 8) + (
+                text if NUMBERED.match(text) else f"- {text}"
+            )
         if text:
             written.append(text)
     return written

@@ -161,8 +161,11 @@ def _names_in_common(table: list[Row], row: Row) -> int:
 
 
 def _is_header(row: Row) -> bool:
-    """Check whether a row names columns: no cell is a sentence."""
-    return not any(len(cell) > LONGEST_NAME and cell.endswith((".", "!", "?")) for cell in row)
+    """Check whether a row names columns: no cell is a sentence, or the label of the next cell."""
+    return not any(
+        (len(cell) > LONGEST_NAME and cell.endswith((".", "!", "?"))) or cell.endswith((":", "："))
+        for cell in row
+    )
 
 
 def _has_figures(row: Row) -> bool:

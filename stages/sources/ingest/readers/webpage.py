@@ -13,6 +13,9 @@ from html_to_markdown import ConversionOptions, convert
 from lxml import etree, html
 
 from datagen.request import Reject
+from datagen.stages.sources.ingest.readers.generated_page import rewrite
+from datagen.stages.sources.ingest.readers.page_blocks import tidy
+from datagen.stages.sources.ingest.readers.page_measure import Measure
 from datagen.stages.sources.ingest.readers.tables import repeat_headers
 
 # Elements without text, and elements that are furniture: by tag, by role, by a word in their class.
@@ -35,14 +38,13 @@ LINK_SHARES = {"ul": 0.7, "ol": 0.7, "p": 0.9}  # minimum share of the text in l
 INDEX_LINKS, INDEX_SHARE = 60, 0.8  # minimum links, and share of the text, of an index page
 NEIGHBOURS = frozenset(("next", "prev", "previous", "up", "contents", "index", "start", "first", "last"))
 MIN_NEIGHBOURS, MAX_LABELS = 2, 60  # links to neighbouring pages, and characters between them, of a line
+ARROW = re.compile(r"<-|->|[←→«»‹›]")
 MAX_SIGNS = 12  # characters between links that are known by their text
-MIN_FRAME = 800  # characters of a cell that holds the text of a page
-BLOCKS = frozenset(("p", "br", "div", "ul", "ol", "pre", "h1", "h2", "h3", "h4"))
 BLANKS = re.compile(r"\s+")
 NOT_XML = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 TOO_MANY = re.compile(r"<([a-zA-Z][\w-]*)\s[^<>]{20000,}>")  # attributes, for which lxml takes quadratic time
-PERMALINK = re.compile(r"[¶#§🔗\uf0c1∞↑↩]\ufe0e?|(?:permalink|link) to th\w+ \w+", re.IGNORECASE)
-ESCAPED = re.compile(r"(?:^([ >]*(?:- )?)(?:(\d+)\\(?=[.)] )|\\(?=[-+] ))|\\(?=-))", re.MULTILINE)
+PERMALINK = re.compile(r"[¶#§🔗\uf0c1∞↑↩◆]\ufe0e?|(?:permalink|link) to th\w+ \w+", re.IGNORECASE)
+ESCAPED = re.compile(r"(?:^([ >]*(?:- )?)(?:(\d+)\\(?=[.)]\s)|\\(?=[-+] ))|\\(?=-))", re.MULTILINE)
 # A span of code, or an escaped backslash that begins or ends a formula, as MathJax has it: \(x\).
 FORMULA_SIGN = re.compile(r"(`+)(?!`).+?(?<!`)\1(?!`)|\\\\(?=[()\[\]])")
 EDGE_RULES = re.compile(
@@ -97,10 +99,11 @@ def read_webpage(page: str, whole: bool = False) -> tuple[str, str]:
     _show_hidden(body)  # before its buttons are removed
     etree.strip_elements(body, *TEXTLESS, with_tail=False)
     _drop_permalinks(body)
+    rewrite(body)
     title = _title(tree)
     if not whole:
         body = _main_part(body)
-    _unwrap_layout_tables(body)
+    tidy(body)
     _lower_admonitions(body)
     _join_lines(body)
     _raise_powers(body)
@@ -172,9 +175,9 @@ def _title(tree: html.HtmlElement) -> str:
 def _main_part(body: html.HtmlElement) -> html.HtmlElement:
     """Find the page's main part, and empty the furniture in it."""
     _drop_neighbours(body)
-    measure = _Measure(body)
+    measure = Measure(body)
     _drop_furniture(body, measure)
-    measure = _Measure(body)
+    measure = Measure(body)
     parts = body.xpath(".//main | .//*[@role='main']") or body.xpath(".//article")
     largest = max(parts, key=measure.prose, default=body)
     main = largest if measure.prose(largest) >= MIN_MAIN * measure.prose(body) else body
@@ -185,7 +188,7 @@ def _main_part(body: html.HtmlElement) -> html.HtmlElement:
     return main
 
 
-def _drop_furniture(body: html.HtmlElement, measure: "_Measure") -> None:
+def _drop_furniture(body: html.HtmlElement, measure: Measure) -> None:
     largest = MAX_FURNITURE * measure.prose(body)
     waiting = [(child, False) for child in reversed(body)]
     while waiting:
@@ -225,6 +228,9 @@ def _drop_neighbours(body: html.HtmlElement) -> None:
             others = len(_words(line)) - sum(len(_words(link)) for link in named)
             if len(named) >= MIN_NEIGHBOURS and others <= labels:
                 _empty(line)
+            elif sum(bool(ARROW.search(link.text or "")) for link in named) >= MIN_NEIGHBOURS:
+                for link in named:  # beside the text of the page
+                    _empty(link)
 
 
 def _empty(part: html.HtmlElement) -> None:
@@ -233,7 +239,7 @@ def _empty(part: html.HtmlElement) -> None:
     part.tag = "span"
 
 
-def _drop_link_lists(main: html.HtmlElement, measure: "_Measure") -> None:
+def _drop_link_lists(main: html.HtmlElement, measure: Measure) -> None:
     waiting = list(reversed(main))
     while waiting:
         part = waiting.pop()
@@ -242,40 +248,6 @@ def _drop_link_lists(main: html.HtmlElement, measure: "_Measure") -> None:
             _empty(part)
         else:
             waiting += reversed(part)
-
-
-def _unwrap_layout_tables(main: html.HtmlElement) -> None:
-    """
-    Convert a table that is a frame around its text to paragraphs.
-
-    It has at most one cell with text in each row, or a cell of paragraphs that has most of its text.
-    """
-    tables = list(main.iter("table"))
-    measure = _Measure(main) if tables else None
-    for table in reversed(tables):  # inner tables first
-        groups = [table, *(part for part in table if part.tag in ("thead", "tbody", "tfoot"))]
-        rows = [row for group in groups for row in group if row.tag == "tr"]
-        if (
-            rows
-            and measure
-            and (all(_has_one_cell(row, measure) for row in rows) or _is_frame(rows, measure))
-        ):
-            for part in (*groups, *rows, *(cell for row in rows for cell in row if cell.tag in ("td", "th"))):
-                part.tag = "div"
-
-
-def _has_one_cell(row: html.HtmlElement, measure: "_Measure") -> bool:
-    cells = [cell for cell in row if cell.tag in ("td", "th")]
-    return len(cells) <= 1 or sum(measure.size(cell) > 0 for cell in cells) <= 1
-
-
-def _is_frame(rows: list[html.HtmlElement], measure: "_Measure") -> bool:
-    cells = [cell for row in rows for cell in row if cell.tag in ("td", "th")]
-    sizes = [measure.size(cell) for cell in cells]
-    largest = max(sizes, default=0)
-    if largest < MIN_FRAME or 2 * largest < sum(sizes):
-        return False
-    return sum(part.tag in BLOCKS for part in cells[sizes.index(largest)].iterdescendants()) >= 2
 
 
 def _lower_admonitions(main: html.HtmlElement) -> None:
@@ -310,48 +282,6 @@ def _raise_powers(main: html.HtmlElement) -> None:
         base = raised.getparent().text if previous is None else previous.tail
         if re.search(r"\d$", base or "") and re.match(r"[-−+]?\d+$", raised.text or ""):
             raised.text = f"^{raised.text}"
-
-
-class _Measure:
-    """The size of the text of all elements, in total, in links and in paragraphs; and the number of links."""
-
-    def __init__(self, body: html.HtmlElement) -> None:
-        self._of: dict[html.HtmlElement, tuple[int, int, int, int]] = {}
-        open_parts: list[list[int]] = [[0, 0, 0, 0]]
-        for event, part in etree.iterwalk(body, events=("start", "end")):
-            if event == "start":
-                open_parts.append([_length(part.text), 0, 0, 0])
-                continue
-            size, linked, prose, links = open_parts.pop()
-            if part.tag == "a" and part.get("href") is not None:
-                linked, links = size, links + 1
-            if part.tag == "p":
-                prose = size
-            self._of[part] = size, linked, prose, links
-            for place, count in enumerate((size + _length(part.tail), linked, prose, links)):
-                open_parts[-1][place] += count
-        self._has_paragraphs = body.find(".//p") is not None
-
-    def size(self, part: html.HtmlElement) -> int:
-        """Return the size of an element's text."""
-        return self._of[part][0]
-
-    def linked(self, part: html.HtmlElement) -> int:
-        """Return the size of its text in links."""
-        return self._of[part][1]
-
-    def prose(self, part: html.HtmlElement) -> int:
-        """Return the size of its text in paragraphs; if the page has none, of the text outside links."""
-        size, linked, prose, _ = self._of[part]
-        return prose if self._has_paragraphs else size - linked
-
-    def links(self, part: html.HtmlElement) -> int:
-        """Count its links."""
-        return self._of[part][3]
-
-
-def _length(text: str | None) -> int:
-    return len(" ".join(text.split())) if text else 0
 
 
 def _words(part: html.HtmlElement) -> str:

@@ -9,14 +9,19 @@ WORD = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 OFFICE = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}"
 MATH = "{http://schemas.openxmlformats.org/officeDocument/2006/math}"
 # One of these occurs in a part that must be changed.
-MARKS = (b"oMath", b":ruby", b":vanish", b":altChunk")
+MARKS = (b"oMath", b":ruby", b":vanish", b":altChunk", b":showingPlcHdr")
 CHUNK = "\ue0ac"  # a private character, before and after the id of a chunk (`alt_chunks`)
+FORMULA = "formula"  # marks the run of a formula
 OFF = ("0", "false", "off")
 NOT_WORD = re.compile(r"\W")
 
 
 def prepared(data: bytes, parse: Callable[[bytes], etree._Element | None]) -> bytes:
-    """Write formulas as text, keep the base of ruby annotations, remove hidden text, and mark chunks."""
+    """
+    Write formulas as text, keep the base of ruby annotations, and mark chunks.
+
+    Hidden text and the prompts of empty fields ("Click here to enter text") are removed.
+    """
     if not any(mark in data for mark in MARKS):
         return data
     root = parse(data)
@@ -27,6 +32,11 @@ def prepared(data: bytes, parse: Callable[[bytes], etree._Element | None]) -> by
         run = None if properties is None else properties.getparent()
         if vanish.get(f"{WORD}val") not in OFF and run is not None and run.tag == f"{WORD}r":
             _replace(run, ())
+    for prompt in list(root.iter(f"{WORD}showingPlcHdr")):
+        control = prompt.getparent().getparent()
+        if prompt.get(f"{WORD}val") not in OFF and control is not None and control.tag == f"{WORD}sdt":
+            for text in list(control.iter(f"{WORD}t")):
+                text.text = ""
     for ruby in list(root.iter(f"{WORD}ruby")):
         # The runs of the base become siblings of the run that holds the annotation.
         base = ruby.find(f"{WORD}rubyBase")
@@ -40,6 +50,10 @@ def prepared(data: bytes, parse: Callable[[bytes], etree._Element | None]) -> by
         run = etree.Element(f"{WORD}r")
         text = etree.SubElement(run, f"{WORD}t")
         text.text = linear(formula)
+        previous = formula.getprevious()
+        if previous is not None and previous.tag == f"{WORD}r" and previous.get(FORMULA):
+            text.text = f"; {text.text}"
+        run.set(FORMULA, "1")
         _replace(formula, (run,))
     for paragraph in list(root.iter(f"{MATH}oMathPara")):  # mammoth ignores it
         _replace(paragraph, list(paragraph.iter(f"{WORD}r")))

@@ -19,7 +19,7 @@ NAMED = {"creator": "author", "language": "language", "subject": "subject", "pub
 OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # start of encrypted and of old Office documents
 # Titles that programs write: of a slide, of the program itself, of a template, of a new document.
 NO_TITLE = re.compile(
-    r"(?:slide|folie|diapositive?|diapositiva|слайд|スライド|幻灯片|投影片) ?\d+"
+    r"(?:page|slide|folie|diapositive?|diapositiva|слайд|スライド|幻灯片|投影片) ?\d+"
     r"|power ?point[- ]pr\w+|(?:presenta\w+|présentation|apresentação|презентация)(?: d[eio])? power ?point"
     r"|microsoft (?:office )?(?:word|powerpoint|excel)(?: - .*)?"
     r"|\S+\.(?:do[ct]|pp[ts]|xl[ts]|o[dt][tp])[xm]?"

@@ -208,3 +208,42 @@ def test_a_changed_part_changes_the_corpus(tmp_path):
     before = ingest.digest(options, corpus)
     write(tmp_path, "p/a.tex", "Two.")
     assert ingest.digest(options, corpus) != before
+
+
+def test_a_package_beside_a_document_gives_its_definitions_and_is_accounted_for():
+    text = r"\documentclass{thesis}\usepackage[x]{graphicx,house}\begin{document}\term{Oil}\end{document}"
+    package = (
+        "\\ProvidesPackage{house}\n\\newcommand{\\term}[1]{\\emph{#1}} % with a remark\n"
+        "\\def\\half{1/2}\n\\newcommand{\\in@ternal}{x}\n\\typeout{No text}"
+    )
+    beside = [held("house.sty", package), held("thesis.cls", r"\newcommand\R{R}"), held("other.sty", "")]
+    main, *others = linked([held("main.tex", text), *beside])
+    read = assembled(main)
+    assert [file.part_of for file in others] == ["main.tex", "main.tex", ""]
+    assert r"\newcommand{\term}[1]{\emph{#1}}" + "\n" + r"\def\half{1/2}" + "\n" in read.text
+    assert r"\newcommand\R{R}" in read.text
+    assert not any(left in read.text for left in ("ternal", "typeout", "remark"))
+    assert read.missing == []  # graphicx is none of the corpus
+
+
+def test_a_macro_of_the_document_that_includes_a_file_does():
+    macro = r"\newcommand{\chap}[1]{\section{#1}\input{chapters/#1}}"
+    texts = {
+        "main": macro + r"\chap{oil}\chapter{gas}\chap{gas}",
+        "chapters__oil": "Whale.",
+        "chapters__gas": "Coal.",
+    }
+    assert parts(**texts) == {"chapters/oil.tex": "main.tex", "chapters/gas.tex": "main.tex"}
+    text = whole("main.tex", **texts).text
+    assert text.index("Whale.") < text.index(r"\chapter{gas}") < text.index("Coal.")
+
+
+@needs_pandoc
+def test_macros_of_a_package_beside_a_document_are_read(tmp_path):
+    package = r"\newcommand{\maker}[1]{made by #1 of Geneva}"
+    text = r"\documentclass{article}\usepackage{house}\begin{document}Lamps \maker{Argand}.\end{document}"
+    write(tmp_path, "p/main.tex", text)
+    write(tmp_path, "p/house.sty", package)
+    kept, dropped = ingested(tmp_path, "p")
+    assert [row["text"] for row in kept.values()] == ["Lamps made by Argand of Geneva."]
+    assert reasons(dropped) == {"p/house.sty": "included in another file"}

@@ -174,3 +174,21 @@ def test_the_words_of_unknown_macros_in_tables_are_kept(tmp_path):
     assert row["text"].startswith("The animate package, three four,") and "`\\frame`." in row["text"]
     lines = [line for line in row["text"].split("\n") if line.startswith("| ") and "---" not in line]
     assert lines[:2] == ["| animate | one two |", "| a third said | b |"]
+
+
+@pytest.mark.skipif(shutil.which("pandoc") is None, reason="pandoc is not installed")
+def test_paragraphs_lists_and_tables_in_the_arguments_of_unknown_macros_stay_such(tmp_path):
+    inner = r"\begin{parts}\item Is it oil?\item Is it gas?\end{parts}\begin{tabular}{ll}a & b\\ c & d\\ \end{tabular}"
+    body = rf"\exer{{\qt{{Lamps}} Look at the lamp.{inner}}}{{}} The end, \name{{Argand}}."
+    path = tmp_path / "a.tex"
+    path.write_text(rf"\documentclass{{article}}\begin{{document}}{body}\end{{document}}")
+    (row,) = rows(File(path, path.name, Source(path=path.name), path.stat().st_size))
+    assert [line for line in row["text"].split("\n") if line.strip()] == [
+        "Lamps Look at the lamp.",
+        "1. Is it oil?",
+        "2. Is it gas?",
+        "| a | b |",
+        "| --- | --- |",
+        "| c | d |",
+        "The end, Argand.",
+    ]

@@ -240,3 +240,36 @@ def test_a_signature_below_a_rule_is_removed_and_counted(tmp_path, end, removed)
 def test_a_letter_of_nothing_but_a_signature_is_kept(tmp_path):
     write(tmp_path, "a.eml", "From: a@b.org\nSubject: Clock\n\n-------\nAda, ada@b.org\nwww.lamps.example\n")
     assert "www.lamps.example" in only(tmp_path, "a.eml")["text"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("enriched", "The <bold>lamp</bold>\nburns <color><param>red</param><<oil></color>.\n\n\nAda"),
+        ("richtext", "The <bold>lamp</bold> burns <lt>oil>.<nl>\n<nl>\nAda"),
+    ],
+)
+def test_enriched_text_is_read_without_its_marks(read, kind, body):
+    (row,), _ = read("a.eml", message(f"text/{kind}", body))
+    assert [line.strip() for line in row["text"].split("\n") if line.strip()] == [
+        "The lamp burns <oil>.",
+        "Ada",
+    ]
+
+
+def test_links_to_pictures_and_to_readers_are_removed_and_others_are_kept(read):
+    lines = (
+        "Read <http://a.example.org/rule.gif> this <http://a.example.org/r?l=59&m=101BN3c3ce68600277550d>.",
+        "It is at <http://a.example.org/news?page=12>.",
+    )
+    (row,), _ = read("a.eml", message("text/plain", "\n".join(lines)))
+    assert row["text"] == "Read this.\nIt is at <http://a.example.org/news?page=12>."
+    assert json.loads(row["metadata"])["left_out"]["links"] == 2
+
+
+def test_the_instructions_of_a_list_below_a_text_are_left_out_and_counted(read):
+    text = "The windows are dirty.\nTo leave by the window is faster than by the door."
+    below = '\nTo unsubscribe from the list, send "unsubscribe lamps" in the body\nof a message to lists@example.org.'
+    (row,), _ = read("a.eml", message("text/plain", text + below))
+    assert row["text"] == text
+    assert 2 in json.loads(row["metadata"])["left_out"].values()

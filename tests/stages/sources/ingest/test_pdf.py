@@ -3,7 +3,9 @@
 import pytest
 
 from datagen.request import Reject
-from datagen.stages.sources.ingest.pdf import read_pdf
+from datagen.stages.sources.ingest.pdf import _write_code, _write_table, read_pdf
+from datagen.stages.sources.ingest.pdf.document import WRAP, Line
+from datagen.stages.sources.ingest.pdf.pages import load
 from datagen.stages.sources.ingest.pdf.words import Words
 from tests.support.pdf import Put, lines, write_pdf
 
@@ -688,3 +690,51 @@ def test_commands_after_prompts_are_code_though_their_font_is_not_monospaced():
 def test_a_quotation_with_a_sign_before_its_lines_is_no_code():
     quoted = ["> she wrote to him", "> that nobody came", "> and left", "> before noon"]
     assert "```" not in text_of([*body("A"), *lines(quoted, y=610), *body("B", y=500)])
+
+
+def test_a_line_of_code_that_the_page_breaks_is_joined():
+    """As dblatex marks it, with an arrow at the end, and Sphinx, with one before the rest."""
+    code = [Line(text, 72, 300, 100 + 12 * at, 10, mono=True) for at, text in enumerate(CODE)]
+    assert _write_code(code) == "```\necho deb https://example.org/list\ncat list\nrun it now\nend\n```"
+
+
+CODE = ["echo deb https://example.org/" + WRAP, "    list", "cat list", "run it␣", WRAP + "now", "end"]
+
+
+@pytest.mark.parametrize(
+    ("arrow", "text"),
+    [("before", "the lamp " + WRAP), ("after", WRAP + "the lamp"), ("none", "the lamp")],
+)
+def test_an_arrow_in_another_font_marks_a_broken_line(arrow, text):
+    puts = [Put(72, 700, "the lamp ", 10, "mono")]
+    if arrow != "none":
+        puts.append(
+            Put(130 if arrow == "before" else 60, 700, "b" if arrow == "before" else "c", 10, "arrows")
+        )
+    (page,) = load(write_pdf([puts])).pages
+    assert [(line.text, line.mono) for line in page.lines] == [(text.replace(" " + WRAP, WRAP), True)]
+
+
+def test_a_family_that_is_not_monospaced_is_no_code_though_its_flags_say_so():
+    pages = [[*body("A"), Put(72, 600, "Where to find more", 10, "claimed"), *body("B", y=570)]]
+    assert "```" not in text_of(*pages) and "`Where" not in text_of(*pages)
+
+
+def test_the_parts_of_a_long_table_have_its_header():
+    rows = [("Lamp", "Keeper of it", "Town")] + [
+        (f"lamp {at}", f"keeper {at}", f"town {at}") for at in range(60)
+    ]
+    written = _write_table(rows)
+    assert written.count("| Lamp | Keeper of it | Town |\n| --- | --- | --- |") == 3
+    assert "lamp 59" in written and not written.endswith("\n")
+
+
+def test_a_running_foot_in_a_monospaced_font_on_left_and_right_pages_is_removed():
+    pages = [
+        [
+            *body(f"P{at}"),
+            Put(72 if at % 2 else 400, 30, "All of the lamps" + (f" {at}" if at % 2 else ""), 9, "mono"),
+        ]
+        for at in range(8)
+    ]
+    assert "All of the lamps" not in text_of(*pages)

@@ -211,3 +211,31 @@ def test_tabs_and_panels_that_a_reader_can_open_are_read():
 )
 def test_of_words_that_are_all_hidden_the_last_is_read(words, said):
     assert said in read_webpage(f"<body>{PROSE}<p>Choose {words} now.</p></body>")[0]
+
+
+def test_the_lines_of_code_that_doxygen_writes_are_code():
+    line = '<div class="line"><span class="lineno">  {}</span>{}</div>'.format
+    box = f'<div class="fragment">{line(1, "if (oil)")}{line(2, "<span>&#160; burn</span>();")}</div>'
+    assert read_webpage(f"<p>See:</p>{box}<p>It burns.</p>")[0].strip() == (
+        "See:\n\n```\nif (oil)\n  burn();\n```\n\nIt burns."
+    )
+
+
+def test_the_columns_of_javadoc_are_a_table():
+    def cell(name, text):
+        return f'<div class="{name}">{text}</div>'
+
+    cells = [cell("table-header col-first", "Class"), cell("table-header col-last", "Description")]
+    cells += [cell("col-first even-row-color", "Lamp"), cell("col-last", cell("block", "It burns."))]
+    page = f'<p>All of it.</p><div class="summary-table two-column-summary">{"".join(cells)}</div>'
+    assert (
+        read_webpage(page)[0].strip().endswith("| Class | Description |\n| --- | --- |\n| Lamp | It burns. |")
+    )
+
+
+def test_links_with_arrows_beside_the_text_of_a_page_are_removed():
+    links = '<a href="a">&lt;-previous</a><a href="b">next-&gt;</a>'
+    body = "<p>" + "The lamp burns all night. " * 9 + "</p>"
+    assert read_webpage(f"<div>{links}{body}</div>")[0].startswith("The lamp")
+    words = '<a href="a">previous</a> and <a href="b">next</a> are words of this sentence about the order of things, too'
+    assert "previous and next are" in read_webpage(f"<p>{words}.</p>{body}")[0]
