@@ -43,7 +43,7 @@ class Response:
 
 
 class _Outdated(aiohttp.ClientError):
-    """The server closed the connection after an earlier reply, so that it has not read the request."""
+    """A connection that had brought replies was closed before it brought another."""
 
 
 class _Request(aiohttp.ClientRequest):

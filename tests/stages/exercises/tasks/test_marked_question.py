@@ -297,6 +297,7 @@ def test_the_other_text_is_the_next_passage_of_the_document_that_does_not_contai
     neighbours = Neighbours([third, first, second])
     assert neighbours.of(first, ANSWER) == ("Guide", SECOND)
     assert neighbours.of(first, "reading room") == ("Guide", THIRD)
+    assert neighbours.of(second, "reading room") == ("Guide", THIRD)
     assert neighbours.of(third, "oak") == ("Guide", FIRST)
     assert neighbours.of(third, "Ruritania") == ("Guide", SECOND)
 
