@@ -29,8 +29,8 @@ from datagen.run.folder import Run
 from datagen.run.model_tasks import rounds_of
 from datagen.run.occupancy import Recorder
 from datagen.run.progress import Progress, Watcher
+from datagen.run.stage_key import sees_only_its_tables
 from datagen.run.stage_run import StageRun
-from datagen.run.takeover import sees_only_its_tables
 from datagen.run.tasks import Job
 from datagen.run.units import Units
 from datagen.stage import ModelStage, SourceStage, WholeStage

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datagen.recipe.model import Recipe
 from datagen.request import Identity
 from datagen.run.folder import Run
-from datagen.run.takeover import key_of, step_of
+from datagen.run.stage_key import key_of, step_of
 from datagen.store.record import StageRecord
 
 

@@ -32,7 +32,8 @@ from datagen.run.lease import lease
 from datagen.run.occupancy import Recorder
 from datagen.run.outdated import outdated_stage
 from datagen.run.progress import Watcher
-from datagen.run.takeover import Step, context_of, key_of, may_stay, outside, step_of, take_over
+from datagen.run.stage_key import Step, context_of, key_of, outside, step_of
+from datagen.run.takeover import may_stay, take_over
 from datagen.run.tasks import Job
 from datagen.run.units import Units
 from datagen.stage import ModelStage

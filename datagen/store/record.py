@@ -39,7 +39,7 @@ class StageRecord(TypedDict, total=False):
     pace: float  # answers per second
     circumstances: str  # hash of the possible causes of rejections outside the request
     damage: list[str]  # unreadable files of completions
-    key: str  # hash of the dependencies of its result; see `datagen.run.takeover`
+    key: str  # hash of the dependencies of its result; see `datagen.run.stage_key`
     taken_over: str  # name of the run that it was taken over from
     files: dict[str, str]  # path in its folder -> digest
     sha256: str  # seal of the record

@@ -78,7 +78,7 @@ def prove(folder: Path, settings: Settings, report: Report = print) -> JsonObjec
 
     def finished(task: Task) -> None:
         nonlocal fits
-        result = read_json(task.result)
+        result = _result(task.result, "arm", "seed")
         fits = {**fits, (result["arm"], result["seed"]): result}
         spent = (time.monotonic() - begun) / 60
         report(f"  {len(fits)} of {len(tasks)}: {task.name}{_timing(result)}; {spent:.0f} min in total")
@@ -175,9 +175,22 @@ def _speed(place: Path, source: str, processes: int, threads: int) -> Speed:
     ]
     tasks = [Task(task.name, task.arguments, Path(task.arguments[2])) for task in tasks]
     run_all(tasks, processes, threads, lambda task: None)
-    measured = [read_json(task.result) for task in tasks]
+    measured = [_result(task.result, "train", "measure", "start") for task in tasks]
     slowest = {name: min(speed[name] for speed in measured) for name in ("train", "measure")}
     return Speed(**slowest, start=max(speed["start"] for speed in measured), processes=processes)
+
+
+def _result(path: Path, *needed: str) -> JsonObject:
+    """Read the result of a fit, which has at least the needed figures."""
+    try:
+        result = read_json(path)
+        if missing := [name for name in needed if name not in result]:
+            raise ValueError(f"it has no {missing[0]}")
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(
+            f"{path} is damaged ({error}). Delete it and run the same command again to repeat this fit"
+        ) from error
+    return result
 
 
 def _tasks(plan: Plan, place: Path, settings: Settings) -> list[Task]:

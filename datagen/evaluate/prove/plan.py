@@ -94,11 +94,24 @@ class Plan:
 
     @classmethod
     def load(cls, folder: Path) -> "Plan":
-        """Read a plan from its file."""
-        fields = read_json(folder / FILE)
-        fields["items"] = [Item(**item | {"choices": tuple(item["choices"])}) for item in fields["items"]]
-        fields["rows"] = {arm: [Row(**row) for row in rows] for arm, rows in fields["rows"].items()}
-        return cls(**fields)
+        """
+        Read a plan from its file.
+
+        Raises
+        ------
+        UserError
+            If the file is damaged.
+        """
+        try:
+            fields = read_json(folder / FILE)
+            fields["items"] = [Item(**item | {"choices": tuple(item["choices"])}) for item in fields["items"]]
+            fields["rows"] = {arm: [Row(**row) for row in rows] for arm, rows in fields["rows"].items()}
+            return cls(**fields)
+        except (OSError, ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
+            raise UserError(
+                f"{folder / FILE} is damaged ({error}). Delete {folder} and run the same command again: the "
+                "fits in it belong to this plan"
+            ) from error
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from distributed import get_client
 
 from datagen.errors import UserError
 from datagen.recipe.load import load_recipe
-from datagen.run import runner, takeover, tasks
+from datagen.run import runner, stage_key, tasks
 from datagen.run.claims import claim
 from datagen.run.flow import together
 from datagen.run.folder import earlier_runs
@@ -107,7 +107,7 @@ def test_partitions_flow_without_changing_the_result(tmp_path, monkeypatch, run_
     more = '  doubting: {use: "tests.support.toys:doubting"}\n'
     path = toys.write_recipe(tmp_path, more=more)
     apart = run_on_workers(load_recipe(path), tmp_path / "apart", toys.SilentWatcher())
-    monkeypatch.setattr(takeover, "SEES_TABLES", TOYS)
+    monkeypatch.setattr(stage_key, "SEES_TABLES", TOYS)
     watcher = Watching()
     flowing = run_on_workers(load_recipe(path), tmp_path / "flowing", watcher)
     at = watcher.events.index
@@ -124,7 +124,7 @@ def test_partitions_flow_without_changing_the_result(tmp_path, monkeypatch, run_
 @pytest.mark.cluster
 def test_a_request_that_two_stages_have_in_common_is_sent_once(tmp_path, monkeypatch, run_on_workers):
     monkeypatch.setenv(toys.CALLS, str(tmp_path / "calls"))
-    monkeypatch.setattr(takeover, "SEES_TABLES", TOYS)
+    monkeypatch.setattr(stage_key, "SEES_TABLES", TOYS)
     path = toys.write_recipe(tmp_path, latency=0.3, window=100)
     again = '  again: {use: "tests.support.toys:asking"}\n'
     path.write_text(path.read_text().replace("  scoring:", f"{again}  scoring:"))
@@ -141,7 +141,7 @@ def test_a_request_that_two_stages_have_in_common_is_sent_once(tmp_path, monkeyp
 def test_partitions_flow_after_a_change_of_the_input_and_otherwise_later_stages_are_reused(
     tmp_path, monkeypatch, run_on_workers
 ):
-    monkeypatch.setattr(takeover, "SEES_TABLES", TOYS)
+    monkeypatch.setattr(stage_key, "SEES_TABLES", TOYS)
     path = toys.write_recipe(tmp_path)
     text = path.read_text()
     run_on_workers(load_recipe(path), tmp_path / "outputs", toys.SilentWatcher())
@@ -152,9 +152,9 @@ def test_partitions_flow_after_a_change_of_the_input_and_otherwise_later_stages_
     at = watcher.events.index
     assert at(("begin", "asking")) < at(("end", "cutting"))
 
-    monkeypatch.setattr(takeover, "own_code", lambda place, folder: "new" if "cutting" in place else "")
+    monkeypatch.setattr(stage_key, "own_code", lambda place, folder: "new" if "cutting" in place else "")
     again = run_on_workers(load_recipe(path), tmp_path / "outputs", toys.SilentWatcher())
-    monkeypatch.setattr(takeover, "own_code", lambda place, folder: "newer" if "cutting" in place else "")
+    monkeypatch.setattr(stage_key, "own_code", lambda place, folder: "newer" if "cutting" in place else "")
     last = run_on_workers(load_recipe(path), tmp_path / "outputs", toys.SilentWatcher())
     assert not last.stage_record("cutting").get("taken_over")
     assert last.stage_record("asking")["taken_over"] == again.folder.name

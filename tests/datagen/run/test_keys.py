@@ -6,8 +6,8 @@ import pytest
 
 from datagen.engines.identity import identities
 from datagen.recipe.load import load_recipe
-from datagen.run import takeover
-from datagen.run.takeover import key_of, step_of
+from datagen.run import stage_key
+from datagen.run.stage_key import key_of, step_of
 
 RECIPE = """
 name: keyed
@@ -119,7 +119,7 @@ def test_a_table_affects_the_stages_that_read_it(tmp_path):
 def test_the_code_affects_every_stage(tmp_path, monkeypatch):
     home = Home(tmp_path)
     before = home.keys()
-    monkeypatch.setattr(takeover, "code", lambda: "another")
+    monkeypatch.setattr(stage_key, "code", lambda: "another")
     after = home.keys()
     assert all(before[name] != after[name] for name in before)
 

@@ -11,7 +11,7 @@ import pytest
 
 from datagen.errors import UserError
 from datagen.recipe.load import load_recipe
-from datagen.run import runner, takeover
+from datagen.run import runner, stage_key
 from datagen.run.content import named_content, prompts_content
 from datagen.run.folder import earlier_runs, open_run
 from datagen.store.digests import digest, sealed
@@ -90,7 +90,7 @@ def test_after_a_change_users_stages_that_may_read_the_recipe_are_run_again(go):
 
 
 def test_a_built_in_stage_is_run_again_if_its_options_or_tables_change(go, monkeypatch):
-    monkeypatch.setattr(takeover, "SEES_TABLES", {f"tests.support.toys:{name}" for name in STAGES})
+    monkeypatch.setattr(stage_key, "SEES_TABLES", {f"tests.support.toys:{name}" for name in STAGES})
     go()
     again = go(lambda text: text.replace('toys:asking"', 'toys:asking", samples: 1'))
     assert taken(again) == ["source", "cutting"]
@@ -102,7 +102,7 @@ def test_a_built_in_stage_is_run_again_if_its_options_or_tables_change(go, monke
 
 def test_a_change_ends_at_a_stage_with_an_unchanged_table(go, monkeypatch):
     first = go()
-    monkeypatch.setattr(takeover, "code", lambda: "another")
+    monkeypatch.setattr(stage_key, "code", lambda: "another")
     assert taken(go()) == []
     monkeypatch.undo()
     assert ids(go()) == ids(first)
@@ -274,7 +274,7 @@ def test_a_file_that_an_option_names_must_be_the_same_when_a_run_is_resumed(go, 
 def test_a_stage_during_which_a_prompt_was_edited_is_run_again_with_stored_answers(
     tmp_path, on_workers, monkeypatch
 ):
-    monkeypatch.setattr(takeover, "SEES_TABLES", {f"tests.support.toys:{name}" for name in STAGES})
+    monkeypatch.setattr(stage_key, "SEES_TABLES", {f"tests.support.toys:{name}" for name in STAGES})
     (tmp_path / "own").mkdir()
     prompt = tmp_path / "own" / "toy.yaml"
     prompt.write_text("user: one\n")

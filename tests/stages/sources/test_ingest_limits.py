@@ -245,15 +245,16 @@ def test_compressed_files_are_read(tmp_path, ending):
 @pytest.mark.parametrize("ending", PACKERS)
 def test_compressed_data_that_end_early_are_read_up_to_there(tmp_path, ending):
     pack = PACKERS[ending]
-    lines = [f"{number} {random.Random(number).randbytes(40).hex()} é" for number in range(20_000)]
+    # More than a block of bzip2, which has 900 kB, before the end; few records, as each takes time.
+    lines = [f"{number} {random.Random(number).randbytes(1000).hex()} é" for number in range(700)]
     text = pack("\n".join(lines).encode())
     records = pack("".join(f'{{"text": "{line}", "id": "{at}"}}\n' for at, line in enumerate(lines)).encode())
     for name, data in (("a.txt", text), ("b.jsonl", records)):
         write(tmp_path, name + ending, data[: len(data) * 9 // 10])
     kept, dropped = ingested(tmp_path, ".")
     read = kept.pop(f"a.txt{ending}")["text"].split("\n")
-    assert len(read) > 5_000 and read == lines[: len(read)]
-    assert list(kept) == [f"b.jsonl{ending}#{number}" for number in range(len(kept))] and len(kept) > 5_000
+    assert len(read) > 300 and read == lines[: len(read)]
+    assert list(kept) == [f"b.jsonl{ending}#{number}" for number in range(len(kept))] and len(kept) > 300
     assert reasons(dropped) == {
         f"a.txt{ending}": "truncated file",
         f"b.jsonl{ending}": "truncated file",

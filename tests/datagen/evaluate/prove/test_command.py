@@ -217,3 +217,11 @@ def test_a_different_hand_off_target_or_budget_starts_a_new_proof(write_run, bas
     proved(run, base, arms="reading", seeds=1, tokens=200)
     proved(run, base, arms="reading", seeds=1, tokens=300)
     assert len(list((run.folder / "proof").glob("*/plan.json"))) == 2
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"items": 1}', '{"items": [], "rows": []}'])
+def test_a_damaged_plan_or_fit_is_an_error_with_the_remedy(tmp_path, content):
+    for path, read in ((tmp_path / "plan.json", Plan.load), (tmp_path / "pairs-0.json", None)):
+        path.write_text(content)
+        with pytest.raises(UserError, match=rf"{path.name} is damaged.*Delete .* run the same command again"):
+            read(tmp_path) if read else command._result(path, "arm", "seed")
