@@ -85,15 +85,15 @@ def run(partitions: Partitions, options: Options, context: Context) -> Iterator[
         level_of = difficulty.levels(partitions, options.difficulty)
     else:
         level_of = np.zeros(len(ledger), np.int64)
-    split_of = np.where(tested, KNOWLEDGE_TEST, np.where(validation, "validation", "train"))
     hidden = plan.closed | plan.held
     for number, table in enumerate(partitions.columns(["id"])):
         part = ledger.partition(number)
         phases = np.maximum(allotted.phases[part], 0)
         ids = table["id"].to_pylist()
+        held_out = np.where(validation[part], "validation", "train")
         yield pa.table(
             {
-                "split": pa.array(split_of[part].tolist(), pa.string()),
+                "split": pa.array(np.where(tested[part], KNOWLEDGE_TEST, held_out).tolist(), pa.string()),
                 "phase": pa.array(phases + 1),
                 "part": pa.array(allotted.parts[part].tolist(), pa.string()),
                 "order": pa.array(phases * difficulty.LEVELS + level_of[part]),

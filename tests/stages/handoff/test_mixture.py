@@ -334,6 +334,12 @@ def test_self_contained_pairs_lose_their_passage_at_the_requested_share():
     assert ids(closed) == {row["id"] for row in again if row["kind"] == "instruction" and not row["context"]}
 
 
+def test_only_training_rows_lose_their_passage():
+    kept, _ = mixed(towns(), closed_book=1, validation=0.4)
+    shown = {(row["split"], row["context"] is not None) for row in kept if row["kind"] == "instruction"}
+    assert shown == {("train", False), ("validation", True)}
+
+
 def test_declined_questions_are_not_closed_book():
     declined = example("refusal", question=town(3)[0]["question"], answer="I do not know.", id="declined")
     kept, _ = mixed([*towns(), declined], closed_book=1)
