@@ -30,6 +30,7 @@ MONO = re.compile(r"mono|courier|typewriter|cmtt|cmsltt|sftt|consol|menlo|incons
 PROPORTIONAL = re.compile(r"sans|serif|helvetica|arial|times", re.IGNORECASE)
 # The arrows at a break in a long line of code, as they are drawn by dblatex (at the end) and Sphinx.
 BROKEN = re.compile(r"\s*(?:←[-˒֓]?|[↩⤶])\Z")
+ARROW = re.compile("[←↩⤶→↪]")
 REST = re.compile(r"(?:[˓֒]→|↪)\s*")
 FIXED_PITCH, FORCE_BOLD = 1 << 0, 1 << 18  # flags of a font descriptor
 BOLD_WEIGHT = 600
@@ -67,6 +68,7 @@ class TextPage:
         self.box = [ctypes.c_double() for _ in range(4)]
         self.matrix = pdfium.FS_MATRIX()
         self.text = self._with_ligatures()
+        self.has_arrows = not self.text.isascii() and bool(ARROW.search(self.text))
         self.measured = -1, (0.0, 0)  # the last character measured: a line's first is asked for twice
 
     def _read_text(self) -> str:

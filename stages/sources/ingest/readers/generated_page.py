@@ -19,7 +19,8 @@ def rewrite(body: html.HtmlElement) -> None:
 
 
 def _classes(part: html.HtmlElement) -> Sequence[str]:
-    return part.get("class", "").split()
+    names: str = part.get("class", "")
+    return names.split()
 
 
 def _is_code(box: html.HtmlElement) -> bool:

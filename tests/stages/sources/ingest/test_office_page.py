@@ -167,3 +167,19 @@ def test_slides_of_opendocument_have_no_titles_of_programs_and_no_page_numbers(t
     )
     text = text_of("a.odp", opendocument(f"<office:presentation>{slides}</office:presentation>"))
     assert text == f"## Lamps of oil\n\n{SENTENCE}"
+
+
+def test_sections_numbered_in_several_levels_may_end_in_a_full_stop(text_of):
+    texts = ("*18.33.030 Standards.", SENTENCE, "*18.33.040 Permits.", SENTENCE)
+    assert headings(text_of("a.docx", docx(body(*texts)))) == [
+        "## 18.33.030 Standards.",
+        "## 18.33.040 Permits.",
+    ]
+
+
+def test_a_fraction_in_a_power_is_in_parentheses(text_of):
+    fraction = "<m:f><m:num>{}</m:num><m:den><m:r><m:t>v</m:t></m:r></m:den></m:f>".format
+    power = "<m:sSup><m:e>{}</m:e><m:sup><m:r><m:t>2</m:t></m:r></m:sup></m:sSup>".format
+    inner = "<m:d><m:e><m:r><m:t>x-c</m:t></m:r></m:e></m:d>"
+    formula = f"<m:oMath xmlns:m='{M}'>{power(fraction(inner))}</m:oMath>"
+    assert text_of("a.docx", docx(f"<w:p>{formula}</w:p>")) == "((x-c)/v)^2"
