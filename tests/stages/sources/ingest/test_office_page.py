@@ -183,3 +183,11 @@ def test_a_fraction_in_a_power_is_in_parentheses(text_of):
     inner = "<m:d><m:e><m:r><m:t>x-c</m:t></m:r></m:e></m:d>"
     formula = f"<m:oMath xmlns:m='{M}'>{power(fraction(inner))}</m:oMath>"
     assert text_of("a.docx", docx(f"<w:p>{formula}</w:p>")) == "((x-c)/v)^2"
+
+
+def test_the_notes_of_a_paragraph_follow_it_in_their_order(text_of):
+    note = "<text:note><text:note-citation>{0}</text:note-citation><text:note-body><text:p>N{0}.</text:p></text:note-body></text:note>".format
+    data = (
+        f"<office:text><text:p>One{note(1)} and two{note(2)}.</text:p><text:p>The end.</text:p></office:text>"
+    )
+    assert text_of("a.odt", opendocument(data)) == "One[1] and two[2].\n\n[1] N1.\n\n[2] N2.\n\nThe end."
