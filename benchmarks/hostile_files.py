@@ -178,6 +178,15 @@ def _texts() -> dict[str, str]:
         "wrapped.json": '{"data":' * 500 + '{"text": "One."}' + "}" * 500,
         "parameter.xml": '<!DOCTYPE l [<!ENTITY % a "<!ENTITY b \'x\'>"> ' + "%a;" * 10_000 + "]><l>&b;</l>",
         "line.py": "x = [" + "1, " * 2_000_000 + "]",
+        "spans.html": "<table>" + ("<tr>" + "<td colspan=1000>x</td>" * 50 + "</tr>") * 300,
+        "colspan.html": "<table><tr><td colspan=99999999999999>x<td colspan=-1>y<td colspan=x>z</tr><tr><td>a<td>b</tr></table>",
+        "items.html": "<ul>" + "<li></li>" * 100_000,
+        "lines.html": "<div class=fragment>" + "<div class=line>x</div>" * 50_000,
+        "summary.html": "<div class=summary-table>" + "<div class=col-last>x</div><div class=col-first>y</div>" * 20_000,
+        "enriched.eml": "From: a\nContent-Type: text/enriched\n\n" + "<param>" * 200_000 + "<<" * 100_000,
+        "pictures.eml": "From: a\n\n" + "<http://a.gif?" * 100_000 + ">",
+        "package.tex": "\\documentclass{article}\\usepackage{hostile}\\begin{document}x\\end{document}",
+        "hostile.sty": "\\def\\a{" * 150_000 + "\\newcommand{\\x}[1]" * 50_000,
         "codes.txt": "\x1b]0;title\x07\x1b[2J" * 20_000,
     }  # fmt: skip
 

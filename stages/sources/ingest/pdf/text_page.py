@@ -17,6 +17,7 @@ from itertools import accumulate, pairwise
 import pypdfium2.raw as pdfium
 
 from datagen.stages.sources.ingest.pdf.document import HYPHEN, WRAP, Line, Page
+from datagen.stages.sources.ingest.pdf.fonts import style_of
 
 LINE = re.compile(rf"[^\r\n{HYPHEN}]*[^\s{HYPHEN}][^\r\n{HYPHEN}]*{HYPHEN}?")
 WORD = re.compile(r"\S+")
@@ -24,18 +25,10 @@ MAX_WORD = 15  # characters; in a longer word, such as a row of dots, there may 
 GAP = 1.2  # of the font size: a wider space separates cells and columns
 SPARSE = 0.62  # of the font size, per character: a wider line may have a gap inside one text object
 NARROW = 0.2  # of the font size, per character: narrower boxes are unknown ones
-BOLD = re.compile(r"bold|black|heavy|demi|medi(?!um)|cmb|cmssbx|sfbx|-bd", re.IGNORECASE)
-MONO = re.compile(r"mono|courier|typewriter|cmtt|cmsltt|sftt|consol|menlo|inconsol|nimbusmon", re.IGNORECASE)
-# Families that are not monospaced, whatever the flags of the font descriptor say (those of FOP are wrong).
-PROPORTIONAL = re.compile(r"sans|serif|helvetica|arial|times", re.IGNORECASE)
 # The arrows at a break in a long line of code, as they are drawn by dblatex (at the end) and Sphinx.
 BROKEN = re.compile(r"\s*(?:←[-˒֓]?|[↩⤶])\Z")
+ARROW = re.compile("[←↩⤶→↪]")
 REST = re.compile(r"(?:[˓֒]→|↪)\s*")
-FIXED_PITCH, FORCE_BOLD = 1 << 0, 1 << 18  # flags of a font descriptor
-BOLD_WEIGHT = 600
-# Names of fonts that are not bold. PDFium derives the weight from the thickness of stems, by which TeX's
-# regular fonts exceed `BOLD_WEIGHT`.
-PLAIN = re.compile(r"regu|roman|book|(?:^|\+)(?:cm|sf|ec)(?:r|rm|mi|ti|sl|sy|ex|ss|tt|csc)\d", re.IGNORECASE)
 # Codes of unnamed glyphs in TeX's encodings T1 and OT1.
 UNNAMED = dict(zip(range(0x10, 0x17), "“”„«»–—", strict=True)) | {0xFFFE: HYPHEN}
 UNNAMED |= dict(zip(range(0x1B, 0x20), "ﬀﬁﬂﬃﬄ", strict=True))
@@ -67,6 +60,7 @@ class TextPage:
         self.box = [ctypes.c_double() for _ in range(4)]
         self.matrix = pdfium.FS_MATRIX()
         self.text = self._with_ligatures()
+        self.has_arrows = not self.text.isascii() and bool(ARROW.search(self.text))
         self.measured = -1, (0.0, 0)  # the last character measured: a line's first is asked for twice
 
     def _read_text(self) -> str:
@@ -268,15 +262,7 @@ class TextPage:
             return False, False
         address = ctypes.addressof(font.contents)
         if address not in self.fonts:
-            buffer = ctypes.create_string_buffer(128)
-            pdfium.FPDFFont_GetBaseFontName(font, buffer, 128)
-            name = buffer.value.decode("latin-1")
-            flags = pdfium.FPDFFont_GetFlags(font)
-            heavy = flags & FORCE_BOLD or (
-                not PLAIN.search(name) and pdfium.FPDFFont_GetWeight(font) >= BOLD_WEIGHT
-            )
-            mono = MONO.search(name) or (flags & FIXED_PITCH and not PROPORTIONAL.search(name))
-            self.fonts[address] = bool(heavy or BOLD.search(name)), bool(mono)
+            self.fonts[address] = style_of(font)
         return self.fonts[address]
 
     def _rects(self, first: int, count: int, direction: int) -> list[tuple[float, float]]:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from lxml import etree, html
 
 NUMBERS = ("lineno", "lineNumber")  # classes of the numbers of lines
+FOLDS = ("foldopen", "foldclose", "ttc")
 SUMMARY = "summary-table"
 COLUMNS = ("col-first", "col-second", "col-last")
 
@@ -19,18 +20,23 @@ def rewrite(body: html.HtmlElement) -> None:
 
 
 def _classes(part: html.HtmlElement) -> Sequence[str]:
-    return part.get("class", "").split()
+    names: str = part.get("class", "")
+    return names.split()
 
 
 def _is_code(box: html.HtmlElement) -> bool:
-    """Check for a box of nothing but lines."""
-    return len(box) > 0 and all("line" in _classes(line) for line in box)
+    """Check for a box of nothing but lines, and of the boxes in which Doxygen folds them."""
+    names = ("line", *FOLDS)
+    return (
+        len(box) > 0 and all(set(names) & set(_classes(line)) for line in box) and "line" not in _classes(box)
+    )
 
 
 def _to_code(box: html.HtmlElement) -> None:
     for number in [part for part in box.iter("span") if set(NUMBERS) & set(_classes(part))]:
         number.drop_tree()
-    lines = [line.text_content().rstrip().replace("\xa0", " ") for line in box]
+    found = [line for line in box.iterdescendants("div") if "line" in _classes(line)]
+    lines = [line.text_content().rstrip().replace("\xa0", " ") for line in found]
     box[:] = []
     box.tag, box.text = "pre", "\n".join(lines)
 

@@ -12,10 +12,10 @@ NOTE = "data-note"  # of the place of a note: its text
 MAX_HEADING = 150  # characters
 MIN_HEADINGS = 2  # of a document; one paragraph in bold is emphasised
 MAX_RUN = 2  # headings in a row; more are a title page or a form
-MOST = 0.5  # share of paragraphs in bold from which none is a heading
+MOST = 0.5  # share of paragraphs, lists and tables in bold from which none is a heading
 LONGEST = 250  # characters of a heading by style; a longer one is a paragraph
 # The number of a section ("B1. ", "Article 15: "), whose title may end in a full stop.
-LABEL = re.compile(r"\(?(?:[A-Z]?\d{1,3}|[A-Z]|[IVX]+)[.):]\s|[^\W\d_]+ \d{1,3}\s?[.:–-]")
+LABEL = re.compile(r"\(?(?:[A-Z]?\d{1,3}|[A-Z]|[IVX]+)[.):]\s|\d+(?:\.\d+)+\s|[^\W\d_]+ \d{1,3}\s?[:.–-]")
 SENTENCE = re.compile(r".*[.;,!…。；，]", re.DOTALL)
 VALUE = re.compile(r".*=.*|[\W\d_]*", re.DOTALL)  # p = 0.2; numbers
 ANSWER = 3  # characters of a repeated paragraph, such as "No" in a flow chart
@@ -36,7 +36,6 @@ def raise_bold(page: html.HtmlElement) -> None:
     bold = [
         _is_bold(block) and not (len(_words(block)) <= ANSWER and said[_words(block)] > 1) for block in blocks
     ]
-    paragraphs = sum(block.tag == "p" for block in blocks)
     found: list[html.HtmlElement] = []
     at = 0
     for is_bold, group in groupby(bold):
@@ -44,7 +43,7 @@ def raise_bold(page: html.HtmlElement) -> None:
         at += len(run)
         if is_bold and len(run) <= MAX_RUN and at < len(blocks):
             found += blocks[at - len(run) : at]
-    if len(found) < MIN_HEADINGS or sum(bold) > MOST * paragraphs:
+    if len(found) < MIN_HEADINGS or sum(bold) > MOST * len(blocks):
         return
     level = 1
     headings = set(found)
@@ -94,7 +93,7 @@ def _is_bold_text(part: html.HtmlElement) -> bool:
     outside = [part.text, *(child.tail for child in part)]
     return (
         len(part) > 0
-        and not any((text or "").strip() for text in outside)
+        and not any(re.search(r"\w", text or "") for text in outside)
         and all(child.tag in ("strong", "br") or not _words(child) for child in part)
     )
 

@@ -13,6 +13,7 @@ BLOCKS = frozenset(("p", "br", "div", "ul", "ol", "pre", "h1", "h2", "h3", "h4")
 CELLS = ("td", "th")
 GROUPS = ("thead", "tbody", "tfoot")
 LISTS = ("ul", "ol")
+HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
 SPAN = "data-span"  # of a cell of OpenDocument, which is followed by the cells that it covers
 MOSTLY = 0.6  # share of rows across the table from which it is a form
 MIN_ROWS = 5  # of a form
@@ -27,6 +28,7 @@ MIN_LINES = 3  # of cells whose lines are rows
 def tidy(main: html.HtmlElement) -> None:
     """Change tables and lists to what Markdown can write."""
     _unwrap_layout_tables(main)
+    _free_headings(main)
     for table in list(main.iter("table")):
         _split_rows(table)
         _drop_blanks(table)
@@ -37,6 +39,18 @@ def tidy(main: html.HtmlElement) -> None:
         for item in [item for item in items if item.tag == "li" and not _words(item)]:
             item.drop_tree()
         _join_levels(items)
+
+
+def _free_headings(main: html.HtmlElement) -> None:
+    """Make text of lists whose items have headings, such as the sections of a page of Javadoc."""
+    seen: set[html.HtmlElement] = set()
+    for heading in main.iter(*HEADINGS):
+        for part in heading.iterancestors():
+            if part in seen or part is main:
+                break
+            seen.add(part)
+            if part.tag in ("li", *LISTS):
+                part.tag = "div"
 
 
 def _rows(table: html.HtmlElement) -> list[html.HtmlElement]:

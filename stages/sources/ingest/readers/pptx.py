@@ -29,7 +29,7 @@ Box = tuple[tuple[int, int, int] | None, str]  # the place and the text of a sha
 def read(file: File) -> Iterator[Record]:
     """Read the slides in presentation order."""
     with opened(file) as archive:
-        title, metadata = described(archive, "docProps/core.xml")
+        title, properties = described(archive, "docProps/core.xml")
         related = _relations(archive, "ppt/presentation.xml")
         listed = part(archive, "ppt/presentation.xml").iter(f"{SLIDES}sldId")
         names = [related[slide.get(RELATION)] for slide in listed if slide.get(RELATION) in related]
@@ -39,8 +39,9 @@ def read(file: File) -> Iterator[Record]:
         slides = [text for text in texts if text]
     headings = [slide.partition("\n")[0][3:] for slide in slides if slide.startswith("## ")]
     named = next((heading for heading in headings if not NO_TITLE.fullmatch(heading)), file.stem)
+    metadata: dict[str, object] = dict(properties)
     if left_out:
-        metadata = {**metadata, "left_out": {"boxes on many slides": left_out}}
+        metadata["left_out"] = {"boxes on many slides": left_out}
     yield Record("\n\n".join(slides), title or named, metadata=metadata)
 
 

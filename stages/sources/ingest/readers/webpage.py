@@ -26,7 +26,7 @@ ROLES = frozenset(
 )
 NAMES = re.compile(
     r"(?:^|[-_ ])(?:(?:doc|top|sub|side)?nav(?:bar|igation|header|footer)?|menu|breadcrumbs?|sidebar"
-    r"|footer|toc|ttc|cookies?|social|shar(?:e|ing)|related|comments?|advert(?:isement)?|promo|newsletter|subscribe|skip-?link|headerlink)"
+    r"|footer|toc|ttc|cookies?|social|shar(?:e|ing)|related|comments?|advert(?:isement)?|promo|newsletter|subscribe|skip-?(?:link|nav)|headerlink)"
     r"(?:[-_ ]|$)",
     re.IGNORECASE,
 )

@@ -11,6 +11,7 @@ MATH = "{http://schemas.openxmlformats.org/officeDocument/2006/math}"
 # One of these occurs in a part that must be changed.
 MARKS = (b"oMath", b":ruby", b":vanish", b":altChunk", b":showingPlcHdr")
 CHUNK = "\ue0ac"  # a private character, before and after the id of a chunk (`alt_chunks`)
+PARTED = re.compile(r"^[^(]*\)")  # a parenthesis that closes before the end
 FORMULA = "formula"  # marks the run of a formula
 OFF = ("0", "false", "off")
 NOT_WORD = re.compile(r"\W")
@@ -94,7 +95,8 @@ def _property(element: etree._Element, group: str, name: str, default: str) -> s
 
 def grouped(text: str) -> str:
     """Put a text of several parts in parentheses."""
-    return text if len(text) < 2 or text.isalnum() else f"({text})"
+    is_grouped = text[:1] == "(" and text[-1:] == ")" and not PARTED.search(text[1:-1])
+    return text if len(text) < 2 or text.isalnum() or is_grouped else f"({text})"
 
 
 def _scripts(element: etree._Element) -> str:
@@ -110,7 +112,8 @@ def _written(element: etree._Element) -> str:
     if name == "f":
         return f"{grouped(_part(element, 'num'))}/{grouped(_part(element, 'den'))}"
     if name in ("sSup", "sSub", "sSubSup"):
-        return _part(element, "e") + _scripts(element)
+        base = _part(element, "e")
+        return (base if element.find(f"{MATH}e/{MATH}f") is None else grouped(base)) + _scripts(element)
     if name == "rad":
         return f"{_part(element, 'deg')}√{grouped(_part(element, 'e'))}"
     if name == "nary":

@@ -238,6 +238,11 @@ def test_the_first_pair_of_a_name_and_a_text_is_not_repeated_as_a_header():
     assert [text.count(f"Field {n} ") for n in range(6)] == [1] * 6
 
 
+def test_a_label_and_its_value_are_not_repeated_as_a_header():
+    rows = [["Session:", "April"], ["Name", "Ada"], ["Signature", ""], ["Town", "Bern"]]
+    assert "\n\n".join(blocks(rows)).count("Session:") == 1
+
+
 def test_a_header_is_never_without_its_first_row():
     tables = list(blocks([["No", "Remark"], ["1", "word " * 300], ["2", "word"]]))
     assert [len(table.split("\n")) for table in tables] == [3, 3]

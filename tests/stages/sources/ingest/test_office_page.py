@@ -167,3 +167,27 @@ def test_slides_of_opendocument_have_no_titles_of_programs_and_no_page_numbers(t
     )
     text = text_of("a.odp", opendocument(f"<office:presentation>{slides}</office:presentation>"))
     assert text == f"## Lamps of oil\n\n{SENTENCE}"
+
+
+def test_sections_numbered_in_several_levels_may_end_in_a_full_stop(text_of):
+    texts = ("*18.33.030 Standards.", SENTENCE, "*18.33.040 Permits.", SENTENCE)
+    assert headings(text_of("a.docx", docx(body(*texts)))) == [
+        "## 18.33.030 Standards.",
+        "## 18.33.040 Permits.",
+    ]
+
+
+def test_a_fraction_in_a_power_is_in_parentheses(text_of):
+    fraction = "<m:f><m:num>{}</m:num><m:den><m:r><m:t>v</m:t></m:r></m:den></m:f>".format
+    power = "<m:sSup><m:e>{}</m:e><m:sup><m:r><m:t>2</m:t></m:r></m:sup></m:sSup>".format
+    inner = "<m:d><m:e><m:r><m:t>x-c</m:t></m:r></m:e></m:d>"
+    formula = f"<m:oMath xmlns:m='{M}'>{power(fraction(inner))}</m:oMath>"
+    assert text_of("a.docx", docx(f"<w:p>{formula}</w:p>")) == "((x-c)/v)^2"
+
+
+def test_the_notes_of_a_paragraph_follow_it_in_their_order(text_of):
+    note = "<text:note><text:note-citation>{0}</text:note-citation><text:note-body><text:p>N{0}.</text:p></text:note-body></text:note>".format
+    data = (
+        f"<office:text><text:p>One{note(1)} and two{note(2)}.</text:p><text:p>The end.</text:p></office:text>"
+    )
+    assert text_of("a.odt", opendocument(data)) == "One[1] and two[2].\n\n[1] N1.\n\n[2] N2.\n\nThe end."

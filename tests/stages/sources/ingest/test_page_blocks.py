@@ -92,3 +92,11 @@ def test_data_in_the_first_row_is_no_header():
     assert text_of(table(*signatures)).split("\n")[0] == "|  |  |"
     assert text_of(table(("Lamp", "1.5"), ("Wick", "2.5"))).split("\n")[0] == "|  |  |"
     assert text_of(table(("Lamp", "2026"), ("Wick", "2.5"))).split("\n")[0] == "| Lamp | 2026 |"
+
+
+def test_most_rows_of_a_form_are_across_it_or_nearly_all_have_one_cell():
+    across = [(("colspan=3", f"{number}. Describe the lamp"),) for number in range(4)]
+    assert "|" not in text_of(table(*across, ("Town", "", "Date"), ("Name", "", "Street")))
+    checks = [("", f"The lamp {number} is trimmed.", "") for number in range(8)]
+    assert "|" not in text_of(table(("Code", "Check", "Done"), *checks))
+    assert "|" in text_of(table(*DATA, *checks[:5]))

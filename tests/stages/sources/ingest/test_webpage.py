@@ -239,3 +239,11 @@ def test_links_with_arrows_beside_the_text_of_a_page_are_removed():
     assert read_webpage(f"<div>{links}{body}</div>")[0].startswith("The lamp")
     words = '<a href="a">previous</a> and <a href="b">next</a> are words of this sentence about the order of things, too'
     assert "previous and next are" in read_webpage(f"<p>{words}.</p>{body}")[0]
+
+
+def test_lists_around_sections_are_none_and_folded_code_is_code():
+    page = "<ul><li><h2>Lamps</h2><p>They burn.</p><ul><li><h3>Oil</h3>Of whales.</li></ul></li></ul><ul><li>a</li></ul>"
+    assert read_webpage(page)[0].strip() == "## Lamps\n\nThey burn.\n\n### Oil\n\nOf whales.\n\n- a"
+    line = '<div class="line"><span class="lineno">1</span>{}</div>'.format
+    box = f'<div class="fragment"><div class="foldopen">{line("a {")}{line("  b")}</div>{line("}")}</div>'
+    assert read_webpage(f"<p>See:</p>{box}")[0].strip() == "See:\n\n```\na {\n  b\n}\n```"
