@@ -61,7 +61,7 @@ def run(partitions: Partitions, options: Options, context: Context) -> Iterator[
     tally.dropped.update(mixture.plan(context).get("dropped", {}))
     promises = stated(_good(partitions, checked, str(context.seed)), context)
     write_json(promises, context.output / PROMISES)
-    write_card(unfinished, tally, promises, measure, options, context)
+    write_card(unfinished, tally, shards, promises, measure, options, context)
     context.notice(mixture.deviations(mixture.realised(tally, context)["parts"]))
     trainers.write(unfinished, tally, measure, context)
     with loadable(unfinished) as folder:

@@ -1,9 +1,11 @@
 """The dataset card of the hand-off, with the header that hubs and `datasets` read."""
 
+import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 import yaml
 
@@ -18,6 +20,7 @@ from datagen.stages.handoff.handoff import mixture
 from datagen.stages.handoff.handoff.configurations import CONFIGURATIONS, KNOWLEDGE_TEST
 from datagen.stages.handoff.handoff.memory import memory_for
 from datagen.stages.handoff.handoff.options import Options
+from datagen.stages.handoff.handoff.shards import Shard
 from datagen.stages.handoff.handoff.tally import Tally
 from datagen.stages.handoff.tokenizer import Ruler
 from datagen.stages.sources import own_pairs
@@ -26,6 +29,7 @@ from datagen.template import render_file
 from datagen.yaml_loader import load as load_yaml
 
 SIZES = {1_000: "n<1K", 10_000: "1K<n<10K", 100_000: "10K<n<100K", 1_000_000: "100K<n<1M", 10**7: "1M<n<10M"}
+Files: TypeAlias = Mapping[tuple[str, str], Sequence[Shard]]  # of each configuration and split
 FEW = 30  # minimum rows of a split for a meaningful loss
 UNSTATED = "not stated"
 # Stage -> what it guarantees for every row.
@@ -39,6 +43,7 @@ GUARANTEES = {
 def write_card(
     folder: Path,
     tally: Tally,
+    shards: Files,
     promises: Sequence[JsonObject],
     measure: Ruler,
     options: Options,
@@ -47,7 +52,7 @@ def write_card(
     """
     Write ``README.md``.
 
-    Its header lists the configurations and splits that have rows.
+    Its header lists the configurations and splits that have rows, with a digest of their files.
     """
     tasks: dict[str, dict[str, Counter[str]]] = {}
     for (configuration, task, split), count in sorted(tally.tasks.items()):
@@ -55,7 +60,7 @@ def write_card(
     present = [configuration for configuration in CONFIGURATIONS if configuration.name in tasks]
     values: JsonObject = {
         "header": yaml.safe_dump(
-            _header(tally, options, context), sort_keys=False, allow_unicode=True
+            _header(tally, shards, options, context), sort_keys=False, allow_unicode=True
         ).strip(),
         "recipe": context.recipe,
         "version": datagen.__version__,
@@ -90,7 +95,7 @@ def _notices(context: Context) -> Iterator[tuple[str, str]]:
             yield from ((name, line) for line in json.loads(path.read_text(encoding="utf-8")))
 
 
-def _header(tally: Tally, options: Options, context: Context) -> dict[str, object]:
+def _header(tally: Tally, shards: Files, options: Options, context: Context) -> dict[str, object]:
     rows = sum(amount.rows for (name, _), amount in tally.amounts.items() if not name.endswith("_messages"))
     size = next((name for most, name in SIZES.items() if rows < most), "n>10M")
     header: dict[str, object] = {
@@ -102,13 +107,23 @@ def _header(tally: Tally, options: Options, context: Context) -> dict[str, objec
     }
     if names := tally.configurations:
         ordered = [configuration.name for configuration in CONFIGURATIONS if configuration.name in names]
-        header["configs"] = [_config(name, tally.splits(name)) for name in ordered]
+        header["configs"] = [_config(name, tally.splits(name), shards) for name in ordered]
     return header
 
 
-def _config(configuration: str, splits: list[str]) -> dict[str, object]:
-    files = [{"split": split, "path": f"{configuration}/{split}/*.parquet"} for split in splits]
-    return {"config_name": configuration, "data_files": files}
+def _config(configuration: str, splits: list[str], shards: Files) -> dict[str, object]:
+    """
+    Declare a configuration for `datasets`.
+
+    The digest makes `datasets` (5.2) load it: its cache is addressed by this declaration and not by the
+    files, so that equal declarations would return the rows of an earlier release or of another recipe.
+    """
+    digests = [shard.sha256 for split in splits for shard in shards[configuration, split]]
+    return {
+        "config_name": configuration,
+        "description": f"sha256 {hashlib.sha256(''.join(digests).encode()).hexdigest()}",
+        "data_files": [{"split": split, "path": f"{configuration}/{split}/*.parquet"} for split in splits],
+    }
 
 
 def _guarantees(measure: Ruler, context: Context) -> list[str]:

@@ -8,6 +8,7 @@ import re
 from itertools import pairwise
 
 from datagen.request import Reject
+from datagen.stages.shared.checks.claims import is_verb
 from datagen.stages.shared.checks.gap import OPENERS, Asks, behind_subject, fills, opens_condition
 from datagen.stages.shared.language.rules import Language
 from datagen.stages.shared.language.words import words_of
@@ -17,6 +18,7 @@ CLOSING = "\"'”’*`)"
 ITEM = re.compile(r"\W*(\w+(?: \w+)?), (\w+) ")  # the last item but one of a list: "wages, and costs"
 SUBJECT_WORDS = 6  # within which the verb of a second main clause follows its conjunction
 SENTENCE_START = re.compile(r"[;:.!?] ")
+COLON = re.compile(r"[:;] (?:\w{1,3} )?[\"'“‘*`(]*\Z")  # before a subject, with its article
 LIST_WORDS = 8  # before the last item of a list that is a subject
 
 
@@ -40,6 +42,9 @@ def completes(question: str, answer: str, evidence: str, language: Language) -> 
     place = evidence.casefold().find(answer.casefold())
     if place < 0:
         return
+    if asks is Asks.OBJECT:
+        _not_of_next_clause(question, answer, evidence, language)
+        _whole_definition(question, answer, evidence, language)
     before, after = words_of(evidence[:place]), evidence[place + len(answer) :].lstrip(CLOSING)
     outer = next((word for word in reversed(before) if word not in language.articles), "")
     if asks is Asks.SUBJECT and (outer in language.prepositions or _last_item(evidence[:place], language)):
@@ -50,6 +55,25 @@ def completes(question: str, answer: str, evidence: str, language: Language) -> 
     condition = opens_condition(words_of(after), language) if after[:1] == " " else ""
     if asks is Asks.OBJECT and condition and condition not in " ".join(words_of(question)):
         raise Reject("cut from its condition", f"{question} {answer}, by: {evidence}")
+
+
+def _not_of_next_clause(question: str, answer: str, evidence: str, language: Language) -> None:
+    """Reject a subject behind a colon: "What does it use?" "a pump", by "It uses it: a pump may clog"."""
+    place = evidence.casefold().find(answer.casefold())
+    verb, *rest = words_of(evidence[place + len(answer) :]) or [""]
+    if COLON.search(evidence[:place]) and is_verb(verb, next(iter(rest), ""), language):
+        raise Reject("answers another part of the sentence", f"{question} {answer}, by: {evidence}")
+
+
+def _whole_definition(question: str, answer: str, evidence: str, language: Language) -> None:
+    """Reject a definition without what limits it: "the items", by "is defined as the items with an index"."""
+    asked = " ".join(words_of(question))
+    moved = (phrase.split(maxsplit=1) for phrase in language.defining if phrase.count(" ") > 1)
+    defines = any(asked.endswith(f" {rest}") for _, rest in moved)
+    after = evidence[evidence.casefold().find(answer.casefold()) + len(answer) :].lstrip(CLOSING)
+    limits = language.prepositions | language.relative
+    if defines and after[:1] == " " and limits & {*words_of(after)[:1]}:
+        raise Reject("cut from a longer answer", f"{question} {answer}, by: {evidence}")
 
 
 def _last_item(before: str, language: Language) -> bool:

@@ -225,6 +225,18 @@ def test_a_hand_off_that_loads_differently_is_not_published(tmp_path, monkeypatc
     assert not (tmp_path / "handoff").exists()
 
 
+@pytest.mark.parametrize("product", ["reading", "instructions", "preferences_messages"])
+def test_datasets_does_not_return_the_rows_of_an_earlier_release(tmp_path, product):
+    ids = {}
+    for release in ("first", "second"):
+        folder = tmp_path / release
+        folder.mkdir()
+        hand_off([row | {"id": f"{release} {row['id']}"} for row in of_every_kind()], folder)
+        loaded = datasets.load_dataset(str(folder / "handoff"), product, cache_dir=str(tmp_path / "cache"))
+        ids[release] = [name.split()[0] for name in loaded["train"]["id"]]
+    assert ids == {"first": ["first"], "second": ["second"]}
+
+
 def test_the_users_cache_is_not_touched(tmp_path, monkeypatch):
     home = tmp_path / "home"
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", home)

@@ -88,6 +88,12 @@ def test_gaps_are_found_in_german(question, answer, evidence, asks):
         ("What is the kiln treated as?", "cold", KILN, "cut from its condition"),
         ("What is the kiln treated as if its sensor fails?", "cold", KILN, ""),
         ("Which module is available for sailors and pilots?", "vane", FRAME, "cut from a longer answer"),
+        # The subject of the clause behind a colon; a definition without what limits it.
+        ("What does the mill use?", "a pump", "The mill uses a wheel: a pump can clog in winter.", "answers another part of the sentence"),
+        ("What does the mill use?", "a pump", "The mill uses: a pump.", ""),
+        ("What is a span defined as?", "the beams", "A span is defined as the beams between two piers.", "cut from a longer answer"),
+        ("What is a span defined as?", "the beams between two piers", "A span is defined as the beams between two piers.", ""),
+        ("What are the seals applied to?", "the doors", "The seals are applied to the doors of the mint.", ""),
         # Limited behind the question's words; the last item of a list, but not the subject of a second clause.
         ("Who can open the gate?", "A guard", "A guard may open the gate, except for the gate of the mint.", "cut from its condition"),
         ("Who can open the gate?", "A guard", "A guard may open the gate until the bell rings.", "cut from its condition"),
