@@ -94,14 +94,7 @@ class Plan:
 
     @classmethod
     def load(cls, folder: Path) -> "Plan":
-        """
-        Read a plan from its file.
-
-        Raises
-        ------
-        UserError
-            If the file is damaged.
-        """
+        """Read a plan from its file; raises `UserError` if it is damaged."""
         try:
             fields = read_json(folder / FILE)
             fields["items"] = [Item(**item | {"choices": tuple(item["choices"])}) for item in fields["items"]]

@@ -94,6 +94,11 @@ local function report(name)
   end
 end
 
+-- A macro that shows a picture by its size and its file, which are no words.
+local function is_picture(name, groups)
+  return name:lower():find("^fig") and not table.concat(groups):find("%s")
+end
+
 -- A macro's name and those of its arguments that are words.
 local function arguments(macro)
   local name = macro:match("^%s*\\([%a@]+)")
@@ -106,7 +111,7 @@ local function arguments(macro)
     if name:find("color$") and #groups < 2 then return name, nil end
     return name, {groups[#groups]}
   end
-  if is_setting(name) then return name, nil end
+  if is_setting(name) or is_picture(name, groups) then return name, nil end
   return name, groups
 end
 
@@ -125,7 +130,7 @@ local function inlines(macro)
   for at, group in ipairs(groups) do
     if at > 1 then found:insert(pandoc.Space()) end
     if group:find("^%s*\\[%a@]+%*?%s*$") then
-      found:insert(pandoc.Code((group:gsub("%s", ""))))
+      if not is_setting(group) then found:insert(pandoc.Code((group:gsub("%s", "")))) end
     elseif name == "cs" then
       found:insert(pandoc.Code("\\" .. group))
     elseif not group:find("[^%w%s.,;:!?()]") then  -- plain words need no parser, which is slow

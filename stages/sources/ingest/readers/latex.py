@@ -202,4 +202,5 @@ def to_markdown(page: str) -> tuple[str, str]:
 
     page = CITATION.sub(lambda match: f"[{', '.join(match[1].split())}]", FORMULA.sub(keep, page))
     text, title = read_webpage(page, whole=True)
-    return PLACES.sub(lambda match: formulas[int(match[1])], text), title
+    text, title = (PLACES.sub(lambda match: formulas[int(match[1])], part) for part in (text, title))
+    return text, title

@@ -192,3 +192,16 @@ def test_paragraphs_lists_and_tables_in_the_arguments_of_unknown_macros_stay_suc
         "| c | d |",
         "The end, Argand.",
     ]
+
+
+@pytest.mark.skipif(shutil.which("pandoc") is None, reason="pandoc is not installed")
+def test_pictures_and_breaks_in_macros_are_no_words_and_a_title_has_its_formula(tmp_path):
+    body = r"\D{\newpage}Look at it.\Figure[x]{0.56}{eoce/lamp}{lamp_hist} \Figuretext{The lamp burns.} See \D{\frame}."
+    path = tmp_path / "a.tex"
+    path.write_text(
+        rf"\documentclass{{article}}\title{{The $t$-table}}\begin{{document}}\maketitle {body}\end{{document}}"
+    )
+    (row,) = rows(File(path, path.name, Source(path=path.name), path.stat().st_size))
+    assert row["title"] == "The $t$-table"
+    assert " ".join(row["text"].split()).endswith("Look at it. The lamp burns. See `\\frame`.")
+    assert "newpage" not in row["text"] and "eoce" not in row["text"]
