@@ -97,7 +97,7 @@ def end_at_once(number: int, frame: FrameType | None = None) -> None:
 
 def finish(code: int | str | None) -> NoReturn:
     """End the process after its work is done; a signal that comes late does not change its status."""
-    status = code if isinstance(code, int) else 0
+    status = code if isinstance(code, int) else int(code is not None)  # a text is printed as an error
 
     def end(number: int, frame: FrameType | None) -> None:
         _print(f"{signal.Signals(number).name} came after the command was complete, and interrupted nothing")
@@ -106,7 +106,7 @@ def finish(code: int | str | None) -> NoReturn:
     for number in SIGNALS:
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, end)
-    sys.exit(status)
+    sys.exit(code)
 
 
 def leave(status: int) -> NoReturn:
